@@ -1,0 +1,1 @@
+"""Captioning: network, beam search and the engine that joins them with a picture network."""

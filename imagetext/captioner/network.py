@@ -1,0 +1,133 @@
+"""A GRU decoder with additive attention over a grid of picture features.
+
+Two GRU layers, as in the attention and language layers of Anderson et al. (2018), section 3.2, but the first is not
+fed from the second: so in training each layer runs over a whole sentence at once, which is what makes it trainable on
+two cores. The attention is that of Bahdanau et al. (2015), with the gate on the context of Xu et al. (2015), section
+4.2.1. Input and output embeddings are tied (Press and Wolf, 2017).
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from imagetext.captioner.vocabulary import PAD
+
+
+@dataclass(frozen=True)
+class DecoderShape:
+    """The sizes that make a decoder; written to the model's config."""
+
+    vocabulary: int
+    channels: int
+    width: int = 512
+    attention_width: int = 256
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What a decoder needs of a picture: `values` (n, places, width), `keys` (n, places, attention_width), `start` (n, width)."""
+
+    values: Tensor
+    keys: Tensor
+    start: Tensor
+
+    def repeat(self, times: int) -> "Memory":
+        """Each picture `times` times in a row: one copy per beam or caption."""
+        return Memory(*(tensor.repeat_interleave(times, 0) for tensor in (self.values, self.keys, self.start)))
+
+
+@dataclass(frozen=True)
+class State:
+    """The hidden states of both layers, each (1, n, width)."""
+
+    attention: Tensor
+    language: Tensor
+
+    def select(self, rows: Tensor) -> "State":
+        return State(self.attention[:, rows], self.language[:, rows])
+
+
+class SharedDropout(nn.Module):
+    """Dropout with one mask for all steps or places of a row (Gal and Ghahramani, 2016); a 20th of the random numbers."""
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.rate = rate
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, steps, width) -> the same shape."""
+        if not self.training or not self.rate:
+            return x
+        return x * F.dropout(torch.ones(x.shape[0], 1, x.shape[2]), self.rate).to(x.dtype)
+
+
+class AttentionDecoder(nn.Module):
+    """Words so far and a picture's memory -> what the next word should say, and its logits."""
+
+    def __init__(self, shape: DecoderShape, feature_dropout: float = 0.3, dropout: float = 0.5) -> None:
+        super().__init__()
+        width = shape.width
+        self.shape = shape
+        self.feature_dropout = SharedDropout(feature_dropout)
+        self.dropout = SharedDropout(dropout)
+        self.project = nn.Linear(shape.channels, width)
+        self.norm = nn.LayerNorm(width)
+        self.start = nn.Linear(width, width)
+        self.embedding = nn.Embedding(shape.vocabulary, width, padding_idx=PAD)
+        self.attention_layer = nn.GRU(width, width, batch_first=True)
+        self.keys = nn.Linear(width, shape.attention_width, bias=False)
+        self.query = nn.Linear(width, shape.attention_width)
+        self.energy = nn.Linear(shape.attention_width, 1, bias=False)
+        self.gate = nn.Linear(width, width)
+        self.language_layer = nn.GRU(2 * width, width, batch_first=True)
+        self.output = nn.Linear(2 * width, width)
+        self.bias = nn.Parameter(torch.zeros(shape.vocabulary))
+        nn.init.normal_(self.embedding.weight, std=width**-0.5)
+
+    def remember(self, features: Tensor) -> Memory:
+        """Features (n, places, channels) -> the memory that every step attends to."""
+        values = self.norm(F.relu(self.project(self.feature_dropout(features))))
+        return Memory(values, self.keys(values), torch.tanh(self.start(values.mean(1))))
+
+    def initial(self, memory: Memory) -> State:
+        start = memory.start[None].contiguous()
+        return State(start, start)
+
+    def forward(self, words: Tensor, memory: Memory, state: State) -> tuple[Tensor, Tensor, State]:
+        """One or more steps.
+
+        Args:
+            words: (n, steps) token ids.
+            memory: of m pictures, n a multiple of m: rows of one picture lie together.
+            state: for n rows.
+
+        Returns:
+            what to say (n, steps, width), for `logits`; attention weights (n, steps, places); the state after the last step.
+        """
+        embedded = self.dropout(self.embedding(words))
+        hidden, attention_state = self.attention_layer(embedded, state.attention)
+        weights = self._attend(hidden, memory)
+        context = _gather(weights, memory.values) * torch.sigmoid(self.gate(hidden))
+        spoken, language_state = self.language_layer(torch.cat([self.dropout(hidden), context], -1), state.language)
+        mixed = self.output(self.dropout(torch.cat([spoken, context], -1))) + embedded
+        return self.dropout(mixed), weights, State(attention_state, language_state)
+
+    def logits(self, mixed: Tensor) -> Tensor:
+        """(..., width) -> (..., vocabulary); apart, so that training can skip the padding."""
+        return F.linear(mixed, self.embedding.weight, self.bias)
+
+    def _attend(self, hidden: Tensor, memory: Memory) -> Tensor:
+        """(n, steps, width) -> weights (n, steps, places); pictures' keys are shared by their rows, never copied."""
+        n, steps, _ = hidden.shape
+        m, places, _ = memory.keys.shape
+        query = self.query(hidden).view(m, n // m * steps, 1, -1)
+        energy = self.energy(torch.tanh(query + memory.keys[:, None])).view(n, steps, places)
+        return energy.softmax(-1)
+
+
+def _gather(weights: Tensor, values: Tensor) -> Tensor:
+    n, steps, places = weights.shape
+    m = values.shape[0]
+    return torch.bmm(weights.reshape(m, n // m * steps, places), values).view(n, steps, -1)

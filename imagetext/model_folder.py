@@ -1,0 +1,98 @@
+"""A compact model on disk.
+
+    config.json          what it is: architecture, sizes, transform, and the packages its base weights come from
+    model.safetensors    the tensors that training changed or added, in half precision; nothing else
+    README.md            the model card
+    other files          as the architecture needs them, for instance vocabulary.txt
+
+Full-size models are plain transformers folders and don't pass through here.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from imagetext.errors import ModelError
+
+CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
+
+
+class ModelFolder:
+    """An existing model folder with its parsed config."""
+
+    def __init__(self, path: Path, config: dict[str, Any]) -> None:
+        self.path = path
+        self.config = config
+
+    @classmethod
+    def open(cls, path: Path) -> "ModelFolder":
+        """Raises ModelError where there is no folder with a readable config and weights."""
+        try:
+            config = json.loads((path / CONFIG).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise ModelError(f"{path} has no readable {CONFIG}.") from error
+        folder = cls(path, config)
+        folder.file(WEIGHTS)
+        return folder
+
+    def file(self, name: str) -> Path:
+        file = self.path / name
+        if not file.is_file():
+            raise ModelError(f"{self.path} has no {name}.")
+        return file
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Changes with every byte that an answer depends on: all files but the card."""
+        digest = hashlib.sha256()
+        for file in sorted(self.path.iterdir()):
+            if file.is_file() and file.name != CARD:
+                digest.update(f"{file.name}\0{hashlib.sha256(file.read_bytes()).hexdigest()}\0".encode())
+        return digest.hexdigest()[:16]
+
+    def load_into(self, modules: Mapping[str, nn.Module]) -> None:
+        """Lay the stored tensors over the modules; a tensor is named `module.its.path`.
+
+        Raises:
+            ModelError: the weights are damaged, or a tensor fits no place.
+        """
+        try:
+            tensors = load_file(self.file(WEIGHTS))
+        except (OSError, SafetensorError) as error:
+            raise ModelError(f"The weights in {self.path} are damaged.") from error
+        root = nn.ModuleDict(dict(modules))
+        places = root.state_dict()
+        misfits = [name for name, t in tensors.items() if name not in places or places[name].shape != t.shape]
+        if misfits:
+            raise ModelError(f"{len(misfits)} tensors in {self.path} fit nowhere, first {misfits[0]}.")
+        root.load_state_dict({name: tensor.float() for name, tensor in tensors.items()}, strict=False)
+
+
+def write_model_folder(
+    path: Path, config: dict[str, Any], tensors: Mapping[str, Tensor], card: str, files: Mapping[str, str] | None = None
+) -> None:
+    """Write a model folder; floating-point tensors are stored in half precision."""
+    path.mkdir(parents=True, exist_ok=True)
+    halves = {k: (t.half() if t.is_floating_point() else t).contiguous().clone() for k, t in tensors.items()}
+    save_file(halves, path / WEIGHTS)
+    for name, text in (files or {}).items():
+        (path / name).write_text(text, encoding="utf-8")
+    (path / CARD).write_text(card, encoding="utf-8")
+    (path / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+
+
+def changed_tensors(prefix: str, module: nn.Module, start: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
+    """The tensors of a module that differ from where they started, or all of them; named with the prefix."""
+    return {
+        f"{prefix}.{name}": tensor.detach()
+        for name, tensor in module.state_dict().items()
+        if start is None or not torch.equal(tensor, start[name])
+    }

@@ -1,0 +1,54 @@
+"""From an upright RGB picture to a network's input: preprocessing as data, so that it travels with the weights."""
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from imagetext.errors import ModelError
+
+
+@dataclass(frozen=True)
+class PictureTransform:
+    """How a network wants its pictures.
+
+    `fit` is "squash" (the whole picture, aspect lost) or "crop" (shorter side to `size`, then the centre).
+    `mean` and `std` are per channel, in units of [0, 1].
+    """
+
+    size: int = 224
+    fit: Literal["squash", "crop"] = "squash"
+    mean: tuple[float, float, float] = (127 / 255, 127 / 255, 127 / 255)
+    std: tuple[float, float, float] = (128 / 255, 128 / 255, 128 / 255)
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "PictureTransform":
+        try:
+            return cls(config["size"], config["fit"], tuple(config["mean"]), tuple(config["std"]))
+        except (KeyError, TypeError) as error:
+            raise ModelError("The model's picture transform needs size, fit, mean and std.") from error
+
+    def to_config(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def resize(self, picture: Image.Image) -> NDArray[np.uint8]:
+        """An RGB picture of any size -> (3, size, size) bytes: small enough to queue, and ready for `scale`."""
+        picture = _centre(picture) if self.fit == "crop" else picture
+        if picture.size != (self.size, self.size):
+            picture = picture.resize((self.size, self.size), Image.Resampling.BICUBIC, reducing_gap=3.0)
+        return np.ascontiguousarray(np.asarray(picture, dtype=np.uint8).transpose(2, 0, 1))
+
+    def scale(self, inputs: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """(n, 3, size, size) bytes -> float32 as the network was trained on."""
+        mean = np.array(self.mean, dtype=np.float32).reshape(3, 1, 1) * 255
+        std = np.array(self.std, dtype=np.float32).reshape(3, 1, 1) * 255
+        scaled: NDArray[np.float32] = (inputs.astype(np.float32) - mean) / std
+        return scaled
+
+
+def _centre(picture: Image.Image) -> Image.Image:
+    side = min(picture.size)
+    left, top = (picture.width - side) // 2, (picture.height - side) // 2
+    return picture.crop((left, top, left + side, top + side))
