@@ -1,0 +1,29 @@
+"""An exponential moving average of a module's weights."""
+
+import copy
+
+import torch
+from torch import nn
+
+
+class Average:
+    """Follows the module: after n updates it forgets at most by `decay`, and faster at the start."""
+
+    def __init__(self, module: nn.Module, decay: float) -> None:
+        self.module = copy.deepcopy(module).eval()
+        self.decay = decay
+        self.updates = 0
+
+    @torch.no_grad()
+    def update(self, module: nn.Module) -> None:
+        self.updates += 1
+        keep = min(self.decay, self.updates / (self.updates + 10))
+        for mine, theirs in zip(self.module.parameters(), module.parameters(), strict=True):
+            mine.lerp_(theirs, 1 - keep)
+
+    def state_dict(self) -> dict[str, object]:
+        return {"module": self.module.state_dict(), "updates": self.updates}
+
+    def load_state_dict(self, state: dict[str, object]) -> None:
+        self.module.load_state_dict(state["module"])  # type: ignore[arg-type]
+        self.updates = int(state["updates"])  # type: ignore[call-overload]

@@ -1,0 +1,66 @@
+"""Batches of captioned pictures for the captioner: features in, token ids and references out."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from imagetext.captioner.vocabulary import END, PAD, START, Vocabulary, words_of
+from training.dataset import CaptionedPicture
+from training.features import WHOLE, Features
+
+SIDES = frozenset({"left", "right"})
+
+
+@dataclass(frozen=True)
+class CaptionSet:
+    """Pictures with features, and their captions as ids: `tokens` (pictures, captions, steps), padded, with the end."""
+
+    pictures: Sequence[CaptionedPicture]
+    features: Features
+    tokens: Tensor
+    sided: Tensor  # (pictures,): a caption says left or right, so no mirrored view fits
+
+    def views(self, rows: Tensor) -> Tensor:
+        """A random view for each row, (n, places, channels) in float32."""
+        count = len(self.features.mirrored)
+        view = torch.randint(count, rows.shape)
+        mirrored = torch.tensor(self.features.mirrored)[view] & self.sided[rows]
+        return self.grid(rows, torch.where(mirrored, WHOLE, view))
+
+    def grid(self, rows: Tensor, view: Tensor) -> Tensor:
+        return torch.from_numpy(self.features.grid[rows.numpy(), view.numpy()].astype(np.float32))
+
+    def whole(self, rows: Tensor) -> Tensor:
+        return self.grid(rows, torch.full_like(rows, WHOLE))
+
+
+def caption_set(
+    pictures: Sequence[CaptionedPicture], features: Features, vocabulary: Vocabulary, max_words: int
+) -> CaptionSet:
+    """Every picture needs the same number of captions; words beyond `max_words` are cut off, the end with them."""
+    captions = len(pictures[0].captions)
+    tokens = torch.full((len(pictures), captions, max_words + 1), PAD)
+    for row, picture in enumerate(pictures):
+        for column, caption in enumerate(picture.captions):
+            ids = [*vocabulary.encode(caption), END][: max_words + 1]
+            tokens[row, column, : len(ids)] = torch.tensor(ids)
+    sided = torch.tensor([any(SIDES & set(words_of(c)) for c in p.captions) for p in pictures])
+    return CaptionSet(pictures, features, tokens, sided)
+
+
+def batches(sets: Sequence[CaptionSet], size: int) -> Iterator[tuple[CaptionSet, Tensor]]:
+    """All pictures of all sets once, shuffled, each batch from one set."""
+    whole = [(part, rows) for part in sets for rows in torch.randperm(len(part.pictures)).split(size)]
+    for number in torch.randperm(len(whole)).tolist():
+        yield whole[number]
+
+
+def shifted(tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Token ids (rows, steps) with the end -> inputs beginning with the start, targets, which of them count."""
+    longest = int((tokens != PAD).sum(1).max())
+    targets = tokens[:, :longest]
+    inputs = torch.cat([torch.full((len(targets), 1), START), targets[:, :-1]], 1)
+    return inputs, targets, targets != PAD

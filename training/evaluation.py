@@ -1,0 +1,47 @@
+"""Scores of models on the dev split."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from imagetext.captioner.engine import Captioner, DecodingOptions
+from imagetext.captioner.vocabulary import words_of
+from training.captions import CaptionSet
+from training.metrics import caption_scores
+
+BATCH = 50
+
+
+def score_captioner(captioner: Captioner, part: CaptionSet, beams: int) -> dict[str, float]:
+    """BLEU-1..4, ROUGE-L and CIDEr-D of the best caption of each picture."""
+    options = DecodingOptions(num_beams=beams)
+    captions: list[str] = []
+    for rows in tqdm(torch.arange(len(part.pictures)).split(BATCH), desc="dev", unit="batch"):
+        captions += [found[0].text for found in captioner.caption_features(part.whole(rows), options)]
+    references = [[words_of(c) for c in picture.captions] for picture in part.pictures]
+    scores = caption_scores([words_of(c) for c in captions], references)
+    return {name: round(score, 4) for name, score in scores.items()}
+
+
+def retrieval_scores(
+    texts: NDArray[np.float32], pictures: NDArray[np.float32], owner: Sequence[int]
+) -> dict[str, float]:
+    """Recall at 1, 5, 10 in percent and median rank, both ways; `owner[i]` is the picture of text i.
+
+    Texts (m, d) and pictures (n, d) are unit rows. Picture to text takes the best of the picture's own captions.
+    """
+    similarity = texts @ pictures.T
+    owners = np.asarray(owner)
+    own = similarity[np.arange(len(owners)), owners]
+    text_rank = (similarity > own[:, None]).sum(1)
+    mine = owners[:, None] == np.arange(len(pictures))
+    best = np.where(mine, similarity, -np.inf).max(0)
+    picture_rank = (similarity > best).sum(0)
+    scores = {}
+    for way, rank in (("text_to_picture", text_rank), ("picture_to_text", picture_rank)):
+        scores |= {f"{way}_r{k}": round(float((rank < k).mean()) * 100, 1) for k in (1, 5, 10)}
+        scores[f"{way}_median_rank"] = float(np.floor(np.median(rank)) + 1)
+    return scores

@@ -1,0 +1,32 @@
+"""One optimisation step: backward, clip, update, schedule, average."""
+
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from training.average import Average
+
+
+class Stepper:
+    """Applies losses to a module; keeps its schedule and its average in step."""
+
+    def __init__(
+        self, module: nn.Module, optimizer: Optimizer, schedule: LRScheduler, average: Average, clip: float = 5.0
+    ) -> None:
+        self.module = module
+        self.optimizer = optimizer
+        self.schedule = schedule
+        self.average = average
+        self.clip = clip
+
+    def step(self, loss: Tensor) -> float:
+        """Returns the loss as a number; a loss that is not finite is left out rather than spread into the weights."""
+        value = float(loss)
+        self.optimizer.zero_grad(set_to_none=True)
+        if loss.isfinite():
+            loss.backward()  # type: ignore[no-untyped-call]
+            nn.utils.clip_grad_norm_(self.module.parameters(), self.clip)
+            self.optimizer.step()
+        self.schedule.step()
+        self.average.update(self.module)
+        return value
