@@ -1,0 +1,1 @@
+"""A seeded generator of illustrated scenes with true sentences."""

@@ -1,0 +1,148 @@
+"""Places on land away from roads: field, park, forest, snow and mountains."""
+
+from gallery.drawing.colours import darker, lighter
+from gallery.drawing.plants import pine, tree
+from gallery.drawing.svg import circle, ellipse, fade, fall, path, polygon, put, rect, stretch
+from gallery.drawing.view import View
+
+
+def field(view: View) -> str:
+    blossom = view.shade("#fff3b8")
+    return "".join(
+        (
+            view.sky(0.55),
+            view.ridge(0.47, 0.05, "#8dbb9b", 0.5, 1.2),
+            view.ridge(0.53, 0.045, "#79b36e", 0.28, 1.6),
+            view.row(tree(view.shade("#5a9a58", 0.2)), 0.585, 0.2, 58),
+            view.ridge(0.6, 0.03, "#86bd55", 0.08, 1.1),
+            view.ground(0.69, "#7ab648"),
+            view.tufts(46, 0.72, "#4f8f35"),
+            "".join(circle(x, y, 2 * scale, blossom) for x, y, scale in view.scatter(22, 0.72, 0.99)),
+        )
+    )
+
+
+def park(view: View) -> str:
+    way = view.shade("#e3cfa4")
+    outline = "M62,64.5 C30,70 90,76 30,101 L95,101 C105,78 50,70 66,64.5Z"
+    return "".join(
+        (
+            view.sky(0.55),
+            view.ridge(0.52, 0.03, "#87b98c", 0.45, 1.4),
+            view.row(tree(view.shade("#6aa566", 0.25)), 0.64, 0.55, 66),
+            view.ground(0.61, "#8ac65f"),
+            view.row(tree(view.shade("#4f9a50", 0.05)), 0.67, 0.72, 150),
+            stretch(path(outline, fall(way, darker(way, 0.12))), view.width, view.height),
+            _fence(view, 0.645),
+            view.tufts(26, 0.7, "#5a9c3e"),
+        )
+    )
+
+
+def _fence(view: View, level: float) -> str:
+    wood, y = view.shade("#f3ead8"), view.height * level
+    posts = "".join(rect(x, y - 13, 3, 14, wood, 1) for x in range(4, view.width, 17))
+    return rect(0, y - 10, view.width, 2, wood) + rect(0, y - 5, view.width, 2, wood) + posts
+
+
+def forest(view: View) -> str:
+    w, h = view.width, view.height
+    pieces = [fade(0, 0, w, h * 0.8, view.shade("#d4ecb0", 0.25), view.shade("#a9d08a", 0.2))]
+    if view.weather == "sunny":
+        pieces += [
+            polygon([(x, -5), (x + 34, -5), (x - 40, h), (x - 130, h)], fall("#fffbd0", "#fffbd0", 0.5, 0))
+            for x in (w * 0.3, w * 0.6, w * 0.95)
+        ]
+    for distance, colour, foot, wide, gap in (
+        (0.5, "#7fa27c", 0.66, 9, 34),
+        (0.28, "#68835a", 0.69, 15, 62),
+        (0.06, "#5d4630", 0.73, 25, 118),
+    ):
+        pieces.append(_trunks(view, view.shade(colour, distance), foot, wide, gap))
+        pieces.append(_canopy(view, view.shade("#3f8a48", distance), 1.1 - distance * 0.5))
+        pieces.append(view.ridge(foot - 0.02, 0.012, "#5e9a47", distance * 0.8, 2))
+    pieces.append(view.ground(0.74, "#6ea64e"))
+    fern = _fern(view.shade("#3f8640"))
+    pieces += [put(fern, x, y, scale) for x, y, scale in view.scatter(14, 0.76, 0.98)]
+    return "".join(pieces)
+
+
+def _trunks(view: View, bark: str, foot: float, wide: float, gap: float) -> str:
+    """Trunks from the upper edge to `foot`, drawn a hundred units high and ten wide."""
+    trunk = path("M0,-100 L10,-100 L10.5,-4 Q11,0 16,3 L-6,3 Q-1,0 0,-4Z", fall(darker(bark, 0.12), bark))
+    pieces, x, y = [], view.rng.uniform(0, gap), view.height * foot
+    while x < view.width:
+        broad = wide * view.rng.uniform(0.75, 1.2)
+        scale = f"translate({x:.1f} {y:.1f}) scale({broad / 10:.2f} {(y + 8) / 100:.2f})"
+        pieces.append(f'<g transform="{scale}">{trunk}</g>')
+        x += gap * view.rng.uniform(0.8, 1.5)
+    return "".join(pieces)
+
+
+def _canopy(view: View, colour: str, size: float) -> str:
+    rng, pieces, x = view.rng, [], -20.0
+    while x < view.width + 30:
+        pieces.append(circle(x, rng.uniform(-22, 4), rng.uniform(26, 48) * size, colour))
+        x += rng.uniform(24, 44)
+    return "".join(pieces)
+
+
+def _fern(colour: str) -> str:
+    tips = ((-14, 15), (-7, 22), (2, 24), (9, 20), (15, 13))
+    return "".join(
+        path(f"M0,0 Q{x * 0.4:.0f},{-y} {x},{-y * 0.75:.0f} Q{x * 0.55:.0f},{-y * 0.5:.0f} 0,0Z", colour)
+        for x, y in tips
+    )
+
+
+def snow(view: View) -> str:
+    drifts = view.scatter(14, 0.75, 0.98)
+    return "".join(
+        (
+            view.sky(0.55),
+            peaks(view, 0.56, 0.3, "#9fb4cc", 0.35),
+            view.ridge(0.54, 0.035, "#d9e6f2", 0.15, 1.4),
+            view.row(pine(view.shade("#4f7f78", 0.2), snow=True), 0.6, 0.3, 46),
+            view.ridge(0.6, 0.02, "#e8f0f8", 0, 1.2),
+            view.row(pine(view.shade("#3b7268"), snow=True), 0.67, 0.55, 150),
+            view.ground(0.68, "#f1f6fb"),
+            "".join(ellipse(x, y, 26 * s, 3.4 * s, view.shade("#cbdcec"), opacity=0.7) for x, y, s in drifts),
+        )
+    )
+
+
+def mountains(view: View) -> str:
+    stones = view.scatter(6, 0.75, 0.97)
+    return "".join(
+        (
+            view.sky(0.58),
+            peaks(view, 0.56, 0.36, "#8d9ab5", 0.45),
+            peaks(view, 0.6, 0.3, "#71809c", 0.12),
+            view.ridge(0.6, 0.03, "#6fa568", 0.15, 1.5),
+            view.row(pine(view.shade("#3d7a58", 0.1)), 0.645, 0.3, 40),
+            view.ridge(0.66, 0.022, "#8cbd5a", 0, 1),
+            view.ground(0.72, "#86b953"),
+            view.tufts(34, 0.74, "#578f3a"),
+            "".join(ellipse(x, y, 7 * s, 4.5 * s, view.shade("#a7a39a")) for x, y, s in stones),
+        )
+    )
+
+
+def peaks(view: View, base: float, tall: float, colour: str, distance: float) -> str:
+    """A chain of mountains with snow on top; each is drawn two hundred units wide and a hundred high."""
+    rock, ice = view.shade(colour, distance), view.shade("#ffffff", distance * 0.5)
+    mountain = "".join(
+        (
+            polygon([(-100, 0), (0, -100), (100, 0)], fall(lighter(rock, 0.1), rock)),
+            polygon([(0, -100), (100, 0), (20, 0)], darker(rock, 0.25), opacity=0.35),
+            polygon([(0, -100), (30, -70), (14, -78), (0, -64), (-14, -77), (-30, -70)], ice),
+        )
+    )
+    w, h, rng = view.width, view.height, view.rng
+    pieces, x = [], -w * 0.15
+    while x < w * 1.02:
+        half, high = w * rng.uniform(0.2, 0.28), h * tall * rng.uniform(0.65, 1.1) + 30
+        place = f"translate({x + half * 0.8:.1f} {h * base + 30:.1f}) scale({half / 100:.2f} {high / 100:.2f})"
+        pieces.append(f'<g transform="{place}">{mountain}</g>')
+        x += half * rng.uniform(1.0, 1.35)
+    return "".join(pieces)

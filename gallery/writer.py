@@ -1,0 +1,155 @@
+"""A gallery on disk, in the layout of Flickr8k:
+
+<out>/Images/scene-000001.jpg
+<out>/captions.token.txt       scene-000001.jpg#0<TAB>A sentence .
+<out>/trainImages.txt          with a split: the names to learn from
+<out>/devImages.txt            with a split: the names held back
+<out>/gallery.json             what was drawn: read by the next run to know that nothing is left to do
+"""
+
+import json
+import os
+import signal
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from gallery.choice import choose_scenes
+from gallery.composition import compose
+from gallery.render import render_jpeg
+from gallery.scene import Scene
+from gallery.sentences import describe
+from imagetext.errors import Unavailable
+
+VERSION = 3  # of the generator: another number draws every picture again
+_RECORD = "gallery.json"
+
+
+@dataclass(frozen=True)
+class Order:
+    """What was asked for."""
+
+    number: int
+    seed: int
+    split: bool = False
+    dev: int = 0
+
+
+def picture_name(index: int) -> str:
+    return f"scene-{index:06d}.jpg"
+
+
+def is_complete(out: Path, order: Order) -> bool:
+    """Whether the folder already holds exactly this gallery."""
+    return _read_record(out) == {**_record(order), "complete": True} and not _missing(out, order)
+
+
+def write_gallery(out: Path, order: Order, processes: int) -> Iterator[int]:
+    """Draw what is missing and yield after each picture how many there are.
+
+    A folder that was left half-way is gone on with if it was for the same seed and generator.
+
+    Raises:
+        OSError: the folder cannot be written.
+        InvalidParameter: the number of scenes is out of range.
+        Unavailable: a drawing process was killed.
+    """
+    scenes = choose_scenes(order.seed, order.number)
+    (out / "Images").mkdir(parents=True, exist_ok=True)
+    before = _read_record(out)
+    if before is None or any(before.get(name) != value for name, value in (("seed", order.seed), ("version", VERSION))):
+        _remove_pictures(out)
+    _remove_what_is_not_ordered(out, order)
+    _write(out / _RECORD, json.dumps({**_record(order), "complete": False}))
+    missing = _missing(out, order)
+    for drawn, _ in enumerate(_draw(out, scenes, missing, processes), 1):
+        yield order.number - len(missing) + drawn
+    _write_texts(out, scenes, order)
+    _write(out / _RECORD, json.dumps({**_record(order), "complete": True}))
+
+
+def _draw(out: Path, scenes: list[Scene], missing: list[int], processes: int) -> Iterator[None]:
+    jobs = [(out / "Images" / picture_name(index), scenes[index - 1]) for index in missing]
+    if processes == 1 or len(jobs) < 2:
+        yield from map(_draw_one, jobs)
+        return
+    with ProcessPoolExecutor(processes, initializer=_leave_interrupts_to_the_parent) as pool:
+        try:
+            yield from pool.map(_draw_one, jobs, chunksize=4)
+        except BrokenProcessPool as error:
+            message = "A drawing process ended before its work was done; the same command goes on from here."
+            raise Unavailable(message) from error
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _draw_one(job: tuple[Path, Scene]) -> None:
+    path, scene = job
+    _write(path, render_jpeg(compose(scene)))
+
+
+def _leave_interrupts_to_the_parent() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _write_texts(out: Path, scenes: list[Scene], order: Order) -> None:
+    captions = [
+        f"{picture_name(index)}#{place}\t{sentence}"
+        for index, scene in enumerate(scenes, 1)
+        for place, sentence in enumerate(describe(scene))
+    ]
+    _write(out / "captions.token.txt", _lines(captions))
+    if not order.split:
+        return
+    names = [picture_name(index) for index in range(1, order.number + 1)]
+    held_back = order.number - order.dev
+    _write(out / "trainImages.txt", _lines(names[:held_back]))
+    if order.dev:
+        _write(out / "devImages.txt", _lines(names[held_back:]))
+
+
+def _record(order: Order) -> dict[str, object]:
+    return {**asdict(order), "version": VERSION}
+
+
+def _read_record(out: Path) -> dict[str, object] | None:
+    try:
+        record = json.loads((out / _RECORD).read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    return record if isinstance(record, dict) else None
+
+
+def _missing(out: Path, order: Order) -> list[int]:
+    return [index for index in range(1, order.number + 1) if not (out / "Images" / picture_name(index)).is_file()]
+
+
+def _remove_pictures(out: Path) -> None:
+    for path in (out / "Images").glob("scene-*.jpg"):
+        path.unlink()
+
+
+def _remove_what_is_not_ordered(out: Path, order: Order) -> None:
+    """Pictures past the number and texts of an earlier run: captions come only when their pictures are there."""
+    ordered = {picture_name(index) for index in range(1, order.number + 1)}
+    for path in (out / "Images").glob("scene-*.jpg"):
+        if path.name not in ordered:
+            path.unlink()
+    for path in (out / "Images").glob(".scene-*.part"):
+        path.unlink()
+    for name in ("captions.token.txt", "trainImages.txt", "devImages.txt"):
+        (out / name).unlink(missing_ok=True)
+
+
+def _lines(lines: Iterable[str]) -> str:
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _write(path: Path, content: str | bytes) -> None:
+    """All or nothing: a temporary file takes the name when it is whole."""
+    data = content.encode() if isinstance(content, str) else content
+    temporary = path.with_name(f".{path.name}.part")
+    temporary.write_bytes(data)
+    os.replace(temporary, path)
