@@ -1,0 +1,70 @@
+# People and CI call the same targets. `make run` and `make test` are the two that a newcomer needs.
+
+VENV    := .venv
+PYTHON  := $(VENV)/bin/python
+SYSTEM_PYTHON ?= python3.11
+
+# Settings, each with its default: `IMAGES=~/Pictures make run`
+IMAGES  ?=
+DATA    ?= ../shared/data/flickr8k
+INDEX   ?= data/index
+MODEL   ?= models/retrieval
+GALLERY := data/gallery
+DRAWN   := .cache/gallery-train
+FOLDER   = $(if $(IMAGES),$(IMAGES),$(GALLERY)/Images)
+
+.PHONY: help install install-dev run gallery index test check fix train-data train-retrieval train-captioner evaluate compose-test clean
+
+help:            ## show this list
+	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: [^#]*##/\t/' | expand -t 20
+
+install: $(VENV)/.run            ## everything that `make run` needs, into .venv
+install-dev: $(VENV)/.dev        ## and what tests, checks and training need
+
+$(VENV)/.run: pyproject.toml constraints.txt
+	scripts/install $(SYSTEM_PYTHON) $(VENV) run
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt
+	scripts/install $(SYSTEM_PYTHON) $(VENV) run,training,dev
+	@touch $@ $(VENV)/.run
+
+run: install index               ## caption, retrieval, gateway and the page on this machine; Ctrl-C ends all
+	@exec $(PYTHON) -m honcho -f Procfile start
+
+gallery: install                 ## draw the sample gallery (300 scenes), once
+	@$(PYTHON) -m gallery --out $(GALLERY) --number 300 --seed 1
+
+index: install $(if $(IMAGES),,gallery)   ## index a folder: IMAGES=dir make index
+	@$(PYTHON) -m indexer build --images "$(FOLDER)" --index "$(INDEX)" --model "$(MODEL)"
+
+test: install-dev                ## all tests that this machine can run
+	scripts/chromium
+	$(PYTHON) -m pytest
+
+check: install-dev               ## formatting, lint, types
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+
+fix: install-dev                 ## repair what ruff can
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+train-data: install-dev          ## draw the scenes that the models are trained with, once
+	@$(PYTHON) -m gallery --out $(DRAWN) --number 3300 --seed 1000 --split --dev 300
+
+train-retrieval: train-data      ## train models/retrieval: DATA=dir make train-retrieval
+	$(PYTHON) -m training.retrieval --photos "$(DATA)" --drawn $(DRAWN) --out models/retrieval
+
+train-captioner: train-data      ## train models/caption-gru
+	$(PYTHON) -m training.captioner --photos "$(DATA)" --drawn $(DRAWN) --out models/caption-gru
+
+evaluate: train-data             ## the scores of both models on the dev split
+	@$(PYTHON) -m training.evaluate --photos "$(DATA)" --drawn $(DRAWN) --retrieval "$(MODEL)" --captioner models/caption-gru
+
+compose-test: install-dev        ## the main journey in containers; needs a Docker engine
+	$(PYTHON) -m pytest tests/compose --run-compose
+
+clean:                           ## remove what was built, keep what was trained
+	rm -rf $(VENV) data build *.egg-info
