@@ -24,6 +24,11 @@ class Backbone(nn.Module):
         features = features if isinstance(features, Tensor) else features.last_hidden_state
         return features.flatten(2).transpose(1, 2)
 
+    def places(self, size: int) -> int:
+        """How many places the grid has for pictures of `size` pixels a side."""
+        with torch.inference_mode():
+            return int(self(torch.zeros(1, 3, size, size)).shape[1])
+
 
 def load_backbone(source: str | Path) -> Backbone:
     """EfficientNet-Lite0 with its packaged weights, or a convolutional network by folder or hub id.

@@ -43,8 +43,8 @@ class ConvNorm(nn.Module):
         kernel, stride = self.conv.kernel_size[0], self.conv.stride[0]
         if kernel > 1:
             x = F.pad(x, _same(x.shape[3], kernel, stride) + _same(x.shape[2], kernel, stride))
-        x = self.norm(self.conv(x))
-        return F.relu6(x) if self.act else x
+        y: Tensor = self.norm(self.conv(x))
+        return F.relu6(y) if self.act else y
 
 
 def _same(size: int, kernel: int, stride: int) -> tuple[int, int]:
@@ -65,7 +65,7 @@ class InvertedResidual(nn.Module):
         self.skip = stride == 1 and inputs == outputs
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.project(self.depthwise(self.expand(x)))
+        y: Tensor = self.project(self.depthwise(self.expand(x)))
         return x + y if self.skip else y
 
 
@@ -84,7 +84,8 @@ class EfficientNetLite0(nn.Module):
         self.head = ConvNorm(width, CHANNELS, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.blocks(self.stem(x)))
+        features: Tensor = self.head(self.blocks(self.stem(x)))
+        return features
 
 
 def imagenet_weights() -> dict[str, Tensor]:

@@ -1,16 +1,19 @@
 """An exponential moving average of a module's weights."""
 
 import copy
+from typing import Generic, TypeVar
 
 import torch
 from torch import nn
 
+Module = TypeVar("Module", bound=nn.Module)
 
-class Average:
+
+class Average(Generic[Module]):
     """Follows the module: after n updates it forgets at most by `decay`, and faster at the start."""
 
-    def __init__(self, module: nn.Module, decay: float) -> None:
-        self.module = copy.deepcopy(module).eval()
+    def __init__(self, module: Module, decay: float) -> None:
+        self.module: Module = copy.deepcopy(module).eval()
         self.decay = decay
         self.updates = 0
 

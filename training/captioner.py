@@ -24,18 +24,17 @@ from imagetext.transform import PictureTransform
 from training.average import Average
 from training.captions import CaptionSet, caption_set
 from training.cards import captioner_card
-from training.checkpoint import Checkpoint
+from training.checkpoint import Checkpoint, Stateful
 from training.config import read_config
 from training.cross_entropy import cross_entropy_pass
 from training.dataset import CaptionedPicture, read_split
 from training.evaluation import score_captioner
-from training.features import cached_features
+from training.features import DRAWN_VIEWS, cached_features
 from training.run_log import RunLog
 from training.self_critical import Reward, self_critical_pass
 from training.step import Stepper
 
 NAME = "gru-attention"
-DRAWN_VIEWS = 2  # whole and mirrored: a crop could cut off what a drawn scene's sentence counts
 
 
 @dataclass(frozen=True)
@@ -91,7 +90,7 @@ class Run:
         self.best = Best(work / "best.pt", self.identity)
 
     def _set(self, pictures: list[CaptionedPicture], views: int, cache: Path) -> CaptionSet:
-        features = cached_features(pictures, views, cache, self.transform)
+        features = cached_features(pictures, views, cache, self.transform, self.config.backbone)
         return caption_set(pictures, features, self.vocabulary, self.config.max_words)
 
     def cross_entropy(self) -> None:
@@ -119,7 +118,12 @@ class Run:
             self._finish(checkpoint, "self-critical", epoch + 1, reward=reward)
 
     def _stepper(self, phase: str, optimizer: AdamW, schedule: LRScheduler) -> tuple[Stepper, Checkpoint]:
-        parts = {"decoder": self.decoder, "average": self.average, "optimizer": optimizer, "schedule": schedule}
+        parts: dict[str, Stateful] = {
+            "decoder": self.decoder,
+            "average": self.average,
+            "optimizer": optimizer,
+            "schedule": schedule,
+        }
         checkpoint = Checkpoint(self.work / f"{phase}.pt", self.identity, **parts)
         return Stepper(self.decoder, optimizer, schedule, self.average), checkpoint
 
@@ -180,7 +184,7 @@ def _identity(config: CaptionerConfig, folders: list[Path | None]) -> str:
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m training.captioner", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m training.captioner", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--photos", type=Path, required=True, help="a folder in the layout of Flickr8k")
     parser.add_argument("--drawn", type=Path, help="drawn scenes in the same layout")
     parser.add_argument("--out", type=Path, required=True, help="the model folder to write")

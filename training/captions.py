@@ -53,7 +53,7 @@ def caption_set(
 
 def batches(sets: Sequence[CaptionSet], size: int) -> Iterator[tuple[CaptionSet, Tensor]]:
     """All pictures of all sets once, shuffled, each batch from one set."""
-    whole = [(part, rows) for part in sets for rows in torch.randperm(len(part.pictures)).split(size)]
+    whole = [(part, rows) for part in sets for rows in torch.split(torch.randperm(len(part.pictures)), size)]
     for number in torch.randperm(len(whole)).tolist():
         yield whole[number]
 

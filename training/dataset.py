@@ -1,6 +1,8 @@
 """Captioned pictures on disk, in the layout of Flickr8k.
 
-    DIR/Images/NAME.jpg      DIR/*.token.txt  "NAME.jpg#0<TAB>A sentence ."      DIR/*trainImages.txt, DIR/*devImages.txt
+    DIR/Images/NAME.jpg
+    DIR/*.token.txt                             lines of NAME.jpg#0<TAB>A sentence .
+    DIR/*trainImages.txt, DIR/*devImages.txt    names
 
 Source: Hodosh, Young, Hockenmaier (2013), "Framing Image Description as a Ranking Task", JAIR 47. The sample gallery
 is written in the same layout, so one reader serves both.
@@ -38,7 +40,10 @@ def read_split(folder: Path, split: str) -> list[CaptionedPicture]:
 
 
 def read_captions(token_file: Path) -> dict[str, tuple[str, ...]]:
-    """Picture name -> its captions in the order of their numbers; Flickr8k's one misnamed entry ("….jpg.1") is left out."""
+    """Picture name -> its captions in the order of their numbers.
+
+    Flickr8k's one misnamed entry, which ends in ".jpg.1", is left out.
+    """
     numbered: dict[str, list[tuple[int, str]]] = {}
     for number, line in enumerate(token_file.read_text(encoding="utf-8").splitlines(), 1):
         key, tab, caption = line.partition("\t")

@@ -19,7 +19,7 @@ def score_captioner(captioner: Captioner, part: CaptionSet, beams: int) -> dict[
     """BLEU-1..4, ROUGE-L and CIDEr-D of the best caption of each picture."""
     options = DecodingOptions(num_beams=beams)
     captions: list[str] = []
-    for rows in tqdm(torch.arange(len(part.pictures)).split(BATCH), desc="dev", unit="batch"):
+    for rows in tqdm(torch.split(torch.arange(len(part.pictures)), BATCH), desc="dev", unit="batch"):
         captions += [found[0].text for found in captioner.caption_features(part.whole(rows), options)]
     references = [[words_of(c) for c in picture.captions] for picture in part.pictures]
     scores = caption_scores([words_of(c) for c in captions], references)
@@ -40,7 +40,7 @@ def retrieval_scores(
     mine = owners[:, None] == np.arange(len(pictures))
     best = np.where(mine, similarity, -np.inf).max(0)
     picture_rank = (similarity > best).sum(0)
-    scores = {}
+    scores: dict[str, float] = {}
     for way, rank in (("text_to_picture", text_rank), ("picture_to_text", picture_rank)):
         scores |= {f"{way}_r{k}": round(float((rank < k).mean()) * 100, 1) for k in (1, 5, 10)}
         scores[f"{way}_median_rank"] = float(np.floor(np.median(rank)) + 1)

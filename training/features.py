@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from tqdm import tqdm
 
-from imagetext.efficientnet import CHANNELS, GRID, EfficientNetLite0, imagenet_weights
+from imagetext.backbone import Backbone, load_backbone
 from imagetext.pictures import open_picture
 from imagetext.transform import PictureTransform
 from training.dataset import CaptionedPicture
 
+DRAWN_VIEWS = 2  # whole and mirrored: a crop could cut off what a drawn scene's sentence counts
 WHOLE, MIRRORED = 0, 1  # the first two views; random crops follow, every second one mirrored
 BATCH = 8  # pictures a step
 CROP_AREA = (0.5, 0.95)  # share of the picture
@@ -29,7 +30,7 @@ CROP_AREA = (0.5, 0.95)  # share of the picture
 
 @dataclass(frozen=True)
 class Features:
-    """`grid` is float16 (pictures, views, 49, 1280); `mirrored[view]` says whether left and right are exchanged."""
+    """`grid` is float16 (pictures, views, places, channels); `mirrored[view]` tells whether left and right changed."""
 
     grid: NDArray[np.float16]
     mirrored: tuple[bool, ...]
@@ -40,18 +41,20 @@ def is_mirrored(view: int) -> bool:
 
 
 def cached_features(
-    pictures: Sequence[CaptionedPicture], views: int, cache: Path, transform: PictureTransform
+    pictures: Sequence[CaptionedPicture], views: int, cache: Path, transform: PictureTransform, backbone: str
 ) -> Features:
     """The features of all pictures, from the cache file that belongs to exactly these pictures and views."""
     cache.mkdir(parents=True, exist_ok=True)
-    identity = json.dumps([[str(p.path), p.path.stat().st_size] for p in pictures] + [views, transform.to_config()])
+    files = [[str(p.path), p.path.stat().st_size] for p in pictures]
+    identity = json.dumps([files, views, transform.to_config(), backbone])
     stem = cache / f"features-{hashlib.sha256(identity.encode()).hexdigest()[:16]}"
-    shape = (len(pictures), views, GRID * GRID, CHANNELS)
+    network = load_backbone(backbone)
+    shape = (len(pictures), views, network.places(transform.size), network.channels)
     data, progress = stem.with_suffix(".npy"), stem.with_suffix(".done")
     done = int(progress.read_text()) if data.exists() and progress.exists() else 0
     grid = np.lib.format.open_memmap(data, mode="r+" if data.exists() else "w+", dtype=np.float16, shape=shape)
     if done < len(pictures):
-        _fill(grid, pictures, views, transform, progress, done)
+        _fill(grid, pictures, views, transform, network, progress, done)
     return Features(grid, tuple(is_mirrored(view) for view in range(views)))
 
 
@@ -60,11 +63,10 @@ def _fill(
     pictures: Sequence[CaptionedPicture],
     views: int,
     transform: PictureTransform,
+    network: Backbone,
     progress: Path,
     done: int,
 ) -> None:
-    network = EfficientNetLite0().eval()
-    network.load_state_dict(imagenet_weights())
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     bar = tqdm(total=len(pictures), initial=done, desc="features", unit="picture")
     with ThreadPoolExecutor(1) as pool, bar:
@@ -86,12 +88,12 @@ def _batch(pictures: Sequence[CaptionedPicture], views: int, transform: PictureT
     return np.stack(cuts) if cuts else np.empty((0, 3, transform.size, transform.size), dtype=np.uint8)
 
 
-def _encode(network: EfficientNetLite0, inputs: NDArray[np.float32]) -> NDArray[np.float16]:
+def _encode(network: Backbone, inputs: NDArray[np.float32]) -> NDArray[np.float16]:
     tensor = torch.from_numpy(inputs).to(memory_format=torch.channels_last)
     # bfloat16 is three times as fast here, and the cache keeps half precision anyway.
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
-        features = network(tensor)
-    return features.float().flatten(2).transpose(1, 2).half().numpy()
+        features: NDArray[np.float16] = network(tensor).half().numpy()
+    return features
 
 
 def _views(captioned: CaptionedPicture, views: int, transform: PictureTransform) -> list[NDArray[np.uint8]]:

@@ -43,7 +43,7 @@ def bleu(candidates: Sequence[Words], references: Sequence[Sequence[Words]], ord
 
 
 def rouge_l(candidate: Words, references: Sequence[Words]) -> float:
-    """ROUGE-L of one caption in [0, 1], beta 1.2; precision and recall are each the best over the references (Lin, 2004)."""
+    """ROUGE-L of one caption in [0, 1], beta 1.2 (Lin, 2004); precision and recall are each the best reference's."""
     if not candidate:
         return 0.0
     common = [_longest_common_subsequence(candidate, reference) for reference in references]

@@ -1,5 +1,7 @@
 """One optimisation step: backward, clip, update, schedule, average."""
 
+from typing import Any
+
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -11,7 +13,7 @@ class Stepper:
     """Applies losses to a module; keeps its schedule and its average in step."""
 
     def __init__(
-        self, module: nn.Module, optimizer: Optimizer, schedule: LRScheduler, average: Average, clip: float = 5.0
+        self, module: nn.Module, optimizer: Optimizer, schedule: LRScheduler, average: Average[Any], clip: float = 5.0
     ) -> None:
         self.module = module
         self.optimizer = optimizer

@@ -108,11 +108,11 @@ class _Beams:
         return Hypothesis(tuple(self.tokens[row, 1:].tolist()), score, scored, self.trace[row])
 
     def _rank(self, hypothesis: Hypothesis) -> float:
-        return hypothesis.log_probability / hypothesis.scored**self.search.length_exponent
+        return hypothesis.log_probability / float(hypothesis.scored**self.search.length_exponent)
 
     def _settled(self, picture: int, length: int) -> bool:
         ended = sorted(map(self._rank, self.ended[picture]), reverse=True)
         if len(ended) < self.search.beams:
             return False
         best_open = float(self.scores[picture].max()) / length**self.search.length_exponent
-        return best_open <= ended[self.search.beams - 1]
+        return bool(best_open <= ended[self.search.beams - 1])

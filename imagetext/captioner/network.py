@@ -27,7 +27,10 @@ class DecoderShape:
 
 @dataclass(frozen=True)
 class Memory:
-    """What a decoder needs of a picture: `values` (n, places, width), `keys` (n, places, attention_width), `start` (n, width)."""
+    """What a decoder needs of n pictures.
+
+    `values` (n, places, width), `keys` (n, places, attention_width), `start` (n, width).
+    """
 
     values: Tensor
     keys: Tensor
@@ -50,7 +53,10 @@ class State:
 
 
 class SharedDropout(nn.Module):
-    """Dropout with one mask for all steps or places of a row (Gal and Ghahramani, 2016); a 20th of the random numbers."""
+    """Dropout with one mask for all steps or places of a row (Gal and Ghahramani, 2016).
+
+    Drawing a mask for each step took an eighth of the training time.
+    """
 
     def __init__(self, rate: float) -> None:
         super().__init__()
@@ -104,7 +110,7 @@ class AttentionDecoder(nn.Module):
             state: for n rows.
 
         Returns:
-            what to say (n, steps, width), for `logits`; attention weights (n, steps, places); the state after the last step.
+            what to say (n, steps, width), for `logits`; attention weights (n, steps, places); the state after it all.
         """
         embedded = self.dropout(self.embedding(words))
         hidden, attention_state = self.attention_layer(embedded, state.attention)
@@ -124,7 +130,8 @@ class AttentionDecoder(nn.Module):
         m, places, _ = memory.keys.shape
         query = self.query(hidden).view(m, n // m * steps, 1, -1)
         energy = self.energy(torch.tanh(query + memory.keys[:, None])).view(n, steps, places)
-        return energy.softmax(-1)
+        weights: Tensor = energy.softmax(-1)
+        return weights
 
 
 def _gather(weights: Tensor, values: Tensor) -> Tensor:

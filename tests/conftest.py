@@ -1,0 +1,45 @@
+"""Fixtures that every room may use, and what a test needs that not every machine has."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--run-compose", action="store_true", help="also run the tests that need a Docker engine")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--run-compose"):
+        return
+    for item in items:
+        if item.get_closest_marker("compose"):
+            item.add_marker(pytest.mark.skip(reason="needs a Docker engine: make compose-test"))
+
+
+def _data_folder(name: str) -> Path:
+    folder = Path(os.environ.get("DATA", ROOT.parent / "shared" / "data" / "flickr8k")).parent / name
+    if not folder.is_dir():
+        pytest.skip(f"needs the data folder {name}: DATA=.../flickr8k make test")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def flickr8k() -> Path:
+    """The folder of Flickr8k: 7000 pictures with their captions and lists."""
+    return _data_folder("flickr8k")
+
+
+@pytest.fixture(scope="session")
+def metrics_golden() -> Path:
+    """Captions of published models with the scores that the COCO toolkit gave them."""
+    return _data_folder("metrics-golden")
+
+
+@pytest.fixture(scope="session")
+def models() -> Path:
+    """The trained models that the repository carries."""
+    return ROOT / "models"

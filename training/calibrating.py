@@ -1,0 +1,34 @@
+"""Fitting the curve from similarity to relevance."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from imagetext.encoder.calibration import Calibration
+
+STRANGERS = 50  # how many pictures that don't fit stand against one that does
+STEPS = 200
+
+
+def fit_calibration(texts: Tensor, pictures: Tensor) -> Calibration:
+    """A logistic regression of "belongs together" on similarity (Platt, 1999).
+
+    Texts (m, d) and pictures (n, d) are unit rows, m a multiple of n in the pictures' order. All other pictures count
+    as not fitting, weighted so that `STRANGERS` of them stand against the own one: a picture shown first for a
+    fitting query should be near 1, the best of a collection without anything fitting near 0.
+    """
+    similarity = texts @ pictures.T
+    own = torch.arange(len(texts)) // (len(texts) // len(pictures))
+    fits = F.one_hot(own, len(pictures)).bool()
+    weights = torch.where(fits, 1.0, STRANGERS / (len(pictures) - 1))
+    line = torch.tensor([20.0, -8.0], requires_grad=True)
+    optimizer = torch.optim.LBFGS([line], max_iter=STEPS, line_search_fn="strong_wolfe")
+
+    def loss() -> Tensor:
+        optimizer.zero_grad()
+        value = F.binary_cross_entropy_with_logits(line[0] * similarity + line[1], fits.float(), weights)
+        value.backward()  # type: ignore[no-untyped-call]
+        return value
+
+    optimizer.step(loss)  # type: ignore[no-untyped-call]
+    return Calibration(scale=round(float(line[0]), 3), offset=round(float(line[1]), 3))
