@@ -10,7 +10,14 @@ from imagetext.captioner.vocabulary import words_of
 from training.dataset import read_captions
 from training.metrics import CiderD, bleu, caption_scores, rouge_l
 
-GOLDEN = {"bleu1": "Bleu_1", "bleu2": "Bleu_2", "bleu3": "Bleu_3", "bleu4": "Bleu_4", "rouge_l": "ROUGE_L", "cider": "CIDEr"}
+GOLDEN = {
+    "bleu1": "Bleu_1",
+    "bleu2": "Bleu_2",
+    "bleu3": "Bleu_3",
+    "bleu4": "Bleu_4",
+    "rouge_l": "ROUGE_L",
+    "cider": "CIDEr",
+}
 
 
 @pytest.mark.data
@@ -39,20 +46,20 @@ def test_bleu_clips_repeated_words_and_punishes_brevity() -> None:
 
 def test_rouge_l_is_one_for_the_reference_and_zero_for_a_stranger() -> None:
     """The measure spans its range."""
-    reference = "a dog runs".split()
+    reference = ["a", "dog", "runs"]
 
     assert rouge_l(reference, [reference]) == pytest.approx(1.0)
-    assert rouge_l("two cats sleep".split(), [reference]) == 0.0
+    assert rouge_l(["two", "cats", "sleep"], [reference]) == 0.0
     assert rouge_l([], [reference]) == 0.0
 
 
 def test_cider_of_a_reference_is_ten_and_rare_words_weigh_more() -> None:
     """A caption equal to its only reference scores 10; missing the rare word costs more than missing the common one."""
-    corpus = [["a dog runs on grass".split()], ["a cat runs on grass".split()], ["a dog sits on grass".split()]]
+    corpus = [[["a", "dog", "runs", "on", "grass"]], [["a", "cat", "runs", "on", "grass"]], [["a", "dog", "sits", "on", "grass"]]]
     cider = CiderD(corpus)
     references = [cider.vector(corpus[1][0])]
 
     assert cider.score(corpus[1][0], references) == pytest.approx(10.0)
-    without_rare = cider.score("a thing runs on grass".split(), references)
-    without_common = cider.score("a cat runs on thing".split(), references)
+    without_rare = cider.score(["a", "thing", "runs", "on", "grass"], references)
+    without_common = cider.score(["a", "cat", "runs", "on", "thing"], references)
     assert without_rare < without_common

@@ -1,0 +1,58 @@
+"""Picture networks under the models: the packaged one and the original's two, by folder."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import MobileNetV2Config, MobileNetV2Model, ResNetConfig, ResNetModel
+
+from imagetext.backbone import EFFICIENTNET_LITE0, load_backbone
+from imagetext.captioner.engine import Captioner, DecodingOptions
+from imagetext.captioner.network import AttentionDecoder, DecoderShape
+from imagetext.captioner.vocabulary import Vocabulary
+from imagetext.errors import ModelError
+from imagetext.transform import PictureTransform
+
+
+def save_mobilenet(folder: Path) -> None:
+    MobileNetV2Model(MobileNetV2Config(depth_multiplier=0.35)).save_pretrained(folder)
+
+
+def save_resnet(folder: Path) -> None:
+    config = ResNetConfig(embedding_size=8, hidden_sizes=[8, 16, 24, 32], depths=[1, 1, 1, 1])
+    ResNetModel(config).save_pretrained(folder)
+
+
+def test_default_backbone_gives_a_grid_of_49_places() -> None:
+    """EfficientNet-Lite0 turns 224 pixels into 7 x 7 places of 1280 channels."""
+    backbone = load_backbone(EFFICIENTNET_LITE0)
+
+    assert backbone.channels == 1280
+    assert backbone.places(224) == 49
+
+
+@pytest.mark.parametrize("save", [save_mobilenet, save_resnet])
+def test_the_originals_encoders_plug_into_the_captioner(tmp_path: Path, save: object) -> None:
+    """A MobileNetV2 or ResNet folder of transformers stands where EfficientNet-Lite0 does, attention grid and all."""
+    save(tmp_path)  # type: ignore[operator]
+    torch.manual_seed(0)
+    backbone = load_backbone(tmp_path)
+    vocabulary = Vocabulary(["a", "dog", "runs"])
+    decoder = AttentionDecoder(DecoderShape(len(vocabulary), backbone.channels, width=16, attention_width=8))
+    captioner = Captioner("tiny", "", backbone, decoder, vocabulary, PictureTransform(size=96), 0.7)
+    inputs = [torch.randint(0, 255, (3, 96, 96), dtype=torch.uint8).numpy() for _ in range(2)]
+
+    captions = captioner.caption(inputs, DecodingOptions(num_captions=2, max_new_tokens=5, attention=True))
+
+    assert [len(found) for found in captions] == [2, 2]
+    word = captions[0][0].words[0]
+    assert word.text in vocabulary.words
+    assert word.attention is not None
+    assert len(word.attention) == len(word.attention[0]) == 3
+    assert sum(map(sum, word.attention)) == pytest.approx(1, abs=1e-4)
+
+
+def test_a_folder_without_a_network_is_refused(tmp_path: Path) -> None:
+    """Where nothing can be loaded the error says so."""
+    with pytest.raises(ModelError, match="No picture network"):
+        load_backbone(tmp_path)

@@ -1,0 +1,61 @@
+"""Model folders on disk."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from imagetext.errors import ModelError
+from imagetext.model_folder import CARD, WEIGHTS, ModelFolder, changed_tensors, write_model_folder
+
+
+def write(folder: Path, module: nn.Module) -> None:
+    write_model_folder(folder, {"name": "tiny"}, changed_tensors("part", module), "# card", {"words.txt": "a\n"})
+
+
+def test_what_is_written_is_laid_over_the_module(tmp_path: Path) -> None:
+    """A module gets back its tensors, up to half precision."""
+    trained, fresh = nn.Linear(3, 2), nn.Linear(3, 2)
+    write(tmp_path, trained)
+
+    ModelFolder.open(tmp_path).load_into({"part": fresh})
+
+    assert torch.allclose(fresh.weight, trained.weight, atol=1e-3)
+
+
+def test_fingerprint_follows_every_file_but_the_card(tmp_path: Path) -> None:
+    """An answer can depend on weights, config and words, never on the card."""
+    write(tmp_path, nn.Linear(3, 2))
+    before = ModelFolder.open(tmp_path).fingerprint
+
+    (tmp_path / CARD).write_text("# another card")
+    assert ModelFolder.open(tmp_path).fingerprint == before
+    (tmp_path / "words.txt").write_text("b\n")
+    assert ModelFolder.open(tmp_path).fingerprint != before
+
+
+@pytest.mark.parametrize("damage", ["missing", "truncated", "other shape", "no config"])
+def test_damaged_folder_is_a_model_error(tmp_path: Path, damage: str) -> None:
+    """Whatever is wrong with the folder, the error is ModelError and names the folder."""
+    write(tmp_path, nn.Linear(4 if damage == "other shape" else 3, 2))
+    weights = tmp_path / WEIGHTS
+    if damage == "missing":
+        weights.unlink()
+    elif damage == "truncated":
+        weights.write_bytes(weights.read_bytes()[:40])
+    elif damage == "no config":
+        (tmp_path / "config.json").write_text("{")
+
+    with pytest.raises(ModelError, match=tmp_path.name):
+        ModelFolder.open(tmp_path).load_into({"part": nn.Linear(3, 2)})
+
+
+def test_only_changed_tensors_are_kept() -> None:
+    """Against a starting state, tensors that training left alone are not stored."""
+    module = nn.Linear(3, 2)
+    start = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+    with torch.no_grad():
+        module.bias.add_(1)
+
+    assert set(changed_tensors("part", module, start)) == {"part.bias"}

@@ -1,0 +1,49 @@
+"""Preprocessing as data."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from imagetext.errors import ModelError
+from imagetext.transform import PictureTransform
+
+
+def halves(width: int, height: int) -> Image.Image:
+    """Left half red, right half blue."""
+    picture = Image.new("RGB", (width, height), "red")
+    picture.paste("blue", (width // 2, 0, width, height))
+    return picture
+
+
+def test_squash_keeps_the_whole_picture() -> None:
+    """However wide the picture, both its ends are in the input."""
+    pixels = PictureTransform(size=32, fit="squash").resize(halves(300, 50))
+
+    assert pixels.shape == (3, 32, 32)
+    assert pixels[0, 16, 0] > 250 > 5 > pixels[0, 16, 31]
+
+
+def test_crop_keeps_the_aspect_and_the_centre() -> None:
+    """Of a wide picture the ends are cut off, not squeezed in."""
+    picture = Image.new("RGB", (300, 100), "white")
+    picture.paste("black", (100, 0, 200, 100))
+
+    assert PictureTransform(size=32, fit="crop").resize(picture).max() < 5
+
+
+def test_scale_is_the_networks_own() -> None:
+    """EfficientNet-Lite0 wants (x - 127) / 128."""
+    pixels = np.array([0, 127, 255], dtype=np.uint8).reshape(1, 1, 1, 3).repeat(3, axis=1)
+
+    scaled = PictureTransform().scale(pixels)
+
+    assert scaled[0, 0, 0] == pytest.approx([-127 / 128, 0, 1])
+
+
+def test_config_round_trip_and_refusal() -> None:
+    """A transform survives its config; a config without a key is refused."""
+    transform = PictureTransform(size=64, fit="crop")
+
+    assert PictureTransform.from_config(transform.to_config()) == transform
+    with pytest.raises(ModelError, match="size, fit, mean and std"):
+        PictureTransform.from_config({"size": 64})
