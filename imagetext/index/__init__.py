@@ -1,0 +1,34 @@
+"""Index versions: written once by the indexer, searched by every retrieval replica, never changed in place.
+
+<index>/CURRENT                     the name of the published version, replaced atomically
+<index>/versions/<version>/
+    manifest.json                   what this version is, and the size and checksum of each file beside it
+    vectors.npy                     (size, dimensions) float32, unit rows
+    index.faiss                     the same vectors as FAISS searches them
+    rows.sqlite                     one picture per row of the vectors
+    skipped.jsonl                   files that could not be indexed, each with its reason
+"""
+
+from imagetext.index.manifest import EncoderRef, Manifest, read_manifest
+from imagetext.index.reader import IndexReader
+from imagetext.index.rows import PictureRow, picture_id
+from imagetext.index.verification import verify
+from imagetext.index.versions import current_version, list_versions, publish, version_folder
+from imagetext.index.writer import SkippedFile, read_skipped, write_version
+
+__all__ = [
+    "EncoderRef",
+    "IndexReader",
+    "Manifest",
+    "PictureRow",
+    "SkippedFile",
+    "current_version",
+    "list_versions",
+    "picture_id",
+    "publish",
+    "read_manifest",
+    "read_skipped",
+    "verify",
+    "version_folder",
+    "write_version",
+]

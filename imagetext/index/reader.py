@@ -1,0 +1,140 @@
+"""An open index version: search it, look up its pictures. Nothing here changes it, so all threads may share it."""
+
+from pathlib import Path
+from typing import Self
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+from imagetext.contracts import IndexInfo
+from imagetext.errors import IndexVersionError, InvalidParameter, NotFound
+from imagetext.index.manifest import FAISS_INDEX, ROWS, VECTORS, Manifest, read_manifest
+from imagetext.index.rows import PictureRow, RowTable
+from imagetext.index.verification import check_sizes
+from imagetext.index.verification import verify as verify_checksums
+
+
+class IndexReader:
+    """One version, memory-mapped. It stays usable when its folder is removed, until it is closed."""
+
+    def __init__(self, manifest: Manifest, index: faiss.Index, vectors: NDArray[np.float32], rows: RowTable) -> None:
+        self._index = index
+        self._vectors = vectors
+        self._rows = rows
+        self.images_root = Path(manifest.images_root)
+        self.info = IndexInfo(
+            version=manifest.version,
+            size=manifest.size,
+            kind=manifest.kind,
+            encoder=manifest.encoder.name,
+            fingerprint=manifest.encoder.fingerprint,
+            created=manifest.created,
+            skipped=manifest.skipped,
+        )
+
+    @classmethod
+    def open(cls, folder: Path, *, verify: bool = False) -> Self:
+        """Open a version's folder; `verify` also reads every byte and compares the checksums.
+
+        Raises:
+            IndexVersionError: missing, damaged or not of a format that is read here.
+        """
+        if verify:
+            manifest = verify_checksums(folder)
+        else:
+            manifest = read_manifest(folder)
+            check_sizes(folder, manifest)
+        vectors = _open_vectors(folder, manifest)
+        index = _open_faiss(folder, manifest)
+        rows = RowTable(folder / ROWS)
+        if rows.size != manifest.size:
+            rows.close()
+            raise _disagrees(ROWS, manifest)
+        return cls(manifest, index, vectors, rows)
+
+    @property
+    def dimensions(self) -> int:
+        return int(self._vectors.shape[1])
+
+    def search(self, vectors: NDArray[np.float32], k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """The `k` nearest rows of each query, best first; fewer when the index holds fewer.
+
+        Args:
+            vectors: (n, dimensions) float32, unit rows.
+
+        Returns:
+            Cosine similarities (n, k) float32 and row numbers (n, k) int64.
+
+        Raises:
+            InvalidParameter: `k` is not positive, or a query is not a row of finite numbers.
+            IndexVersionError: the queries have another length than the vectors of this index.
+        """
+        if k < 1:
+            raise InvalidParameter("At least one result must be asked for.")
+        queries = np.ascontiguousarray(vectors, dtype=np.float32)
+        if queries.ndim != 2 or queries.shape[1] != self.dimensions:
+            raise IndexVersionError("The query was made by another encoder than this index.")
+        if not np.isfinite(queries).all():
+            raise InvalidParameter("The query has no finite embedding.")
+        scores, rows = self._index.search(queries, min(k, self.info.size))
+        return scores, rows
+
+    def row(self, row: int) -> PictureRow:
+        """The picture of a row. Raises NotFound."""
+        return self._rows.by_row(int(row))  # SQLite takes no integers of NumPy
+
+    def by_id(self, id: str) -> PictureRow:
+        """The picture with an id. Raises NotFound."""
+        return self._rows.by_id(id)
+
+    def rows(self) -> list[PictureRow]:
+        """All pictures in the order of their rows, which is that of their paths."""
+        return self._rows.all()
+
+    def vector(self, row: int) -> NDArray[np.float32]:
+        """The unit vector (dimensions,) of a row, as a copy. Raises NotFound."""
+        if not 0 <= row < self.info.size:
+            raise NotFound("There is no such picture in the index.")
+        return np.array(self._vectors[row])
+
+    def close(self) -> None:
+        """Let go of the files. Only after the last search has ended."""
+        self._rows.close()
+
+
+def _open_vectors(folder: Path, manifest: Manifest) -> NDArray[np.float32]:
+    try:
+        vectors = np.load(folder / VECTORS, mmap_mode="r", allow_pickle=False)
+    except Exception as error:  # NumPy parses the header as a Python literal, and lets all kinds out of that
+        raise IndexVersionError(f"{VECTORS} of index version {manifest.version} is damaged.") from error
+    if vectors.shape != (manifest.size, manifest.encoder.dimensions) or vectors.dtype != np.float32:
+        raise _disagrees(VECTORS, manifest)
+    return vectors  # type: ignore[no-any-return]  # numpy's stubs cannot know the dtype of a file
+
+
+def faiss_path(folder: Path) -> str:
+    """The path of a version's FAISS file as FAISS takes it. Raises IndexVersionError when it cannot take it."""
+    path = str(folder / FAISS_INDEX)
+    try:
+        path.encode()
+    except UnicodeEncodeError as error:
+        raise IndexVersionError("FAISS can only open an index in a folder whose path is valid UTF-8.") from error
+    return path
+
+
+def _open_faiss(folder: Path, manifest: Manifest) -> faiss.Index:
+    path = faiss_path(folder)
+    try:
+        index = faiss.read_index(path, faiss.IO_FLAG_MMAP_IFC)
+    except (RuntimeError, MemoryError) as error:
+        raise IndexVersionError(f"{FAISS_INDEX} of index version {manifest.version} cannot be opened.") from error
+    if (index.ntotal, index.d) != (manifest.size, manifest.encoder.dimensions):
+        raise _disagrees(FAISS_INDEX, manifest)
+    if index.metric_type != faiss.METRIC_INNER_PRODUCT:
+        raise _disagrees(FAISS_INDEX, manifest)
+    return index
+
+
+def _disagrees(name: str, manifest: Manifest) -> IndexVersionError:
+    return IndexVersionError(f"{name} of index version {manifest.version} does not agree with the manifest.")

@@ -1,0 +1,45 @@
+"""Is every file of an index version what the manifest says?"""
+
+import hashlib
+from pathlib import Path
+
+from imagetext.errors import IndexVersionError
+from imagetext.index.manifest import FileSum, Manifest, read_manifest
+
+
+def sum_file(path: Path) -> FileSum:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return FileSum(bytes=file.tell(), sha256=digest)
+
+
+def check_sizes(folder: Path, manifest: Manifest) -> None:
+    """Cheap: every file is there with its number of bytes. Raises IndexVersionError naming the file if not."""
+    for name, expected in (manifest.files or {}).items():
+        try:
+            found = (folder / name).stat().st_size
+        except OSError as error:
+            raise IndexVersionError(f"{name} of index version {manifest.version} is missing.") from error
+        if found != expected.bytes:
+            raise IndexVersionError(
+                f"{name} of index version {manifest.version} is damaged: it has {found:,} bytes, "
+                f"the manifest says {expected.bytes:,}."
+            )
+
+
+def verify(folder: Path) -> Manifest:
+    """Read every byte of a version and compare it with the manifest, which is returned.
+
+    Raises:
+        IndexVersionError: naming the file that is missing, cut off or changed.
+    """
+    manifest = read_manifest(folder)
+    check_sizes(folder, manifest)
+    for name, expected in (manifest.files or {}).items():
+        try:
+            found = sum_file(folder / name)
+        except OSError as error:
+            raise IndexVersionError(f"{name} of index version {manifest.version} cannot be read.") from error
+        if found != expected:
+            raise IndexVersionError(f"{name} of index version {manifest.version} is damaged: its checksum differs.")
+    return manifest

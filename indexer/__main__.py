@@ -1,0 +1,96 @@
+"""The command line: `python -m indexer build --images DIR --index DIR`."""
+
+import argparse
+import signal
+import sqlite3
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from imagetext.errors import ImageTextError
+from imagetext.index import current_version, list_versions, publish, verify, version_folder
+from indexer.build import build
+from indexer.scan import require_folder
+from indexer.wording import printable
+
+if TYPE_CHECKING:
+    from imagetext.encoder.engine import Encoder
+
+
+def main(arguments: Sequence[str] | None = None, *, load: Callable[[str], "Encoder"] | None = None) -> int:
+    """Run one command and return the exit status, 0 or 1. `load` opens the model that --model names."""
+    options = _parse(arguments)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # process 1 of a container has no default
+    try:
+        if options.command == "build":
+            _build(options, load or _load_encoder)
+        elif options.command == "versions":
+            _list(options.index)
+        else:
+            _publish(options.index, options.version)
+    except ImageTextError as error:
+        return _fail(error.detail)
+    except KeyboardInterrupt:
+        return _fail("Interrupted. The same command goes on from here.")
+    except OSError as error:
+        return _fail(f"{error.strerror or 'Reading or writing failed'}: {error.filename or 'the index'}")
+    except sqlite3.Error:
+        return _fail("The index's work file cannot be used. If the disk is not full, delete the index's folder work.")
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    return 0
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m indexer", description="Make and switch the versions of an index.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    index = argparse.ArgumentParser(add_help=False)
+    index.add_argument("--index", type=Path, required=True, metavar="DIR", help="where the versions are kept")
+    make = commands.add_parser("build", parents=[index], help="index a folder of pictures as a new version")
+    make.add_argument("--images", type=Path, required=True, metavar="DIR", help="the pictures, with all folders below")
+    make.add_argument("--model", default="models/retrieval", help="the encoder: a folder, or a CLIP of a model hub")
+    make.add_argument("--json", action="store_true", help="write the summary as one line of JSON")
+    commands.add_parser("versions", parents=[index], help="list the versions; * marks the current one")
+    switch = commands.add_parser("publish", parents=[index], help="make another version the current one (rollback)")
+    switch.add_argument("version", metavar="VERSION", help="a name that `versions` lists")
+    return parser.parse_args(arguments)
+
+
+def _build(options: argparse.Namespace, load: Callable[[str], "Encoder"]) -> None:
+    require_folder(options.images)  # before the model is loaded, which takes seconds
+    summary = build(options.images, options.index, load(options.model))
+    _say(sys.stdout, summary.to_json() if options.json else summary.to_text())
+
+
+def _load_encoder(source: str) -> "Encoder":
+    from imagetext.encoder.engine import load_encoder  # imports torch: not for the other commands
+
+    return load_encoder(source)
+
+
+def _list(index: Path) -> None:
+    current = current_version(index)
+    for version in list_versions(index):
+        _say(sys.stdout, f"{'*' if version == current else ' '} {version}")
+
+
+def _publish(index: Path, version: str) -> None:
+    if version in list_versions(index):
+        verify(version_folder(index, version))
+    publish(index, version)
+    _say(sys.stdout, f"Published version {version}.")
+
+
+def _fail(sentence: str) -> int:
+    _say(sys.stderr, printable(sentence))
+    return 1
+
+
+def _say(stream: TextIO, text: str) -> None:
+    encoding = stream.encoding or "utf-8"
+    stream.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,143 @@
+"""A folder of pictures to a published index version."""
+
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from tqdm import tqdm
+
+from imagetext.errors import NotFound
+from imagetext.index import EncoderRef, PictureRow, SkippedFile, picture_id, publish, write_version
+from imagetext.index.rows import encode_path
+from imagetext.index.versions import prune_versions, remove_leftovers
+from indexer.encode import ReadPicture, encode_files
+from indexer.known import KnownVectors
+from indexer.lock import build_lock
+from indexer.previous import PreviousVersion, open_previous
+from indexer.scan import FoundFile, Scan, scan
+from indexer.summary import Summary
+from indexer.wording import printable
+from indexer.work import WorkFile
+
+if TYPE_CHECKING:
+    from imagetext.encoder.engine import Encoder
+
+KEPT_VERSIONS = 3
+
+
+def build(images: Path, index: Path, encoder: "Encoder") -> Summary:
+    """Scan, encode what is new, write a version, publish it and prune the oldest.
+
+    At every moment the index has either its old current version or the new one, whole.
+
+    Raises:
+        NotFound: no folder, or no readable picture in it; the current version stays.
+        Busy: another build is running on this index.
+        IndexVersionError: the version cannot be written.
+        ModelError: the encoder does not do what it says.
+    """
+    started = time.monotonic()
+    images = Path(os.path.abspath(images))
+    found = scan(images)
+    if not found.files:
+        raise _no_picture(images, found.skipped)
+    index.mkdir(parents=True, exist_ok=True)
+    with build_lock(index):
+        remove_leftovers(index)
+        with _open_known(index, encoder) as known:
+            pictures, skipped, encoded = _encode(found, images, encoder, known)
+            if not pictures:
+                raise _no_picture(images, skipped)
+            rows = _number(pictures)
+            version = _unchanged_version(known.previous, rows, skipped, images)
+            changed = version is None
+            if version is None:
+                version = _write(rows, skipped, images, index, encoder, known)
+                publish(index, version)
+            known.forget_work()
+        prune_versions(index, KEPT_VERSIONS)
+    return Summary(changed, version, len(rows), encoded, len(rows) - encoded, skipped, time.monotonic() - started)
+
+
+def _open_known(index: Path, encoder: "Encoder") -> KnownVectors:
+    previous = open_previous(index, encoder.fingerprint, encoder.dimensions)
+    return KnownVectors(previous, WorkFile.open(index, encoder.fingerprint, encoder.dimensions))
+
+
+def _encode(
+    found: Scan, images: Path, encoder: "Encoder", known: KnownVectors
+) -> tuple[list[ReadPicture], list[SkippedFile], int]:
+    """All pictures that can be indexed, all that were skipped, and how many were encoded for it."""
+    unchanged, to_read = _split(found.files, images, known.previous)
+    # disable=None: a bar on a terminal only
+    with tqdm(total=len(found.files), initial=len(unchanged), unit="picture", disable=None) as bar:
+        outcome = encode_files(to_read, images, encoder, known, bar.update)
+    skipped = sorted([*found.skipped, *outcome.skipped], key=lambda file: encode_path(file.path))
+    return [*unchanged, *outcome.pictures], skipped, outcome.encoded
+
+
+def _split(
+    files: Sequence[FoundFile], images: Path, previous: PreviousVersion | None
+) -> tuple[list[ReadPicture], list[FoundFile]]:
+    """The files whose content is known by their looks, and those that must be read."""
+    unchanged, to_read = [], []
+    for file in files:
+        row = None if previous is None else previous.unchanged(file, images)
+        if row is None:
+            to_read.append(file)
+        else:
+            unchanged.append(ReadPicture(file, row.sha256, row.bytes, row.width, row.height))
+    return unchanged, to_read
+
+
+def _number(pictures: Sequence[ReadPicture]) -> list[PictureRow]:
+    return [
+        PictureRow(
+            row=row,
+            id=picture_id(picture.file.path),
+            path=picture.file.path,
+            sha256=picture.sha256,
+            bytes=picture.bytes,
+            mtime_ns=picture.file.mtime_ns,
+            width=picture.width,
+            height=picture.height,
+        )
+        for row, picture in enumerate(sorted(pictures, key=lambda picture: encode_path(picture.file.path)))
+    ]
+
+
+def _unchanged_version(
+    previous: PreviousVersion | None, rows: Sequence[PictureRow], skipped: Sequence[SkippedFile], images: Path
+) -> str | None:
+    """The current version if a new one would say the same; new times of unchanged files are not worth one."""
+    if previous is None or previous.images_root != images or previous.skipped != skipped:
+        return None
+    if [(row.id, row.sha256) for row in previous.rows] != [(row.id, row.sha256) for row in rows]:
+        return None
+    return previous.version
+
+
+def _write(
+    rows: Sequence[PictureRow],
+    skipped: Sequence[SkippedFile],
+    images: Path,
+    index: Path,
+    encoder: "Encoder",
+    known: KnownVectors,
+) -> str:
+    vectors = np.empty((len(rows), encoder.dimensions), dtype=np.float32)
+    for row in rows:
+        vectors[row.row] = known.vector(row.sha256)
+    made_by = EncoderRef(encoder.name, encoder.fingerprint, encoder.dimensions)
+    return write_version(index, rows, vectors, encoder=made_by, images_root=images, skipped=skipped)
+
+
+def _no_picture(images: Path, skipped: Sequence[SkippedFile]) -> NotFound:
+    sentence = f"There is no readable picture in {printable(str(images))}."
+    if skipped:
+        first = skipped[0]
+        sentence += f" {len(skipped)} skipped, the first of them {printable(first.path)}: {first.reason}"
+    return NotFound(sentence)

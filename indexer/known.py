@@ -1,0 +1,52 @@
+"""The vectors there are already, by the content of the picture: from the previous version and from the work file."""
+
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.previous import PreviousVersion
+from indexer.work import WorkFile
+
+
+class KnownVectors:
+    """Vectors by the sha256 of a picture's file. Only `size` may be called from several threads."""
+
+    def __init__(self, previous: PreviousVersion | None, work: WorkFile) -> None:
+        self.previous = previous
+        self._work = work
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._work.close()
+        if self.previous is not None:
+            self.previous.close()
+
+    def size(self, sha256: str) -> tuple[int, int] | None:
+        """The upright (width, height) in pixels of a picture whose vector is known."""
+        size = self._work.sizes.get(sha256)
+        if size is None and self.previous is not None:
+            size = self.previous.size(sha256)
+        return size
+
+    def vector(self, sha256: str) -> NDArray[np.float32]:
+        """The vector (dimensions,) of a picture that has a size here."""
+        if self.previous is not None and self.previous.size(sha256) is not None:
+            return self.previous.vector(sha256)
+        return self._work.vector(sha256)
+
+    def add(self, sha256: str, size: tuple[int, int], vector: NDArray[np.float32]) -> None:
+        """Keep a new vector; it survives a kill from the next `commit` on."""
+        self._work.add(sha256, size, vector)
+
+    def commit(self) -> None:
+        self._work.commit()
+
+    def forget_work(self) -> None:
+        """Delete the work file: all that was in it has been published."""
+        self._work.delete()

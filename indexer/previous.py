@@ -1,0 +1,62 @@
+"""The version that a build starts from: what has not changed since need not be encoded, or even read, again."""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imagetext.errors import IndexVersionError
+from imagetext.index import IndexReader, PictureRow, current_version, read_skipped, version_folder
+from indexer.scan import FoundFile
+
+log = logging.getLogger(__name__)
+
+
+class PreviousVersion:
+    """A published version that the same encoder made."""
+
+    def __init__(self, folder: Path, reader: IndexReader) -> None:
+        self.version = reader.info.version
+        self.images_root = reader.images_root
+        self.rows = reader.rows()
+        self.skipped = read_skipped(folder)
+        self._reader = reader
+        self._by_path = {row.path: row for row in self.rows}
+        self._by_sha256 = {row.sha256: row for row in self.rows}
+
+    def unchanged(self, file: FoundFile, root: Path) -> PictureRow | None:
+        """The row of a file that looks as it did then, so that its content need not be read to know it."""
+        row = self._by_path.get(file.path)
+        if row is None or root != self.images_root or (row.bytes, row.mtime_ns) != (file.bytes, file.mtime_ns):
+            return None
+        return row
+
+    def size(self, sha256: str) -> tuple[int, int] | None:
+        """The upright (width, height) of a picture by its content, if it was indexed."""
+        row = self._by_sha256.get(sha256)
+        return None if row is None else (row.width, row.height)
+
+    def vector(self, sha256: str) -> NDArray[np.float32]:
+        """The vector (dimensions,) of a picture that has a size here."""
+        return self._reader.vector(self._by_sha256[sha256].row)
+
+    def close(self) -> None:
+        self._reader.close()
+
+
+def open_previous(index: Path, fingerprint: str, dimensions: int) -> PreviousVersion | None:
+    """The current version if its vectors can be used again: intact, and made by this encoder."""
+    try:
+        version = current_version(index)
+        if version is None:
+            return None
+        folder = version_folder(index, version)
+        reader = IndexReader.open(folder, verify=True)  # damage must not be copied from version to version
+    except IndexVersionError as error:
+        log.warning("Nothing is reused. %s", error.detail)
+        return None
+    if (reader.info.fingerprint, reader.dimensions) != (fingerprint, dimensions):
+        reader.close()
+        return None
+    return PreviousVersion(folder, reader)

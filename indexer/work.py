@@ -1,0 +1,88 @@
+"""Vectors that are encoded but not yet in a published version, so that a killed build need not start over."""
+
+import contextlib
+import shutil
+import sqlite3
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+_FOLDER = "work"
+_FILE = "encoded.sqlite"
+_CREATE = """
+CREATE TABLE IF NOT EXISTS encoded (
+    fingerprint TEXT NOT NULL,
+    sha256 TEXT NOT NULL,
+    width INTEGER NOT NULL,
+    height INTEGER NOT NULL,
+    vector BLOB NOT NULL,
+    PRIMARY KEY (fingerprint, sha256)
+)"""
+
+
+class WorkFile:
+    """Encoded pictures by the sha256 of their content, for one encoder. Belongs to the thread that opened it.
+
+    `sizes` gives the upright (width, height) of each, and may be read by all threads.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, folder: Path, fingerprint: str, dimensions: int) -> None:
+        self._connection = connection
+        self._folder = folder
+        self._fingerprint = fingerprint
+        found = connection.execute(
+            "SELECT sha256, width, height FROM encoded WHERE fingerprint = ? AND length(vector) = ?",
+            (fingerprint, 4 * dimensions),
+        )
+        self.sizes: dict[str, tuple[int, int]] = {sha256: (width, height) for sha256, width, height in found}
+
+    @classmethod
+    def open(cls, index: Path, fingerprint: str, dimensions: int) -> Self:
+        """Open what an earlier build left, or begin anew when there is nothing or it is damaged."""
+        folder = index / _FOLDER
+        try:
+            return cls(_connect(folder), folder, fingerprint, dimensions)
+        except sqlite3.DatabaseError as error:
+            if isinstance(error, sqlite3.OperationalError):  # a full disk or the like, not damage
+                raise
+            shutil.rmtree(folder)
+            return cls(_connect(folder), folder, fingerprint, dimensions)
+
+    def add(self, sha256: str, size: tuple[int, int], vector: NDArray[np.float32]) -> None:
+        self.sizes[sha256] = size
+        self._connection.execute(
+            "INSERT OR REPLACE INTO encoded VALUES (?, ?, ?, ?, ?)",
+            (self._fingerprint, sha256, *size, vector.astype(np.float32).tobytes()),
+        )
+
+    def vector(self, sha256: str) -> NDArray[np.float32]:
+        """The vector (dimensions,) of a picture in `sizes`."""
+        (blob,) = self._connection.execute(
+            "SELECT vector FROM encoded WHERE fingerprint = ? AND sha256 = ?", (self._fingerprint, sha256)
+        ).fetchone()
+        return np.frombuffer(blob, dtype=np.float32)
+
+    def commit(self) -> None:
+        self._connection.commit()
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def delete(self) -> None:
+        """Everything is in a published version now."""
+        self.close()
+        shutil.rmtree(self._folder)
+
+
+def _connect(folder: Path) -> sqlite3.Connection:
+    folder.mkdir(exist_ok=True)
+    connection = sqlite3.connect(folder / _FILE)
+    try:
+        connection.execute(_CREATE)
+    except sqlite3.DatabaseError:
+        with contextlib.suppress(sqlite3.Error):
+            connection.close()
+        raise
+    return connection
