@@ -1,0 +1,167 @@
+"""Pictures to captions: decoded in a pool, captioned in batches on one thread."""
+
+import asyncio
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from imagetext.batcher import Batcher
+from imagetext.captioner.engine import Captioner, DecodedCaption, DecodingOptions
+from imagetext.contracts import Caption, CaptionOptions, CaptionReply, CaptionResult, ModelInfo, Word
+from imagetext.errors import Busy, DeadlineExceeded, NotFound, Unavailable
+from imagetext.pictures import Limits, open_picture
+from services.caption.settings import Settings
+from services.chassis.metrics import ModelMetrics
+from services.chassis.problems import report_problem
+
+# No captioner sees more pixels along a side, so a larger JPEG need not be decoded at its full size.
+_DECODED_SIDE = 512
+
+
+@dataclass(frozen=True)
+class _Key:
+    """Pictures that agree in this may share a batch."""
+
+    model: str
+    options: DecodingOptions
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    model_input: NDArray[Any]
+    width: int
+    height: int
+
+
+class Captioning:
+    """The captioners, with the pool and the queue in front of them. The first captioner is the default."""
+
+    def __init__(self, settings: Settings, metrics: ModelMetrics) -> None:
+        self._captioners: dict[str, Captioner] = {}
+        self._deadline_s = settings.deadline_s
+        self._limits = Limits(settings.max_picture_bytes, settings.max_picture_pixels)
+        self._pool = ThreadPoolExecutor(settings.decode_threads, "decode")
+        self._batcher: Batcher[_Key, NDArray[Any], list[DecodedCaption]] = Batcher(
+            self._run_batch,
+            max_batch=settings.max_batch,
+            queue_size=settings.queue_size,
+            prepare_thread=partial(_limit_threads, settings.threads),
+            observe=metrics.observe,
+        )
+        metrics.watch(lambda: self._batcher.waiting)
+
+    def start(self, captioners: Sequence[Captioner]) -> None:
+        self._captioners = {captioner.name: captioner for captioner in captioners}
+        self._batcher.start()
+
+    async def warm_up(self) -> None:
+        """The first pass through a model is much slower than the next: no caller should have to wait for it."""
+        for name, captioner in self._captioners.items():
+            blank = await asyncio.to_thread(captioner.prepare, Image.new("RGB", (64, 64), "grey"))
+            await self._batcher.submit(_Key(name, DecodingOptions()), blank)
+
+    async def stop(self) -> None:
+        await self._batcher.stop()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def not_ready(self) -> dict[str, str]:
+        return {} if self._batcher.alive else {"model": "The caption model does not answer."}
+
+    @property
+    def models(self) -> list[ModelInfo]:
+        return [
+            ModelInfo(
+                name=captioner.name,
+                kind="captioner",
+                fingerprint=captioner.fingerprint,
+                parameters=captioner.parameters,
+                default=place == 0,
+            )
+            for place, captioner in enumerate(self._captioners.values())
+        ]
+
+    async def caption(self, pictures: Sequence[bytes], options: CaptionOptions) -> CaptionReply:
+        """One result for each picture, in order; what is wrong with one picture stands in its place.
+
+        Raises:
+            NotFound: no model of that name.
+            Busy, Unavailable: the model cannot take all the pictures.
+            DeadlineExceeded: the answer would come too late.
+            ImageTextError: what is wrong with the picture, if there is only one.
+        """
+        model = self._find(options.model)
+        key = _Key(model.name, _decoding(options))
+        tasks = [asyncio.create_task(self._caption_one(key, picture)) for picture in pictures]
+        try:
+            async with asyncio.timeout(self._deadline_s):
+                outcomes = await asyncio.gather(*tasks)
+        except TimeoutError:
+            raise DeadlineExceeded(f"No caption was ready within {self._deadline_s:g} seconds.") from None
+        finally:
+            for task in tasks:
+                task.cancel()
+        return CaptionReply(model=model, results=_results(outcomes))
+
+    async def _caption_one(self, key: _Key, picture: bytes) -> CaptionResult | Exception:
+        loop = asyncio.get_running_loop()
+        try:
+            prepared = await loop.run_in_executor(self._pool, self._prepare, key.model, picture)
+            decoded = await self._batcher.submit(key, prepared.model_input)
+        except (Busy, Unavailable):  # this says nothing of the picture: the whole request fails
+            raise
+        except Exception as error:
+            return error
+        captions = [_caption(each) for each in decoded]
+        return CaptionResult(captions=captions, width=prepared.width, height=prepared.height)
+
+    def _prepare(self, model: str, picture: bytes) -> _Prepared:
+        """In the pool."""
+        opened = open_picture(picture, self._limits, target=_DECODED_SIDE)
+        width, height = opened.info["full_size"]
+        return _Prepared(self._captioners[model].prepare(opened), width, height)
+
+    def _run_batch(self, key: _Key, inputs: list[NDArray[Any]]) -> list[list[DecodedCaption]]:
+        """On the model's thread."""
+        return self._captioners[key.model].caption(inputs, key.options)
+
+    def _find(self, name: str | None) -> ModelInfo:
+        for model in self.models:
+            if model.name == name or (name is None and model.default):
+                return model
+        raise NotFound("There is no model of this name; GET /v1/models lists them.")
+
+
+def _limit_threads(count: int) -> None:
+    if count:
+        torch.set_num_threads(count)  # counts for the calling thread only
+
+
+def _decoding(options: CaptionOptions) -> DecodingOptions:
+    return DecodingOptions(
+        num_captions=options.num_captions,
+        num_beams=max(options.num_beams, options.num_captions),
+        max_new_tokens=options.max_new_tokens,
+        attention=options.attention,
+    )
+
+
+def _results(outcomes: Sequence[CaptionResult | Exception]) -> list[CaptionResult]:
+    if len(outcomes) == 1 and isinstance(outcomes[0], Exception):
+        raise outcomes[0]
+    return [
+        CaptionResult(error=report_problem(outcome)) if isinstance(outcome, Exception) else outcome
+        for outcome in outcomes
+    ]
+
+
+def _caption(decoded: DecodedCaption) -> Caption:
+    words = None
+    if any(word.attention is not None for word in decoded.words):
+        words = [Word(text=word.text, attention=word.attention) for word in decoded.words]
+    return Caption(text=decoded.text, score=decoded.score, words=words)

@@ -1,0 +1,36 @@
+"""What the caption service can be told by its environment, each name with the prefix CAPTION_."""
+
+from typing import Annotated
+
+from pydantic import Field, field_validator
+from pydantic_settings import NoDecode, SettingsConfigDict
+
+from services.chassis.settings import ServerSettings
+
+MAX_PICTURES = 16  # in one request
+
+
+class Settings(ServerSettings):
+    model_config = SettingsConfigDict(env_prefix="CAPTION_")
+
+    port: int = Field(8001, ge=0, le=65_535)
+    models: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("models/caption-gru",),
+        min_length=1,
+        description="model folders, separated by commas; the first is the default",
+    )
+    threads: int = Field(0, ge=0, le=256, description="threads of one model step; 0 leaves the choice to torch")
+    decode_threads: int = Field(2, ge=1, le=64, description="pictures that are decoded at once")
+    max_requests: int = Field(64, ge=1, description="requests that may be worked on at once; more are told to wait")
+    queue_size: int = Field(64, ge=MAX_PICTURES, description="pictures that may wait for the model")
+    max_batch: int = Field(8, ge=1, le=256)
+    max_picture_bytes: int = Field(20_000_000, ge=1)
+    max_picture_pixels: int = Field(50_000_000, ge=1)
+    deadline_s: float = Field(30.0, gt=0, description="seconds from a whole upload to the answer")
+
+    @field_validator("models", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value

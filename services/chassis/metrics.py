@@ -1,0 +1,77 @@
+"""Prometheus metrics: every request counted and timed by its route, and the page that shows them."""
+
+import time
+from collections.abc import Callable
+
+from fastapi import APIRouter
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_CLIENT_GONE = "499"
+_BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64)
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+
+class MetricsMiddleware:
+    """Labels are the route's template and the status: addresses and methods that callers invent add no series."""
+
+    def __init__(self, app: ASGIApp, registry: CollectorRegistry) -> None:
+        self.app = app
+        self.requests = Counter("http_requests", "Requests answered", ["route", "status"], registry=registry)
+        self.duration = Histogram(
+            "http_request_duration_seconds",
+            "Time to the end of the answer",
+            ["route"],
+            buckets=_SECONDS,
+            registry=registry,
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        start = time.perf_counter()
+        status = _CLIENT_GONE
+
+        async def watched_send(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = str(message["status"])
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watched_send)
+        except BaseException:
+            status = "500"
+            raise
+        finally:
+            route = getattr(scope.get("route"), "path", "unmatched")
+            self.requests.labels(route, status).inc()
+            self.duration.labels(route).observe(time.perf_counter() - start)
+
+
+class ModelMetrics:
+    """What a model's batcher does."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.waiting = Gauge("model_queue_items", "Items that wait for the model", registry=registry)
+        self.sizes = Histogram("model_batch_items", "Items in a batch", buckets=_BATCH_SIZES, registry=registry)
+        self.seconds = Histogram("model_batch_seconds", "Time of a batch", buckets=_SECONDS, registry=registry)
+
+    def watch(self, waiting: Callable[[], int]) -> None:
+        self.waiting.set_function(waiting)
+
+    def observe(self, size: int, seconds: float) -> None:
+        self.sizes.observe(size)
+        self.seconds.observe(seconds)
+
+
+def metrics_router(registry: CollectorRegistry) -> APIRouter:
+    router = APIRouter()
+
+    @router.get("/metrics", include_in_schema=False)
+    async def metrics() -> Response:
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+    return router

@@ -1,0 +1,136 @@
+"""Every failure of a request becomes one RFC 9457 answer here, and nowhere else."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from imagetext.contracts import Problem
+from imagetext.errors import ImageTextError, InvalidParameter
+from services.chassis.request_id import current_request_id
+
+MEDIA_TYPE = "application/problem+json"
+
+_MAX_SENTENCES = 5  # a body of a thousand wrong fields does not earn a thousand sentences
+_MAX_NAME = 60  # characters of a field name that the caller chose
+
+log = logging.getLogger(__name__)
+
+
+class ProblemsMiddleware:
+    """Answers what no handler caught. A response that has begun cannot be mended: its connection is closed."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started = False
+
+        async def watched_send(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watched_send)
+        except ClientDisconnect:
+            log.debug("the client went away")
+        except Exception as error:
+            if started:
+                raise
+            await problem_response(error)(scope, receive, send)
+
+
+def add_problem_handlers(app: FastAPI) -> None:
+    """Replaces FastAPI's own error answers."""
+    for kind in (ImageTextError, RequestValidationError, HTTPException):
+        app.add_exception_handler(kind, _answer)
+
+
+async def _answer(_: Request, error: Exception) -> Response:
+    return problem_response(error)
+
+
+def problem_response(error: Exception) -> Response:
+    """The answer to `error`."""
+    problem = report_problem(error)
+    return Response(problem.model_dump_json(), problem.status, _headers(error), MEDIA_TYPE)
+
+
+def report_problem(error: Exception) -> Problem:
+    """`error` as a problem of the current request; one that is our own fault is logged with its traceback."""
+    problem = problem_of(error, current_request_id())
+    if problem.status == HTTPStatus.INTERNAL_SERVER_ERROR:
+        log.error("a request failed", exc_info=error)
+    return problem
+
+
+def problem_of(error: Exception, request_id: str | None) -> Problem:
+    """`error` as a problem; an error that is not ours becomes a 500 that says nothing of it."""
+    match error:
+        case ImageTextError():
+            title, status, detail = error.title, error.status, error.detail
+        case RequestValidationError():
+            title, status, detail = InvalidParameter.title, InvalidParameter.status, sentence_of(error.errors())
+        case HTTPException():
+            title, status, detail = HTTPStatus(error.status_code).phrase, error.status_code, _http_sentence(error)
+        case _:
+            title, status = ImageTextError.title, ImageTextError.status
+            detail = "Something went wrong on our side; the request id finds it in the log."
+    # A field name may hold half a surrogate pair, which has no form in UTF-8.
+    printable = detail.encode("utf-8", "replace").decode("utf-8")
+    return Problem(title=title, status=status, detail=printable, request_id=request_id)
+
+
+def sentence_of(errors: Sequence[Mapping[str, Any]]) -> str:
+    """What pydantic found wrong, as sentences that name the field."""
+    sentences = [_field_sentence(error) for error in errors[:_MAX_SENTENCES]]
+    if len(errors) > _MAX_SENTENCES:
+        sentences.append(f"There are {len(errors) - _MAX_SENTENCES} more.")
+    return " ".join(sentences)
+
+
+def _field_sentence(error: Mapping[str, Any]) -> str:
+    name = ".".join(str(part) for part in error["loc"] if part not in ("body", "query", "path"))[:_MAX_NAME]
+    kind, message = error["type"], error["msg"].removeprefix("Value error, ")
+    if kind == "json_invalid":
+        return "The body is not valid JSON."
+    if kind == "string_unicode":
+        return "The body holds text that is not Unicode."
+    if not name:
+        return "The body must be a JSON object, sent as application/json."
+    if kind == "extra_forbidden":
+        return f"There is no field `{name}`."
+    if kind == "missing":
+        return f"Field `{name}` is missing."
+    return f"Field `{name}`: {message[:1].lower()}{message[1:].rstrip('.')}."
+
+
+def _http_sentence(error: HTTPException) -> str:
+    match error.status_code:
+        case HTTPStatus.NOT_FOUND:
+            return "Nothing is served at this address."
+        case HTTPStatus.METHOD_NOT_ALLOWED:
+            return "This address does not take this method."
+        case HTTPStatus.BAD_REQUEST:
+            return "The body of the request cannot be read."
+        case _:
+            return error.detail
+
+
+def _headers(error: Exception) -> dict[str, str]:
+    if isinstance(error, ImageTextError) and error.retry_after is not None:
+        return {"Retry-After": str(error.retry_after)}
+    if isinstance(error, HTTPException):
+        return dict(error.headers or {})
+    return {}

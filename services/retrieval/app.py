@@ -1,0 +1,52 @@
+"""Wires the retrieval service together."""
+
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+
+from imagetext.encoder.engine import load_encoder
+from services.chassis import app as chassis
+from services.chassis.admission import Admission
+from services.chassis.json_logging import configure_logging
+from services.chassis.metrics import ModelMetrics
+from services.chassis.serve import read_settings
+from services.retrieval.current_index import CurrentIndex
+from services.retrieval.endpoints import router
+from services.retrieval.lifespan import Load, Retrieval, lifespan_of
+from services.retrieval.metrics import IndexMetrics
+from services.retrieval.picture_shelf import PictureShelf
+from services.retrieval.query_encoder import QueryEncoder
+from services.retrieval.searching import Searching
+from services.retrieval.settings import Settings
+
+SERVICE = "retrieval"
+
+
+def create_app(settings: Settings | None = None, *, load: Load = load_encoder) -> FastAPI:
+    """The retrieval service; without settings it is the process's own: it reads its environment and sets up logging."""
+    if settings is None:
+        settings = read_settings(Settings)
+        configure_logging(SERVICE, settings.log_level)
+    registry = CollectorRegistry()
+    retrieval = _build(settings, registry)
+    return chassis.create_app(
+        SERVICE,
+        lifespan=lifespan_of(retrieval, settings.model, load),
+        ready=retrieval.not_ready,
+        max_body_bytes=settings.max_body_bytes,
+        routers=[router],
+        registry=registry,
+    )
+
+
+def _build(settings: Settings, registry: CollectorRegistry) -> Retrieval:
+    queries = QueryEncoder(settings, ModelMetrics(registry))
+    index = CurrentIndex(
+        settings.index, poll_s=settings.poll_s, threads=settings.search_threads, metrics=IndexMetrics(registry)
+    )
+    return Retrieval(
+        queries=queries,
+        index=index,
+        searching=Searching(queries, index, settings.deadline_s),
+        shelf=PictureShelf(settings, index),
+        admission=Admission(settings.max_searches),
+    )

@@ -1,0 +1,158 @@
+"""The published index version, open for searching, and followed when another one is published."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from imagetext.errors import ImageTextError, IndexVersionError, Unavailable
+from imagetext.index import IndexReader, current_version, version_folder
+from services.retrieval.metrics import IndexMetrics
+
+T = TypeVar("T")
+
+# A refused version may be mended under its own name, but reading all of it at every look would be too much.
+_RETRY_SECONDS = 30.0
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Refusal:
+    version: str | None  # None: CURRENT itself cannot be read
+    detail: str
+    retry_at: float
+
+
+@dataclass
+class _Held:
+    """A version with the count of its users; all of this runs on the event loop."""
+
+    reader: IndexReader
+    users: int = 0
+    retired: bool = False
+
+    def release(self) -> None:
+        self.users -= 1
+        self._close_if_unused()
+
+    def retire(self) -> None:
+        self.retired = True
+        self._close_if_unused()
+
+    def _close_if_unused(self) -> None:
+        if self.retired and self.users == 0:
+            self.reader.close()
+
+
+class CurrentIndex:
+    """Swaps a reference when a version is published: requests under way finish on the version they began with.
+
+    A version that is damaged, or was made by another encoder than `fingerprint`, is refused: the open one stays.
+    """
+
+    def __init__(self, folder: Path, *, poll_s: float, threads: int, metrics: IndexMetrics) -> None:
+        self._folder = folder
+        self._poll_s = poll_s
+        self._metrics = metrics
+        self._fingerprint = ""
+        self._pool = ThreadPoolExecutor(threads, "search")
+        self._held: _Held | None = None
+        self._refusal: _Refusal | None = None
+        self._watcher: asyncio.Task[None] | None = None
+
+    async def start(self, fingerprint: str) -> None:
+        """Opens the published version, if there is one, and follows what is published from then on."""
+        self._fingerprint = fingerprint
+        await self.refresh()
+        self._watcher = asyncio.create_task(self._watch(), name="index watcher")
+
+    async def stop(self) -> None:
+        if self._watcher is not None:
+            self._watcher.cancel()
+            await asyncio.gather(self._watcher, return_exceptions=True)
+        if self._held is not None:
+            self._held.retire()
+            self._held = None
+        await asyncio.to_thread(self._pool.shutdown, cancel_futures=True)
+
+    def not_ready(self) -> dict[str, str]:
+        if self._held is not None:
+            return {}
+        if self._refusal is not None:
+            return {"index": self._refusal.detail}
+        build = f"python -m indexer build --images FOLDER --index {self._folder}"
+        return {"index": f"There is no index in {self._folder} yet. Build one: {build}"}
+
+    async def use(self, work: Callable[[IndexReader], T]) -> T:
+        """The result of `work` on the open version, in a thread; the version stays open until `work` has returned.
+
+        Raises:
+            Unavailable: no version is open.
+        """
+        held = self._held
+        if held is None:
+            raise Unavailable("There is no index to search yet.", retry_after=5)
+        loop = asyncio.get_running_loop()
+        held.users += 1
+        future = self._pool.submit(work, held.reader)
+        # Not when the caller stops waiting: its thread may still read.
+        future.add_done_callback(lambda _: loop.call_soon_threadsafe(held.release))
+        return await asyncio.wrap_future(future)
+
+    async def refresh(self) -> None:
+        """Opens the published version if it is not the open one; what stands against it is logged."""
+        version = None
+        try:
+            version = await asyncio.to_thread(current_version, self._folder)
+            if version is None or self._is_known(version):
+                return
+            reader = await asyncio.to_thread(self._open, version)
+        except Exception as error:
+            self._refuse(version, error)
+            return
+        self._swap(_Held(reader))
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(self._poll_s)
+            await self.refresh()
+
+    def _is_known(self, version: str) -> bool:
+        if self._held is not None and self._held.reader.info.version == version:
+            self._refusal = None  # whatever was refused has been taken back
+            self._metrics.refused.set(0)
+            return True
+        refusal = self._refusal
+        return refusal is not None and refusal.version == version and time.monotonic() < refusal.retry_at
+
+    def _open(self, version: str) -> IndexReader:
+        """In a thread; reads every byte."""
+        reader = IndexReader.open(version_folder(self._folder, version), verify=True)
+        if reader.info.fingerprint != self._fingerprint:
+            reader.close()
+            raise IndexVersionError(
+                f"Index version {version} was made by the encoder {reader.info.encoder} {reader.info.fingerprint}, "
+                f"not by the one that is loaded, {self._fingerprint}. Build the index again with this model."
+            )
+        return reader
+
+    def _swap(self, new: _Held) -> None:
+        old, self._held, self._refusal = self._held, new, None
+        info = new.reader.info
+        self._metrics.opened(info.size)
+        log.info("index version %s with %d pictures is open", info.version, info.size)
+        if old is not None:
+            old.retire()
+
+    def _refuse(self, version: str | None, error: Exception) -> None:
+        ours = isinstance(error, ImageTextError)
+        detail = str(error) if ours else "The published index version cannot be opened."
+        if self._refusal is None or (self._refusal.version, self._refusal.detail) != (version, detail):
+            log.error("the published index version is refused: %s", detail, exc_info=None if ours else error)
+        self._refusal = _Refusal(version, detail, time.monotonic() + _RETRY_SECONDS)
+        self._metrics.refused.set(1)

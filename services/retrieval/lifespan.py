@@ -1,0 +1,53 @@
+"""What opens when the service starts and closes when it stops."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TypedDict
+
+from fastapi import FastAPI
+
+from imagetext.encoder.engine import Encoder
+from services.chassis.admission import Admission
+from services.chassis.app import Lifespan
+from services.retrieval.current_index import CurrentIndex
+from services.retrieval.picture_shelf import PictureShelf
+from services.retrieval.query_encoder import QueryEncoder
+from services.retrieval.searching import Searching
+
+Load = Callable[[str], Encoder]
+
+
+@dataclass(frozen=True)
+class Retrieval:
+    """The parts that requests are answered with."""
+
+    queries: QueryEncoder
+    index: CurrentIndex
+    searching: Searching
+    shelf: PictureShelf
+    admission: Admission  # of searches
+
+    def not_ready(self) -> dict[str, str]:
+        return self.queries.not_ready() | self.index.not_ready()
+
+
+class State(TypedDict):
+    retrieval: Retrieval
+
+
+def lifespan_of(retrieval: Retrieval, model: str, load: Load) -> Lifespan:
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[State]:
+        encoder = await asyncio.to_thread(load, model)
+        try:
+            await retrieval.queries.start(encoder)
+            await retrieval.index.start(encoder.fingerprint)
+            yield {"retrieval": retrieval}
+        finally:
+            retrieval.shelf.close()
+            await retrieval.index.stop()
+            await retrieval.queries.stop()
+
+    return lifespan

@@ -1,0 +1,73 @@
+"""The indexed pictures as browsers can show them: their files, and JPEGs made from them."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from imagetext.errors import InvalidPicture, NotAPicture, NotFound, TooLarge
+from imagetext.pictures import Limits, open_picture, thumbnail
+from services.chassis.admission import Admission
+from services.retrieval.byte_cache import ByteCache
+from services.retrieval.current_index import CurrentIndex
+from services.retrieval.picture_files import OpenPicture, open_indexed
+from services.retrieval.settings import Settings
+
+FULL_SIDE = 4096  # what browsers cannot show is shown as a JPEG of at most this many pixels a side
+
+_CHUNK_BYTES = 256 * 1024
+
+
+class PictureShelf:
+    def __init__(self, settings: Settings, index: CurrentIndex) -> None:
+        self._index = index
+        self._images_root: Path | None = settings.images_root
+        self._limits = Limits(settings.max_picture_bytes, settings.max_picture_pixels)
+        self._cache = ByteCache(settings.thumbnail_cache_bytes)
+        self._admission = Admission(settings.max_decodes)
+        self._pool = ThreadPoolExecutor(settings.decode_threads, "thumbnail")
+
+    async def open(self, id: str) -> OpenPicture:
+        """The file of an indexed picture. Raises NotFound, or Unavailable without an index."""
+        return await self._index.use(
+            lambda reader: open_indexed(reader.by_id(id), self._images_root or reader.images_root)
+        )
+
+    async def jpeg(self, picture: OpenPicture, size: int) -> bytes:
+        """An upright JPEG fitted into a square of `size` pixels.
+
+        Raises:
+            NotFound: the file can no longer be decoded.
+            Busy: too many pictures are being decoded.
+        """
+        key = (picture.tag, size)
+        made = self._cache.get(key)
+        if made is None:
+            with self._admission.enter():
+                made = await asyncio.get_running_loop().run_in_executor(self._pool, self._make_jpeg, picture, size)
+            self._cache.put(key, made)
+        return made
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _make_jpeg(self, picture: OpenPicture, size: int) -> bytes:
+        """In the pool."""
+        try:
+            content = picture.file.read(self._limits.max_bytes + 1)
+            decoded = open_picture(content, self._limits, target=size)
+        except (InvalidPicture, NotAPicture, TooLarge, OSError) as error:
+            raise NotFound("The picture's file can no longer be shown.") from error
+        return thumbnail(decoded, size)
+
+
+async def stream(picture: OpenPicture) -> AsyncIterator[bytes]:
+    """The bytes of the file, which is closed at the end; no more of them than were announced."""
+    left = picture.size
+    with picture:
+        while left > 0:
+            chunk = await asyncio.to_thread(picture.file.read, min(left, _CHUNK_BYTES))
+            if not chunk:
+                return
+            left -= len(chunk)
+            yield chunk

@@ -1,0 +1,94 @@
+"""Words and pictures to vectors: pictures decoded in a pool, all encoded in batches on one thread."""
+
+import asyncio
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from imagetext.batcher import Batcher
+from imagetext.contracts import ModelInfo
+from imagetext.encoder.engine import Encoder
+from imagetext.errors import Unavailable
+from imagetext.pictures import Limits, open_picture
+from services.chassis.metrics import ModelMetrics
+from services.retrieval.settings import Settings
+
+Vector = NDArray[np.float32]  # (dimensions,), of unit length
+
+# No encoder sees more pixels along a side, so a larger JPEG need not be decoded at its full size.
+_DECODED_SIDE = 512
+
+
+class QueryEncoder:
+    """The encoder, with the pool and the queue in front of it."""
+
+    def __init__(self, settings: Settings, metrics: ModelMetrics) -> None:
+        self._loaded: Encoder | None = None
+        self._limits = Limits(settings.max_picture_bytes, settings.max_picture_pixels)
+        self._pool = ThreadPoolExecutor(settings.decode_threads, "decode")
+        self._batcher: Batcher[Literal["text", "picture"], Any, Vector] = Batcher(
+            self._run_batch,
+            max_batch=settings.max_batch,
+            queue_size=settings.queue_size,
+            prepare_thread=partial(_limit_threads, settings.threads),
+            observe=metrics.observe,
+        )
+        metrics.watch(lambda: self._batcher.waiting)
+
+    @property
+    def encoder(self) -> Encoder:
+        """Raises Unavailable before start."""
+        if self._loaded is None:
+            raise Unavailable("The model is not loaded yet.")
+        return self._loaded
+
+    @property
+    def model(self) -> ModelInfo:
+        encoder = self.encoder
+        return ModelInfo(
+            name=encoder.name, kind="encoder", fingerprint=encoder.fingerprint, parameters=encoder.parameters
+        )
+
+    async def start(self, encoder: Encoder) -> None:
+        self._loaded = encoder
+        self._batcher.start()
+        # The first pass through a model is much slower than the next: no caller should have to wait for it.
+        await self.encode_text("a picture")
+        blank = await asyncio.to_thread(encoder.prepare, Image.new("RGB", (64, 64), "grey"))
+        await self._batcher.submit("picture", blank)
+
+    async def stop(self) -> None:
+        await self._batcher.stop()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def not_ready(self) -> dict[str, str]:
+        return {} if self._batcher.alive else {"model": "The retrieval model does not answer."}
+
+    async def encode_text(self, text: str) -> Vector:
+        """Raises Busy or Unavailable."""
+        return await self._batcher.submit("text", text)
+
+    async def encode_picture(self, picture: bytes) -> Vector:
+        """Raises Busy, Unavailable, or what is wrong with the picture."""
+        prepared = await asyncio.get_running_loop().run_in_executor(self._pool, self._prepare, picture)
+        return await self._batcher.submit("picture", prepared)
+
+    def _prepare(self, picture: bytes) -> NDArray[Any]:
+        """In the pool."""
+        return self.encoder.prepare(open_picture(picture, self._limits, target=_DECODED_SIDE))
+
+    def _run_batch(self, kind: Literal["text", "picture"], items: list[Any]) -> Sequence[Vector]:
+        """On the model's thread."""
+        encode = self.encoder.encode_texts if kind == "text" else self.encoder.encode_pictures
+        return list(encode(items))
+
+
+def _limit_threads(count: int) -> None:
+    if count:
+        torch.set_num_threads(count)  # counts for the calling thread only

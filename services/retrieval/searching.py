@@ -1,0 +1,120 @@
+"""A query to a page of hits."""
+
+import asyncio
+import time
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imagetext.contracts import Hit, IndexRef, SearchReply
+from imagetext.encoder.engine import Encoder
+from imagetext.errors import DeadlineExceeded
+from imagetext.index import IndexReader, PictureRow
+from services.retrieval.current_index import CurrentIndex
+from services.retrieval.query_encoder import QueryEncoder, Vector
+
+
+@dataclass(frozen=True)
+class Words:
+    text: str
+
+
+@dataclass(frozen=True)
+class Like:
+    id: str  # of an indexed picture, which is not among its own hits
+
+
+@dataclass(frozen=True)
+class PictureFile:
+    content: bytes
+
+
+Query = Words | Like | PictureFile
+
+
+@dataclass(frozen=True)
+class Page:
+    k: int
+    offset: int
+
+
+class Searching:
+    def __init__(self, queries: QueryEncoder, index: CurrentIndex, deadline_s: float) -> None:
+        self._queries = queries
+        self._index = index
+        self._deadline_s = deadline_s
+
+    async def search(self, query: Query, page: Page) -> SearchReply:
+        """One page of the pictures that fit the query, best first.
+
+        Raises:
+            NotFound: no indexed picture has the id.
+            Busy, Unavailable, DeadlineExceeded: no answer now.
+            ImageTextError: what is wrong with the picture.
+        """
+        start = time.perf_counter()
+        try:
+            async with asyncio.timeout(self._deadline_s):
+                target = await self._encode(query)
+                encoder = self._queries.encoder
+                index, hits = await self._index.use(lambda reader: _find(reader, encoder, target, page))
+        except TimeoutError:
+            raise DeadlineExceeded(f"No answer was ready within {self._deadline_s:g} seconds.") from None
+        return SearchReply(index=index, results=hits, took_ms=round((time.perf_counter() - start) * 1000, 1))
+
+    async def _encode(self, query: Query) -> Vector | Like:
+        match query:
+            case Words(text):
+                return await self._queries.encode_text(text)
+            case PictureFile(content):
+                return await self._queries.encode_picture(content)
+            case Like():
+                return query  # its vector lies in the index
+
+
+def _find(reader: IndexReader, encoder: Encoder, target: Vector | Like, page: Page) -> tuple[IndexRef, list[Hit]]:
+    """In a thread, all of it on one version."""
+    if isinstance(target, Like):
+        own_row = reader.by_id(target.id).row
+        scores, rows = _best(reader, reader.vector(own_row), page.offset + page.k + 1)
+        scores, rows = scores[rows != own_row], rows[rows != own_row]
+    else:
+        scores, rows = _best(reader, target, page.offset + page.k)
+    wanted = slice(page.offset, page.offset + page.k)
+    pictures = [reader.row(int(row)) for row in rows[wanted]]
+    relevance = encoder.relevance(scores[wanted])
+    hits = [
+        _hit(picture, float(score), float(each))
+        for picture, score, each in zip(pictures, scores[wanted], relevance, strict=True)
+    ]
+    return IndexRef(version=reader.info.version, size=reader.info.size), hits
+
+
+def _best(reader: IndexReader, vector: Vector, count: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """The `count` best rows and some more, in the order of score and then of row.
+
+    Of rows that score the same FAISS may return any. So that pages neither overlap nor leave a row out, more are
+    fetched until a row scores less than the `count`-th: then all that tie with that one are there.
+    """
+    fetched = count + 1
+    while True:
+        scores, rows = (found[0] for found in reader.search(vector[None], fetched))
+        if len(rows) < fetched or scores[-1] < scores[count - 1]:
+            break
+        fetched *= 2
+    order = np.lexsort((rows, -scores))
+    return scores[order], rows[order]
+
+
+def _hit(picture: PictureRow, score: float, relevance: float) -> Hit:
+    return Hit(
+        id=picture.id,
+        path=picture.shown_path,
+        score=score,
+        relevance=relevance,
+        url=f"/v1/images/{picture.id}",
+        thumbnail_url=f"/v1/images/{picture.id}/thumbnail",
+        width=picture.width,
+        height=picture.height,
+    )

@@ -1,0 +1,31 @@
+"""What the retrieval service can be told by its environment, each name with the prefix RETRIEVAL_."""
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from services.chassis.settings import ServerSettings
+
+
+class Settings(ServerSettings):
+    model_config = SettingsConfigDict(env_prefix="RETRIEVAL_")
+
+    port: int = Field(8002, ge=0, le=65_535)
+    model: str = Field("models/retrieval", min_length=1, description="a model folder, or a CLIP by folder or hub id")
+    index: Path = Field(Path("data/index"), description="folder of the index; may be empty at first")
+    images_root: Path | None = Field(
+        None, description="where the indexed folder lies here, if not where it was indexed"
+    )
+    poll_s: float = Field(1.0, gt=0, description="seconds between two looks for a newly published version")
+    threads: int = Field(0, ge=0, le=256, description="threads of one model step; 0 leaves the choice to torch")
+    search_threads: int = Field(4, ge=1, le=64)
+    decode_threads: int = Field(2, ge=1, le=64, description="pictures that are decoded at once")
+    max_searches: int = Field(64, ge=1, description="searches that may be worked on at once; more are told to wait")
+    max_decodes: int = Field(256, ge=1, description="thumbnails that may be worked on at once")
+    queue_size: int = Field(64, ge=1, description="queries that may wait for the model")
+    max_batch: int = Field(16, ge=1, le=256)
+    max_picture_bytes: int = Field(20_000_000, ge=1)
+    max_picture_pixels: int = Field(50_000_000, ge=1)
+    thumbnail_cache_bytes: int = Field(64_000_000, ge=0)
+    deadline_s: float = Field(10.0, gt=0, description="seconds from a whole query to the answer")

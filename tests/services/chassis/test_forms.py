@@ -1,0 +1,55 @@
+"""Reading uploads."""
+
+import pytest
+
+from services.chassis.base64_pictures import decode_base64_picture
+
+
+async def _upload(client_of, app, **form) -> tuple[int, dict[str, object]]:
+    async with client_of(app) as client:
+        reply = await client.post("/upload", **form)
+        return reply.status_code, reply.json()
+
+
+async def test_pictures_and_options_are_told_apart(client_of, app):
+    """Files in `image` are pictures, in order; text fields are options."""
+    files = [("image", ("a", b"first")), ("image", ("b", b"second"))]
+
+    assert await _upload(client_of, app, files=files, data={"k": "3"}) == (
+        200,
+        {"pictures": ["first", "second"], "options": {"k": "3"}},
+    )
+
+
+async def test_content_type_may_be_written_in_capitals(client_of, app):
+    """Media types know no case."""
+    body = b'--x\r\nContent-Disposition: form-data; name="image"; filename="a"\r\n\r\nfirst\r\n--x--\r\n'
+    status, reply = await _upload(
+        client_of, app, content=body, headers={"Content-Type": "Multipart/Form-Data; boundary=x"}
+    )
+
+    assert (status, reply["pictures"]) == (200, ["first"])
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        {"content": b"hello"},
+        {"json": {"image": "x"}},
+        {"data": {"k": "1"}, "files": {"other": ("a", b"x")}},
+        {"files": [("image", ("a", b"x"))] * 3},
+        {"files": [("image", ("a", b""))] * 4},
+        {"files": [("image", (None, b"text"))]},
+        {"files": [("image", ("a", b"x"))], "data": {"k": ["1", "2"]}},
+    ],
+)
+async def test_forms_that_do_not_fit_are_refused(client_of, app, form):
+    """Other bodies, other fields, too many pictures and doubled options are a 422."""
+    status, reply = await _upload(client_of, app, **form)
+
+    assert (status, reply["title"]) == (422, "Invalid parameter")
+
+
+def test_base64_may_be_broken_into_lines():
+    """What `base64` prints can be pasted as it is."""
+    assert decode_base64_picture("aGVs\nbG8=\n") == b"hello"

@@ -1,0 +1,52 @@
+"""Log lines as JSON."""
+
+import json
+import logging
+import sys
+
+from services.chassis.json_logging import JSONFormatter
+
+
+def _line(message: str, *args: object, **extra: object) -> dict[str, object]:
+    record = logging.LogRecord("indexing", logging.WARNING, __file__, 1, message, args, None)
+    record.__dict__.update(extra)
+    return json.loads(JSONFormatter("shop").format(record))
+
+
+def test_line_has_the_fixed_keys():
+    """A line says when, how bad, which service, who and what."""
+    line = _line("%d pictures", 3)
+
+    assert line.pop("time").endswith("+00:00")
+    assert line == {
+        "level": "WARNING",
+        "service": "shop",
+        "logger": "indexing",
+        "message": "3 pictures",
+        "request_id": None,
+    }
+
+
+def test_fields_stand_beside_the_message():
+    """Extra fields are keys of their own, and values of any type are printed."""
+    line = _line("request", fields={"status": 200, "path": {1}})
+
+    assert (line["status"], line["path"]) == (200, "{1}")
+
+
+def test_line_breaks_stay_inside():
+    """A message with a line break is still one line."""
+    record = logging.LogRecord("x", logging.INFO, __file__, 1, "two\nlines \ud800", (), None)
+
+    assert "\n" not in JSONFormatter("shop").format(record).encode().decode()
+
+
+def test_traceback_is_in_the_line():
+    """An exception's traceback is one field."""
+    try:
+        raise ValueError("odd")
+    except ValueError:
+        record = logging.LogRecord("x", logging.ERROR, __file__, 1, "failed", (), sys.exc_info())
+    line = json.loads(JSONFormatter("shop").format(record))
+
+    assert "ValueError: odd" in line["exception"]

@@ -1,0 +1,186 @@
+"""POST /v1/search and /v1/search/image, as their callers meet them."""
+
+import asyncio
+
+import pytest
+
+from imagetext.index import picture_id
+
+
+async def _paths(client, **body) -> list[str]:
+    reply = await client.post("/v1/search", json=body)
+    assert reply.status_code == 200, reply.text
+    return [hit["path"] for hit in reply.json()["results"]]
+
+
+async def test_words_find_pictures(client_of, app, album):
+    """A search by words gives whole hits, best first, and the version that was searched."""
+    async with client_of(app) as client:
+        reply = (await client.post("/v1/search", json={"text": " red ", "k": 2})).json()
+    best, second = reply["results"]
+    id = picture_id("b/red.png")
+
+    assert reply["index"] == {"version": album.index.joinpath("CURRENT").read_text().strip(), "size": 4}
+    assert reply["took_ms"] >= 0
+    assert best == {
+        "id": id,
+        "path": "b/red.png",
+        "score": 1.0,
+        "relevance": 1.0,
+        "url": f"/v1/images/{id}",
+        "thumbnail_url": f"/v1/images/{id}/thumbnail",
+        "width": 40,
+        "height": 30,
+    }
+    assert second["path"] == "yellow.png"
+    assert second["score"] == pytest.approx(0.5**0.5)
+    assert second["relevance"] == pytest.approx((1 + 0.5**0.5) / 2)
+
+
+async def test_like_finds_others(client_of, app):
+    """A search by an indexed picture's id gives the pictures like it, without that picture."""
+    async with client_of(app) as client:
+        paths = await _paths(client, like=picture_id("b/red.png"), k=10)
+
+    assert paths == ["yellow.png", "blue.png", "green.png"]
+
+
+async def test_picture_finds_pictures(client_of, app, picture):
+    """A search by an uploaded picture takes k and offset as form fields."""
+    async with client_of(app) as client:
+        files, data = {"image": ("a.png", picture("blue"))}, {"k": "1", "offset": "0"}
+        reply = await client.post("/v1/search/image", files=files, data=data)
+
+    assert [hit["path"] for hit in reply.json()["results"]] == ["blue.png"]
+
+
+async def test_pages_follow_each_other(client_of, app):
+    """Offset and k walk through the whole index without a gap or a repeat, and then give nothing."""
+    async with client_of(app) as client:
+        whole = await _paths(client, text="green", k=4)
+        pages = [await _paths(client, text="green", k=1, offset=offset) for offset in range(5)]
+        last = await _paths(client, text="green", k=200, offset=3)
+        beyond = await _paths(client, text="green", k=200, offset=10_000)
+
+    assert [path for page in pages for path in page] == whole
+    assert (last, beyond) == (whole[3:], [])
+
+
+async def test_equal_scores_are_in_the_order_of_rows_on_every_page(client_of, make_app, album, encoder):
+    """Two hundred pictures that score the same are paged through in the order of their rows."""
+    names = [f"same/{number:03}.png" for number in range(200)]
+    for name in names:
+        album.add(name, "grey", (2, 2))
+    album.build(encoder)
+    async with client_of(make_app()) as client:
+        walked = [path for offset in range(0, 200, 7) for path in await _paths(client, text="grey", k=7, offset=offset)]
+        alike = await _paths(client, like=picture_id(names[50]), k=199)
+
+    assert walked[:200] == names
+    assert alike == names[:50] + names[51:]
+
+
+@pytest.mark.parametrize(
+    ("body", "named"),
+    [
+        ({}, "text"),
+        ({"text": "red", "like": "0" * 16}, "text"),
+        ({"text": ""}, "text"),
+        ({"text": " \n\t "}, "text"),
+        ({"text": "x" * 2_001}, "text"),
+        ({"text": 7}, "text"),
+        ({"text": "red", "k": 0}, "k"),
+        ({"text": "red", "k": 201}, "k"),
+        ({"text": "red", "k": "many"}, "k"),
+        ({"text": "red", "offset": -1}, "offset"),
+        ({"text": "red", "offset": 10_001}, "offset"),
+        ({"text": "red", "colour": "blue"}, "colour"),
+        ({"like": "0" * 65}, "like"),
+    ],
+)
+async def test_bad_searches_are_named(client_of, app, body, named):
+    """A query that does not fit is a 422 about the field at fault."""
+    async with client_of(app) as client:
+        reply = await client.post("/v1/search", json=body)
+
+    assert reply.status_code == 422
+    assert f"`{named}`" in reply.json()["detail"]
+
+
+async def test_half_a_surrogate_pair_is_no_text(client_of, app):
+    """Text that has no form in UTF-8 is a 422, not a broken model."""
+    headers = {"Content-Type": "application/json"}
+    async with client_of(app) as client:
+        reply = await client.post("/v1/search", content=b'{"text": "red \\ud800"}', headers=headers)
+
+    assert reply.status_code == 422
+
+
+@pytest.mark.parametrize("like", ["0" * 16, "", "../../etc", "\x00", "'; drop table pictures", "é"])
+async def test_unknown_like_is_not_found(client_of, app, like):
+    """An id that no indexed picture has is a 404."""
+    async with client_of(app) as client:
+        reply = await client.post("/v1/search", json={"like": like})
+
+    assert reply.status_code == 404
+
+
+async def test_bad_uploads(client_of, app, picture):
+    """No picture, two, a text, a cut picture and bad options each have their status."""
+    good = ("a.png", picture("red"))
+    async with client_of(app) as client:
+
+        async def status(files, **data) -> int:
+            return (await client.post("/v1/search/image", files=files, data=data)).status_code
+
+        assert await status([("image", good), ("image", good)]) == 422
+        assert await status([("image", ("a.txt", b"hello"))]) == 415
+        assert await status([("image", ("a.png", picture("red", (300, 300))[:100]))]) == 400
+        assert await status([("image", good)], k="201") == 422
+        assert await status([("image", good)], text="red") == 422
+        assert (await client.post("/v1/search/image", json={"k": 1})).status_code == 422
+
+
+async def test_searches_that_wait_share_a_batch(client_of, app, encoder, queue_of):
+    """Texts that arrive while the model works are encoded together."""
+    async with client_of(app) as client:
+        encoder.hold()
+        searches = [asyncio.create_task(_paths(client, text="red", k=1))]
+        assert await asyncio.to_thread(encoder.held.wait, 60)
+        searches += [asyncio.create_task(_paths(client, text=colour, k=1)) for colour in ("blue", "green")]
+        await queue_of(client, 2)
+        encoder.release()
+        found = await asyncio.gather(*searches)
+
+    assert found == [["b/red.png"], ["blue.png"], ["green.png"]]
+    assert encoder.batches[-2:] == [1, 2]
+
+
+async def test_deadline(client_of, make_app, album, encoder):
+    """A search that takes too long is a 504, and the next one works."""
+    album.build(encoder)
+    async with client_of(make_app(deadline_s=1)) as client:
+        encoder.hold()
+        late = await client.post("/v1/search", json={"text": "red"})
+        encoder.release()
+        after = await client.post("/v1/search", json={"text": "red"})
+
+    assert (late.status_code, after.status_code) == (504, 200)
+
+
+async def test_full_house_tells_when_to_come_again(client_of, make_app, album, encoder, queue_of):
+    """Beyond `max_searches`, and beyond the model's queue, a search is a 429 with Retry-After."""
+    album.build(encoder)
+    async with client_of(make_app(max_searches=2, queue_size=1)) as client:
+        encoder.hold()
+        first = asyncio.create_task(client.post("/v1/search", json={"text": "red"}))
+        assert await asyncio.to_thread(encoder.held.wait, 60)
+        second = asyncio.create_task(client.post("/v1/search", json={"text": "red"}))
+        await queue_of(client, 1)
+        refused = await client.post("/v1/search", json={"text": "red"})
+        second.cancel()
+        encoder.release()
+        answered = await first
+
+    assert (refused.status_code, answered.status_code) == (429, 200)
+    assert int(refused.headers["Retry-After"]) >= 1
