@@ -1,0 +1,16 @@
+"""`python -m services.gateway`: the gateway as one process."""
+
+from services.chassis.json_logging import configure_logging
+from services.chassis.serve import read_settings, serve
+from services.gateway.app import SERVICE, create_app
+from services.gateway.settings import Settings
+
+
+def main() -> None:
+    settings = read_settings(Settings)
+    configure_logging(SERVICE, settings.log_level)
+    serve(create_app(settings), host=settings.host, port=settings.port, grace_s=settings.grace_s)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,150 @@
+"""What the gateway is made of, what opens when it starts and closes when it stops."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import TypedDict
+
+import httpx
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+
+from imagetext.contracts import IndexInfo, Models
+from services.chassis.admission import Admission
+from services.gateway.addresses import Resolve
+from services.gateway.background import repeat
+from services.gateway.cache import Cache, MemoryCache
+from services.gateway.captions import Captions
+from services.gateway.fetch import Fetcher
+from services.gateway.gate import Gate
+from services.gateway.gateway_metrics import GatewayMetrics
+from services.gateway.redis_cache import RedisCache
+from services.gateway.replicas import Replicas
+from services.gateway.searches import Searches
+from services.gateway.settings import Settings
+from services.gateway.upstream import Upstream
+from services.gateway.watched import Watched, described_by
+
+_RESOLVE_EVERY_S = 3.0
+_MAX_CONNECTIONS = 100  # to one service
+_MAX_IDLE_CONNECTIONS = 20
+_IDLE_S = 1.5  # less than the services keep an idle connection (gunicorn: 2), so that ours is not the one that breaks
+
+
+class State(TypedDict):
+    """What a request finds in `request.state`."""
+
+    captions: Captions
+    searches: Searches
+    fetcher: Fetcher
+    caption: Upstream
+    retrieval: Upstream
+    admission: Admission
+    deadline_s: float
+
+
+@dataclass(frozen=True)
+class Service:
+    """One of the services behind the gateway."""
+
+    upstream: Upstream
+    replicas: Replicas
+
+
+@dataclass(frozen=True)
+class Gateway:
+    state: State
+    services: tuple[Service, Service]
+    models: Watched[Models]
+    index: Watched[IndexInfo]
+    cache: Cache
+
+    def not_ready(self) -> dict[str, str]:
+        parts = {"caption": self.models.trouble, "retrieval": self.index.trouble}
+        return {name: trouble for name, trouble in parts.items() if trouble is not None}
+
+    @asynccontextmanager
+    async def lifespan(self, _: FastAPI) -> AsyncIterator[State]:
+        steps = [
+            *(repeat(each.replicas.refresh, partial(asyncio.sleep, _RESOLVE_EVERY_S)) for each in self.services),
+            repeat(self.models.refresh, self.models.pause),
+            repeat(self.index.refresh, self.index.pause),
+        ]
+        tasks = [asyncio.create_task(step) for step in steps]
+        try:
+            yield self.state
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            for service in self.services:
+                await service.upstream.close()
+            await self.state["fetcher"].close()
+            await self.cache.close()
+
+
+def build_gateway(
+    settings: Settings,
+    registry: CollectorRegistry,
+    *,
+    transport: httpx.AsyncBaseTransport | None,
+    resolve: Resolve,
+    fetcher: Fetcher | None,
+) -> Gateway:
+    """Puts the parts together; nothing is opened yet."""
+    metrics = GatewayMetrics.register(registry)
+    service = partial(_service, settings=settings, metrics=metrics, transport=transport, resolve=resolve)
+    caption = service("caption", bases=settings.caption_url)
+    retrieval = service("retrieval", bases=settings.retrieval_url)
+    models = Watched("caption", described_by(caption.upstream, Models, "/v1/models"), every_s=settings.poll_s)
+    index = Watched("retrieval", described_by(retrieval.upstream, IndexInfo, "/v1/index"), every_s=settings.poll_s)
+    cache = _cache(settings, metrics)
+    gate = Gate(settings.caption_concurrency, settings.caption_queue)
+    state = State(
+        captions=Captions(caption.upstream, models, cache, gate, metrics.lookups),
+        searches=Searches(retrieval.upstream, index, cache, metrics.lookups),
+        fetcher=fetcher or Fetcher(max_bytes=settings.fetch_max_bytes, timeout_s=settings.fetch_timeout_s),
+        caption=caption.upstream,
+        retrieval=retrieval.upstream,
+        admission=Admission(settings.max_requests),
+        deadline_s=settings.deadline_s,
+    )
+    return Gateway(state, (caption, retrieval), models, index, cache)
+
+
+def _service(
+    name: str,
+    *,
+    bases: tuple[str, ...],
+    settings: Settings,
+    metrics: GatewayMetrics,
+    transport: httpx.AsyncBaseTransport | None,
+    resolve: Resolve,
+) -> Service:
+    limits = httpx.Limits(
+        max_connections=_MAX_CONNECTIONS, max_keepalive_connections=_MAX_IDLE_CONNECTIONS, keepalive_expiry=_IDLE_S
+    )
+    replicas = Replicas(name, bases, resolve=resolve)
+    upstream = Upstream(
+        name,
+        transport=transport or httpx.AsyncHTTPTransport(limits=limits),
+        replicas=replicas,
+        timeout=httpx.Timeout(settings.read_timeout_s, connect=settings.connect_timeout_s),
+        retries=metrics.retries,
+    )
+    return Service(upstream, replicas)
+
+
+def _cache(settings: Settings, metrics: GatewayMetrics) -> Cache:
+    if settings.redis_url is not None:
+        return RedisCache(
+            settings.redis_url,
+            ttl_s=settings.cache_ttl_s,
+            timeout_s=settings.redis_timeout_s,
+            errors=metrics.cache_errors,
+        )
+    return MemoryCache(
+        max_entries=settings.cache_max_entries, max_bytes=settings.cache_max_bytes, ttl_s=settings.cache_ttl_s
+    )

@@ -1,0 +1,143 @@
+"""Searches through the gateway: cache and index versions."""
+
+import asyncio
+
+import pytest
+
+
+def path_of(response) -> str:
+    return response.json()["results"][0]["path"]
+
+
+async def test_second_time_is_a_hit(client, door):
+    """A search is answered once; the second answer is the same, but for the time that it took."""
+    first = await client.post("/v1/search", json={"text": "a dog"})
+    second = await client.post("/v1/search", json={"text": "a dog"})
+
+    assert (first.headers["X-Cache"], second.headers["X-Cache"]) == ("miss", "hit")
+    assert first.json()["results"] == second.json()["results"]
+    assert second.json()["index"] == {"version": "v1", "size": 1}
+    assert second.json()["took_ms"] < 1_000
+    assert door.retrieval.calls["search"] == 1
+
+
+async def test_white_space_is_no_difference(client, door):
+    """Queries that differ in white space only are the same query."""
+    await client.post("/v1/search", json={"text": "a dog"})
+    response = await client.post("/v1/search", json={"text": "  a \n dog ", "k": 12, "offset": 0})
+
+    assert response.headers["X-Cache"] == "hit"
+    assert [request.text for request in door.retrieval.requests] == ["a dog"]
+
+
+@pytest.mark.parametrize("other", [{"text": "A dog"}, {"k": 5}, {"offset": 12}, {"text": None, "like": "a dog"}])
+async def test_what_tells_searches_apart(client, other):
+    """Letter case, k, offset and the kind of query each make another search."""
+    await client.post("/v1/search", json={"text": "a dog"})
+    body = {key: value for key, value in ({"text": "a dog"} | other).items() if value is not None}
+
+    assert (await client.post("/v1/search", json=body)).headers["X-Cache"] == "miss"
+
+
+async def test_search_by_picture(client, door):
+    """A search by picture is cached by the picture's content, k and offset."""
+
+    async def search(picture: bytes, **page: int):
+        data = {name: str(value) for name, value in page.items()}
+        return await client.post("/v1/search/image", files={"image": ("a.jpg", picture)}, data=data)
+
+    first, second = await search(b"dog", k=3), await search(b"dog", k=3, offset=0)
+    others = [await search(b"dog", k=4), await search(b"cat", k=3), await search(b"dog", k=3, offset=3)]
+
+    assert second.headers["X-Cache"] == "hit"
+    assert path_of(first) == path_of(second)
+    assert [response.headers["X-Cache"] for response in others] == ["miss"] * 3
+    assert door.retrieval.calls["search/image"] == 4
+
+
+async def test_identical_searches_are_answered_by_one_call(client, door):
+    """Concurrent identical searches make one upstream call."""
+    door.retrieval.go_on.clear()
+    asked = [asyncio.create_task(client.post("/v1/search", json={"text": "a dog"})) for _ in range(10)]
+    await asyncio.sleep(0.5)
+    door.retrieval.go_on.set()
+    replies = await asyncio.gather(*asked)
+
+    assert {reply.status_code for reply in replies} == {200}
+    assert door.retrieval.calls["search"] == 1
+
+
+async def test_a_new_version_is_never_answered_for_by_the_old(client, door, until):
+    """After a swap of the index no answer comes from the old version once the poll has seen the new one."""
+    await client.post("/v1/search", json={"text": "a dog"})
+    door.retrieval.version = "v2"
+
+    async def is_new() -> bool:
+        return path_of(await client.post("/v1/search", json={"text": "a dog"})) == "v2/a dog.jpg"
+
+    await until(is_new)
+    again = [await client.post("/v1/search", json={"text": "a dog"}) for _ in range(20)]
+    assert {path_of(response) for response in again} == {"v2/a dog.jpg"}
+
+
+async def test_a_reply_betrays_the_new_version(door, until, ready_client):
+    """Between two polls, a reply of another version than believed makes the gateway ask at once."""
+    door.settings["poll_s"] = 3_600
+    async with ready_client(door) as client:
+        await client.post("/v1/search", json={"text": "a dog"})
+        door.retrieval.version = "v2"
+        await client.post("/v1/search", json={"text": "a cat"})
+
+        async def is_new() -> bool:
+            return path_of(await client.post("/v1/search", json={"text": "a dog"})) == "v2/a dog.jpg"
+
+        await until(is_new)
+
+
+async def test_a_swap_under_way_stores_nothing_wrong(client, door, until):
+    """An answer that the old version gave after the swap was seen is not kept for the new one."""
+    door.retrieval.go_on.clear()
+    slow = asyncio.create_task(client.post("/v1/search", json={"text": "a dog"}))
+    await until(lambda: door.retrieval.calls["search"] == 1)
+    door.retrieval.version = "v2"
+    await asyncio.sleep(0.5)  # twenty-five polls
+    door.retrieval.go_on.set()
+    response = await client.post("/v1/search", json={"text": "a dog"})
+
+    assert path_of(await slow) == "v1/a dog.jpg"
+    assert response.headers["X-Cache"] == "miss"
+    assert path_of(response) == "v2/a dog.jpg"
+
+
+async def test_rollback_finds_the_old_answers(client, door, until):
+    """After a rollback the answers of that version are still there."""
+    await client.post("/v1/search", json={"text": "a dog"})
+    for version in ("v2", "v1"):
+        door.retrieval.version = version
+
+        async def is_seen(version: str = version) -> bool:
+            return path_of(await client.post("/v1/search", json={"text": "a dog"})) == f"{version}/a dog.jpg"
+
+        await until(is_seen)
+    response = await client.post("/v1/search", json={"text": "a dog"})
+
+    assert response.headers["X-Cache"] == "hit"
+
+
+async def test_searches_while_captions_are_down(client, door):
+    """Searches work while the caption service is away."""
+    del door.network.machines["10.0.0.1:8001"]
+
+    assert (await client.post("/v1/search", json={"text": "a dog"})).status_code == 200
+    response = await client.post("/v1/captions", files={"image": ("a.jpg", b"dog")})
+    assert response.status_code == 503
+    assert int(response.headers["Retry-After"]) > 0
+
+
+async def test_cached_answers_outlive_their_service(client, door):
+    """What is cached is served while its service is away."""
+    await client.post("/v1/search", json={"text": "a dog"})
+    del door.network.machines["10.0.0.2:8002"]
+
+    assert (await client.post("/v1/search", json={"text": "a dog"})).headers["X-Cache"] == "hit"
+    assert (await client.post("/v1/search", json={"text": "a cat"})).status_code == 503
