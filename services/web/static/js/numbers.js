@@ -1,0 +1,20 @@
+/** Numbers as people read them. */
+
+const PERCENT = new Intl.NumberFormat("en", { style: "percent" });
+const WHOLE = new Intl.NumberFormat("en");
+const ONE_DIGIT = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
+
+export const percent = (share) => PERCENT.format(share);
+export const whole = (number) => WHOLE.format(number);
+export function bytesInWords(bytes) {
+  return bytes < 1e6 ? `${whole(Math.ceil(bytes / 1e3))} kB` : `${ONE_DIGIT.format(bytes / 1e6)} MB`;
+}
+
+export const count = (number, one, many) => `${whole(number)} ${number === 1 ? one : many}`;
+
+/** A caption's score is its mean log probability, so that exp(score) is how sure the model was of a word on average. */
+export function sureness(score) {
+  const share = Math.min(1, Math.exp(score));
+  const words = share >= 0.6 ? "Sure" : share >= 0.4 ? "Fairly sure" : share >= 0.25 ? "Not so sure" : "A guess";
+  return { share, words };
+}

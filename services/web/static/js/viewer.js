@@ -1,0 +1,103 @@
+/** The large view: a dialog over the grid, stepped through with the arrow keys or a swipe. */
+
+import { byId, part } from "./dom.js";
+import { nameOf } from "./hit.js";
+import { placeAfter } from "./keys.js";
+import { percent, whole } from "./numbers.js";
+
+const SWIPE_PX = 48;
+const ENLARGE = 1.6; // how far a small picture may grow before it looks blurred
+const ELSEWHERE = "elsewhere"; // closed because the person goes on to something else
+
+export class Viewer {
+  #dialog = byId("viewer");
+  #hits = [];
+  #index = 0;
+  #swipeStart = null;
+
+  /** @param {{onLike: (hit) => void, onCaption: (hit) => void, onClose: (index) => void}} acts */
+  constructor({ onLike, onCaption, onClose }) {
+    const leaveFor = (act) => () => {
+      this.#dialog.close(ELSEWHERE);
+      act(this.#hits[this.#index]);
+    };
+    this.#on("close", "click", () => this.#dialog.close());
+    this.#on("previous", "click", () => this.#step(-1));
+    this.#on("next", "click", () => this.#step(1));
+    this.#on("like", "click", leaveFor(onLike));
+    this.#on("caption", "click", leaveFor(onCaption));
+    this.#on("picture", "error", () => this.#showThumbnail());
+    this.#dialog.addEventListener("close", () => this.#dialog.returnValue !== ELSEWHERE && onClose(this.#index));
+    this.#dialog.addEventListener("keydown", (event) => this.#press(event));
+    this.#dialog.addEventListener("touchstart", (event) => this.#touch(event), { passive: true });
+    this.#dialog.addEventListener("touchend", (event) => this.#swipe(event));
+  }
+
+  open(hits, index) {
+    this.#hits = hits;
+    this.#show(index);
+    this.#dialog.returnValue = "";
+    this.#dialog.showModal();
+  }
+
+  /** Address changes take the view away. */
+  close() {
+    if (this.#dialog.open) this.#dialog.close(ELSEWHERE);
+  }
+
+  #on(name, event, act) {
+    part(this.#dialog, name).addEventListener(event, act);
+  }
+
+  #press(event) {
+    const index = placeAfter(event.key, this.#index, this.#hits.length - 1);
+    if (index === null) return;
+    event.preventDefault();
+    if (index in this.#hits) this.#show(index);
+  }
+
+  #touch({ touches }) {
+    this.#swipeStart = touches.length === 1 ? touches[0].clientX : null; // two fingers zoom
+  }
+
+  #swipe({ changedTouches }) {
+    const moved = this.#swipeStart === null ? 0 : changedTouches[0].clientX - this.#swipeStart;
+    this.#swipeStart = null;
+    if (Math.abs(moved) >= SWIPE_PX) this.#step(moved < 0 ? 1 : -1);
+  }
+
+  #step(by) {
+    if (this.#index + by in this.#hits) this.#show(this.#index + by);
+  }
+
+  #show(index) {
+    const hit = this.#hits[index];
+    this.#index = index;
+    const picture = part(this.#dialog, "picture");
+    picture.width = hit.width * ENLARGE;
+    picture.height = hit.height * ENLARGE;
+    picture.src = hit.url;
+    picture.alt = hit.path;
+    part(this.#dialog, "place").textContent = `${whole(index + 1)} of ${whole(this.#hits.length)}`;
+    part(this.#dialog, "folder").textContent = hit.path.slice(0, hit.path.lastIndexOf("/") + 1);
+    part(this.#dialog, "name").textContent = nameOf(hit);
+    part(this.#dialog, "share").setAttribute("width", 100 * hit.relevance);
+    part(this.#dialog, "relevance").textContent = `Relevance ${percent(hit.relevance)}`;
+    part(this.#dialog, "size").textContent = `${whole(hit.width)} × ${whole(hit.height)} pixels`;
+    part(this.#dialog, "original").href = hit.url;
+    this.#enable("previous", index > 0);
+    this.#enable("next", index < this.#hits.length - 1);
+  }
+
+  /** Not every format that the index holds can be shown by every browser; thumbnails can. */
+  #showThumbnail() {
+    const { thumbnail_url: thumbnail } = this.#hits[this.#index];
+    const picture = part(this.#dialog, "picture");
+    if (picture.getAttribute("src") !== thumbnail) picture.src = thumbnail;
+  }
+
+  /** aria-disabled keeps the focus on a button that has come to its end. */
+  #enable(name, possible) {
+    part(this.#dialog, name).setAttribute("aria-disabled", String(!possible));
+  }
+}

@@ -1,0 +1,84 @@
+"""What a captioned picture's card offers."""
+
+from pathlib import Path
+
+from playwright.async_api import Page, expect
+
+from tests.browser.fake_api import FakeApi
+from tests.browser.steps import caption, choose, names, tiles
+
+
+async def test_the_best_caption_comes_first_and_others_below(page: Page, picture: Path) -> None:
+    """Three captions, each with how sure the model was in words and percent."""
+    card = await caption(page, picture)
+
+    assert await card.locator(".words").all_inner_texts() == [
+        "A red circle on a blue ground",
+        "A red ball in front of a wall",
+        "A circle",
+    ]
+    assert await card.locator(".confidence").all_inner_texts() == ["Sure, 73%", "Fairly sure, 45%", "A guess, 20%"]
+    await expect(card.locator("[data-part=facts]")).to_have_text("480 × 320, 2 kB")
+
+
+async def test_a_card_says_what_it_waits_for(page: Page, api: FakeApi, pictures: list[Path]) -> None:
+    """Two pictures are looked at while the others wait their turn; all are done in the end."""
+    api.held = ""
+    await choose(page, *pictures)
+
+    await expect(page.locator(".card[data-state=thinking]")).to_have_count(2)
+    await expect(page.locator(".card[data-state=queued]")).to_have_count(2)
+    await expect(page.get_by_text("Looking at the picture").first).to_be_visible()
+    await expect(page.get_by_text("Waiting its turn").first).to_be_visible()
+    api.held = None
+    await expect(page.locator(".card[data-state=done]")).to_have_count(4)
+
+
+async def test_a_caption_is_copied(page: Page, picture: Path) -> None:
+    """The copy button puts the sentence on the clipboard and says so."""
+    await page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    card = await caption(page, picture)
+    await card.get_by_role("button", name="Copy").click()
+
+    await expect(page.locator("#announcer")).to_have_text("Copied")
+    assert await page.evaluate("navigator.clipboard.readText()") == "A red circle on a blue ground"
+
+
+async def test_a_caption_is_announced(page: Page, picture: Path) -> None:
+    """Who cannot see the card hears the caption."""
+    await caption(page, picture)
+
+    await expect(page.locator("#announcer")).to_have_text("circle.png: a red circle on a blue ground")
+
+
+async def test_words_of_a_caption_are_never_markup(page: Page, api: FakeApi, picture: Path) -> None:
+    """A caption with tags in it is shown letter by letter."""
+    api.sentences = (("<img src=x> & <b>more</b>", -0.5),)
+    card = await caption(page, picture)
+
+    await expect(card.locator(".words")).to_have_text("<img src=x> & <b>more</b>")
+    await expect(card.locator("b, .words img")).to_have_count(0)
+
+
+async def test_a_captioned_picture_finds_others_like_it(page: Page, picture: Path) -> None:
+    """The link leads to the Find tab with a search by this picture."""
+    card = await caption(page, picture)
+    await card.get_by_role("link", name="Find pictures like this").click()
+
+    found = await tiles(page)
+    await expect(page.get_by_role("heading", name="Pictures like this one")).to_be_visible()
+    await expect(page.locator("#token-picture")).to_be_visible()
+    assert (await names(found))[0] == "red circle.jpg"
+
+
+async def test_a_removed_card_leaves_the_focus_beside_it(page: Page, pictures: list[Path]) -> None:
+    """Keyboard users go on with the next card, and after the last one with the opening."""
+    await choose(page, *pictures[:2])
+    await expect(page.locator(".card[data-state=done]")).to_have_count(2)
+
+    await page.get_by_role("button", name="Remove shape-1.png").press("Enter")
+    await expect(page.get_by_role("button", name="Remove shape-0.png")).to_be_focused()
+    await page.keyboard.press("Enter")
+
+    await expect(page.get_by_role("button", name="Choose pictures")).to_be_focused()
+    await expect(page.get_by_role("heading", name="Any picture, put into words")).to_be_visible()
