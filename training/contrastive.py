@@ -27,14 +27,16 @@ class Heads(nn.Module):
     def forward(self, pictures: Tensor, texts: Tensor) -> Tensor:
         """Pooled features of n pictures and n texts -> scaled similarities (n texts, n pictures)."""
         scale = self.log_scale.exp().clamp(max=LARGEST_SCALE)
-        similarity: Tensor = self.text(texts) @ self.picture(pictures).T
-        return similarity * scale
+        # bfloat16 products halve the time of a step on processors that have them; similarities stay in float32.
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.training):
+            texts, pictures = self.text(texts), self.picture(pictures)
+        return texts.float() @ pictures.float().T * scale
 
 
 def contrastive_pass(
     heads: Heads, stepper: Stepper, sets: Sequence[PairSet], batch: int, teachers: Sequence[Heads], share: float
 ) -> float:
-    """Train on all pictures once; returns the mean loss in nats."""
+    """Train on every set's part of this pass; returns the mean loss in nats."""
     heads.train()
     losses = []
     for part, rows in pair_batches(sets, batch):

@@ -29,9 +29,14 @@ class PairSet:
     texts: Tensor
     sided: Tensor  # (n, captions)
     mirrored: Tensor  # (views,)
+    share: float = 1.0  # of the pictures, drawn anew for each pass
 
     def __len__(self) -> int:
         return len(self.pictures)
+
+    @property
+    def rows_each_pass(self) -> int:
+        return round(len(self) * self.share)
 
     def draw(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """A random view and a random caption of each picture: (rows, inputs) and (rows, width)."""
@@ -41,7 +46,9 @@ class PairSet:
         return self.pictures[rows, torch.where(untrue, WHOLE, view)], self.texts[rows, caption]
 
 
-def pair_set(pictures: Sequence[CaptionedPicture], features: Features, tower: TextTower, cache: Path) -> PairSet:
+def pair_set(
+    pictures: Sequence[CaptionedPicture], features: Features, tower: TextTower, cache: Path, share: float = 1.0
+) -> PairSet:
     """Pools the features of all views and encodes all captions; the captions' states are cached."""
     pooled = [
         pooled_grid(torch.from_numpy(features.grid[start : start + BATCH].astype(np.float32)).flatten(0, 1))
@@ -54,6 +61,7 @@ def pair_set(pictures: Sequence[CaptionedPicture], features: Features, tower: Te
         _encoded(captions, tower, cache).view(len(pictures), len(pictures[0].captions), -1),
         sided.view(len(pictures), -1),
         torch.tensor(features.mirrored),
+        share,
     )
 
 
@@ -81,7 +89,9 @@ def _encode(captions: Sequence[str], tower: TextTower) -> Tensor:
 
 
 def pair_batches(sets: Sequence[PairSet], size: int) -> Iterator[tuple[PairSet, Tensor]]:
-    """All pictures of all sets once, shuffled, each batch from one set: its other pictures are the negatives."""
-    whole = [(part, rows) for part in sets for rows in torch.split(torch.randperm(len(part)), size)]
+    """One pass in shuffled batches, each from one set: a picture's negatives are the others of its batch."""
+    whole = [
+        (part, rows) for part in sets for rows in torch.split(torch.randperm(len(part))[: part.rows_each_pass], size)
+    ]
     for number in torch.randperm(len(whole)).tolist():
         yield whole[number]

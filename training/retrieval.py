@@ -46,17 +46,18 @@ class RetrievalConfig:
     seed: int = 1
     backbone: str = "efficientnet-lite0"
     dimensions: int = 512
-    hidden: int = 512
+    hidden: int = 768
     views: int = 6
-    epochs: int = 40
+    drawn_share: float = 0.17
+    epochs: int = 60
     batch: int = 1000
     learning_rate: float = 7e-4
     weight_decay: float = 0.1
-    picture_dropout: float = 0.5
-    text_dropout: float = 0.1
+    picture_dropout: float = 0.6
+    text_dropout: float = 0.15
     average: float = 0.98
     teachers: int = 3
-    distillation: float = 0.5
+    distillation: float = 0.6
 
 
 class Run:
@@ -73,12 +74,12 @@ class Run:
         self.sets = [self._set(read_split(photos, "train"), config.views)]
         self.dev = {"photos": self._set(read_split(photos, "dev"), 1)}
         if drawn:
-            self.sets.append(self._set(read_split(drawn, "train"), DRAWN_VIEWS))
+            self.sets.append(self._set(read_split(drawn, "train"), DRAWN_VIEWS, config.drawn_share))
             self.dev["drawn"] = self._set(read_split(drawn, "dev"), 1)
 
-    def _set(self, pictures: list[CaptionedPicture], views: int) -> PairSet:
+    def _set(self, pictures: list[CaptionedPicture], views: int, share: float = 1.0) -> PairSet:
         features = cached_features(pictures, views, self.cache, self.transform, self.config.backbone)
-        return pair_set(pictures, features, self.tower, self.cache)
+        return pair_set(pictures, features, self.tower, self.cache, share)
 
     def train(self) -> Heads:
         """The student, after its teachers."""
@@ -90,7 +91,7 @@ class Run:
         torch.manual_seed(config.seed + number)
         heads = self._heads()
         average = Average(heads, config.average)
-        steps = config.epochs * sum(-(-len(part) // config.batch) for part in self.sets)
+        steps = config.epochs * sum(-(-part.rows_each_pass // config.batch) for part in self.sets)
         optimizer = AdamW(heads.parameters(), config.learning_rate, weight_decay=config.weight_decay)
         schedule = OneCycleLR(optimizer, config.learning_rate, total_steps=steps, pct_start=0.15)
         stepper = Stepper(heads, optimizer, schedule, average)

