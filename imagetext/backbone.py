@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from imagetext.efficientnet import CHANNELS, EfficientNetLite0, imagenet_weights
 from imagetext.errors import ModelError
+from imagetext.model_folder import require_source
 
 EFFICIENTNET_LITE0 = "efficientnet-lite0"
 
@@ -42,6 +43,7 @@ def load_backbone(source: str | Path) -> Backbone:
         network = EfficientNetLite0()
         network.load_state_dict(imagenet_weights())
         return Backbone(network.eval(), CHANNELS)
+    require_source(source)
     from transformers import AutoModel
 
     try:

@@ -76,6 +76,20 @@ class ModelFolder:
         root.load_state_dict({name: tensor.float() for name, tensor in tensors.items()}, strict=False)
 
 
+def require_source(source: str | Path) -> None:
+    """What neither exists here nor can be a hub id is refused, before the hub is asked for a folder mistyped.
+
+    Raises:
+        ModelError: the source looks like a folder of this machine and is none.
+    """
+    path = Path(source)
+    is_hub_id = (
+        isinstance(source, str) and source.count("/") == 1 and not path.parent.is_dir() and source[0] not in "/."
+    )
+    if not path.exists() and not is_hub_id:
+        raise ModelError(f"There is no model folder {source}.")
+
+
 def write_model_folder(
     path: Path, config: dict[str, Any], tensors: Mapping[str, Tensor], card: str, files: Mapping[str, str] | None = None
 ) -> None:

@@ -9,6 +9,10 @@ from PIL import Image
 
 from imagetext.errors import ModelError
 
+# A JPEG need not be decoded much larger than networks see it. One number for indexing and asking: else the same
+# picture would get two vectors.
+DECODED_SIDE = 512
+
 
 @dataclass(frozen=True)
 class PictureTransform:

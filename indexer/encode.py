@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from imagetext.errors import ImageTextError, ModelError
 from imagetext.index import SkippedFile
 from imagetext.pictures import open_picture, read_picture_file
+from imagetext.transform import DECODED_SIDE
 from indexer.known import KnownVectors
 from indexer.scan import FoundFile
 
@@ -28,8 +29,6 @@ WINDOW = 3 * BATCH  # files that may be read ahead of the model: one batch in it
 COMMIT_BATCHES = 4  # work that a kill may cost
 THREADS = min(4, os.cpu_count() or 1)  # each may hold a decoded picture of 50 megapixels
 
-# As in the services, so that a picture has the same vector whether it is indexed or asked for.
-_DECODED_SIDE = 512
 
 _NOT_ENCODED = "The encoder cannot encode this picture."
 
@@ -125,7 +124,7 @@ def _read(file: FoundFile, root: Path, encoder: "Encoder", known: KnownVectors) 
         size = known.size(sha256)
         if size is not None:
             return _Ready(ReadPicture(file, sha256, len(content), *size), None)
-        picture = open_picture(content, target=_DECODED_SIDE)
+        picture = open_picture(content, target=DECODED_SIDE)
     except ImageTextError as error:
         return SkippedFile(file.path, error.detail)
     try:

@@ -1,4 +1,4 @@
-"""Say once where the page is, when all of it is ready; then wait, because honcho ends when one of its processes does."""
+"""Say once where the page is, when all is ready; then wait, because honcho ends when one of its processes does."""
 
 import json
 import os
@@ -28,10 +28,11 @@ def main() -> int:
     deadline = time.monotonic() + PATIENCE_S
     while (missing := ready(address)) is not None:
         if time.monotonic() > deadline:
-            print(f"Not ready after {PATIENCE_S} seconds: {missing}", flush=True)
+            sys.stderr.write(f"Not ready after {PATIENCE_S} seconds: {missing}\n")
             return 1
         time.sleep(0.2)
-    print(f"\n    Ready. Open {address} in a browser; Ctrl-C ends everything.\n", flush=True)
+    sys.stdout.write(f"\n    Ready. Open {address} in a browser; Ctrl-C ends everything.\n\n")
+    sys.stdout.flush()
     signal.pause()
     return 0
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from imagetext.encoder.clip import load_clip
 from imagetext.encoder.dual import ARCHITECTURE, load_dual_encoder
-from imagetext.model_folder import CONFIG, ModelFolder
+from imagetext.model_folder import CONFIG, ModelFolder, require_source
 
 
 class Encoder(Protocol):
@@ -33,6 +33,7 @@ def load_encoder(source: str | Path) -> Encoder:
     Raises:
         ModelError: nothing loadable is there.
     """
+    require_source(source)
     if (Path(source) / CONFIG).is_file():
         folder = ModelFolder.open(Path(source))
         if folder.config.get("architecture") == ARCHITECTURE:

@@ -16,12 +16,10 @@ from imagetext.captioner.engine import Captioner, DecodedCaption, DecodingOption
 from imagetext.contracts import Caption, CaptionOptions, CaptionReply, CaptionResult, ModelInfo, Word
 from imagetext.errors import Busy, DeadlineExceeded, NotFound, Unavailable
 from imagetext.pictures import Limits, open_picture
+from imagetext.transform import DECODED_SIDE
 from services.caption.settings import Settings
 from services.chassis.metrics import ModelMetrics
 from services.chassis.problems import report_problem
-
-# No captioner sees more pixels along a side, so a larger JPEG need not be decoded at its full size.
-_DECODED_SIDE = 512
 
 
 @dataclass(frozen=True)
@@ -122,7 +120,7 @@ class Captioning:
 
     def _prepare(self, model: str, picture: bytes) -> _Prepared:
         """In the pool."""
-        opened = open_picture(picture, self._limits, target=_DECODED_SIDE)
+        opened = open_picture(picture, self._limits, target=DECODED_SIDE)
         width, height = opened.info["full_size"]
         return _Prepared(self._captioners[model].prepare(opened), width, height)
 

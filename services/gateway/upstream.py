@@ -95,7 +95,7 @@ class Upstream:
 
     async def _exchange(self, use: Use, deadline: Deadline) -> httpx.Response:
         try:
-            if True:
+            async with deadline.enforced():
                 return await self._try_twice(use)
         except httpx.PoolTimeout:
             raise Busy(f"Too many requests wait for the {self.name} service.") from None

@@ -16,13 +16,11 @@ from imagetext.contracts import ModelInfo
 from imagetext.encoder.engine import Encoder
 from imagetext.errors import Unavailable
 from imagetext.pictures import Limits, open_picture
+from imagetext.transform import DECODED_SIDE
 from services.chassis.metrics import ModelMetrics
 from services.retrieval.settings import Settings
 
 Vector = NDArray[np.float32]  # (dimensions,), of unit length
-
-# No encoder sees more pixels along a side, so a larger JPEG need not be decoded at its full size.
-_DECODED_SIDE = 512
 
 
 class QueryEncoder:
@@ -81,7 +79,7 @@ class QueryEncoder:
 
     def _prepare(self, picture: bytes) -> NDArray[Any]:
         """In the pool."""
-        return self.encoder.prepare(open_picture(picture, self._limits, target=_DECODED_SIDE))
+        return self.encoder.prepare(open_picture(picture, self._limits, target=DECODED_SIDE))
 
     def _run_batch(self, kind: Literal["text", "picture"], items: list[Any]) -> Sequence[Vector]:
         """On the model's thread."""

@@ -55,7 +55,11 @@ def test_rouge_l_is_one_for_the_reference_and_zero_for_a_stranger() -> None:
 
 def test_cider_of_a_reference_is_ten_and_rare_words_weigh_more() -> None:
     """A caption equal to its only reference scores 10; missing the rare word costs more than missing the common one."""
-    corpus = [[["a", "dog", "runs", "on", "grass"]], [["a", "cat", "runs", "on", "grass"]], [["a", "dog", "sits", "on", "grass"]]]
+    corpus = [
+        [["a", "dog", "runs", "on", "grass"]],
+        [["a", "cat", "runs", "on", "grass"]],
+        [["a", "dog", "sits", "on", "grass"]],
+    ]
     cider = CiderD(corpus)
     references = [cider.vector(corpus[1][0])]
 

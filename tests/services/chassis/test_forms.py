@@ -50,6 +50,22 @@ async def test_forms_that_do_not_fit_are_refused(client_of, app, form):
     assert (status, reply["title"]) == (422, "Invalid parameter")
 
 
+async def test_text_in_the_place_of_a_file_is_told(client_of, app):
+    """A form that sends `image` as text, as a script without a file name does, is told so."""
+    _, reply = await _upload(client_of, app, files=[("image", (None, b"bytes"))])
+
+    assert reply["detail"] == "Field `image` must be a file, with a file name."
+
+
+async def test_reading_stops_at_one_picture_too_many(client_of, app):
+    """A form of many more pictures than are taken is given up while it is read, not collected first."""
+    _, one_more = await _upload(client_of, app, files=[("image", ("a", b"x"))] * 3)
+    _, many_more = await _upload(client_of, app, files=[("image", ("a", b"x"))] * 4)
+
+    assert one_more["detail"] == "Send 1 to 2 pictures in the field `image`."
+    assert many_more["detail"].startswith("The form cannot be read")
+
+
 def test_base64_may_be_broken_into_lines():
     """What `base64` prints can be pasted as it is."""
     assert decode_base64_picture("aGVs\nbG8=\n") == b"hello"

@@ -2,7 +2,9 @@
 
 import json
 import logging
+import subprocess
 import sys
+from pathlib import Path
 
 from services.chassis.json_logging import JSONFormatter
 
@@ -50,3 +52,28 @@ def test_traceback_is_in_the_line():
     line = json.loads(JSONFormatter("shop").format(record))
 
     assert "ValueError: odd" in line["exception"]
+
+
+_PROCESS = """
+import logging, logging.config
+from uvicorn.config import LOGGING_CONFIG
+from services.chassis.json_logging import configure_logging
+logging.config.dictConfig(LOGGING_CONFIG)
+configure_logging("shop", "INFO")
+logging.getLogger("uvicorn.access").info("GET /")
+logging.getLogger("uvicorn.error").info("started")
+logging.getLogger("indexing").debug("too much")
+logging.getLogger("indexing").info("done")
+"""
+
+
+def test_the_servers_own_logging_is_replaced():
+    """Whatever uvicorn had set up, its lines are JSON on stdout as all others, and its access log is silent."""
+    root = Path(__file__).parents[3]
+    ended = subprocess.run(
+        [sys.executable, "-c", _PROCESS], cwd=root, capture_output=True, text=True, timeout=300, check=True
+    )
+    lines = [json.loads(line) for line in ended.stdout.splitlines()]
+
+    assert [(line["logger"], line["message"]) for line in lines] == [("uvicorn.error", "started"), ("indexing", "done")]
+    assert ended.stderr == ""

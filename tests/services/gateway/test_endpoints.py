@@ -1,5 +1,6 @@
 """Bad requests: each gets a problem with the right status, none a 500, none waits for ever."""
 
+import asyncio
 import base64
 
 import httpx
@@ -203,6 +204,21 @@ async def test_bodies_over_the_limit(client, door):
 async def test_unknown_addresses(client, path):
     """Addresses that nobody serves are a 404."""
     assert is_problem(await client.get(path), 404)
+
+
+async def test_uploads_in_memory_are_bounded(door, client_of, until):
+    """While as many uploads are held as may be, another is told to wait before it is read."""
+    door.settings["max_requests"] = 1
+    door.caption.go_on.clear()
+    async with asyncio.timeout(60), client_of(door.app) as client:
+        first = asyncio.create_task(client.post("/v1/captions", files=[PNG]))
+        await until(lambda: door.caption.calls["captions"] == 1)
+        replies = [await client.post("/v1/captions", files=[PNG]), await client.post("/v1/search/image", files=[PNG])]
+        door.caption.go_on.set()
+
+        assert all(is_problem(reply, 429) for reply in replies)
+        assert (await first).status_code == 200
+        assert (await client.post("/v1/search/image", files=[PNG])).status_code == 200
 
 
 async def test_wrong_methods(client):

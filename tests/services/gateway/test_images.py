@@ -2,14 +2,17 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import httpx
 import pytest
 from fastapi import FastAPI
+from starlette.requests import ClientDisconnect
 from starlette.responses import StreamingResponse
+from starlette.types import Message
 
 from services.gateway.app import create_app
+from services.gateway.images import RelayedImage
 from services.gateway.settings import Settings
 
 
@@ -130,3 +133,37 @@ async def test_a_browser_that_leaves_ends_the_stream(serve, until):
         async with _opened(serve, gallery) as response:
             await anext(response.aiter_raw())
         await until(lambda: gallery.left_early)
+
+
+class Body(httpx.AsyncByteStream):
+    """A picture's bytes, which know whether they were let go."""
+
+    def __init__(self) -> None:
+        self.closed = False
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield b"dog"
+
+    async def aclose(self) -> None:
+        self.closed = True
+
+
+@pytest.mark.parametrize("when", ["http.response.start", "http.response.body"])
+async def test_the_service_is_let_go_whenever_the_browser_leaves(when):
+    """A browser that leaves before the first byte, or with it, leaves no open answer of the service behind."""
+    body = Body()
+    closed = AsyncExitStack()
+    closed.push_async_callback(body.aclose)
+    image = RelayedImage(httpx.Response(200, stream=body), closed)
+
+    async def send(message: Message) -> None:
+        if message["type"] == when:
+            raise OSError("the browser is gone")
+
+    with pytest.raises(ClientDisconnect):
+        await image({"type": "http", "asgi": {"spec_version": "2.4"}}, _nothing_more, send)
+    assert body.closed
+
+
+async def _nothing_more() -> Message:
+    return {"type": "http.disconnect"}

@@ -1,5 +1,6 @@
 """GET /v1/images/{id} and its thumbnail."""
 
+import asyncio
 import io
 import os
 
@@ -102,6 +103,33 @@ async def test_thumbnail_is_upright(client_of, make_app, album, encoder):
         reply = await client.get(f"/v1/images/{id}/thumbnail")
 
     assert _opened(reply.content).size == (40, 80)
+
+
+async def test_thumbnail_is_made_once(client_of, app, album):
+    """A thumbnail that was made before is not made again: here it no longer could be."""
+    file = album.images / "blue.png"
+    address = f"/v1/images/{picture_id('blue.png')}/thumbnail"
+    async with client_of(app) as client:
+        first = await client.get(address)
+        times, content = (file.stat().st_atime_ns, file.stat().st_mtime_ns), file.read_bytes()
+        file.write_bytes(content[:30] + bytes(len(content) - 30))
+        os.utime(file, ns=times)
+        again, other = await client.get(address), await client.get(f"{address}?size=64")
+
+    assert (again.status_code, again.content, other.status_code) == (200, first.content, 404)
+
+
+async def test_too_many_thumbnails_at_once(client_of, make_app, album, encoder):
+    """Beyond `max_decodes` thumbnails that wait to be made, one more is a 429 with Retry-After."""
+    Image.effect_noise((2_000, 2_000), 99).save(album.images / "noise.png")
+    album.build(encoder)
+    address = f"/v1/images/{picture_id('noise.png')}/thumbnail?size="
+    async with client_of(make_app(max_decodes=1)) as client:
+        replies = await asyncio.gather(*(client.get(f"{address}{size}") for size in range(64, 72)))
+    refused = [reply for reply in replies if reply.status_code == 429]
+
+    assert {reply.status_code for reply in replies} == {200, 429}
+    assert all(int(reply.headers["Retry-After"]) >= 1 for reply in refused)
 
 
 @pytest.mark.parametrize("size", ["63", "1025", "big", "-1"])
