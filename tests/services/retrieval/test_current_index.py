@@ -41,6 +41,8 @@ async def test_version_stays_open_while_a_thread_reads_it(current, album, encode
     ((size, path, reader),) = found
 
     assert (size, path) == (4, "b/red.png")
+    with pytest.raises(Unavailable):
+        await current.use(lambda reader: reader)
     with pytest.raises(IndexVersionError):
         reader.row(0)  # closed by now
 

@@ -224,6 +224,15 @@ async def test_thumbnail_of_a_file_that_was_cut_is_not_found(client_of, app, alb
     assert reply.status_code == 404
 
 
+async def test_thumbnail_of_a_picture_that_is_too_large_is_not_found(client_of, make_app, album, encoder):
+    """A picture over this service's limits has no thumbnail; it is not the caller who sent too much."""
+    album.build(encoder)
+    async with client_of(make_app(max_picture_pixels=1_000)) as client:
+        reply = await client.get(f"/v1/images/{picture_id('blue.png')}/thumbnail")
+
+    assert reply.status_code == 404
+
+
 async def test_link_inside_the_folder_is_followed(client_of, app, album):
     """A link to another place in the indexed folder is as good as the file."""
     file = album.images / "blue.png"

@@ -156,18 +156,20 @@ async def test_only_version_is_damaged(client_of, make_app, album, encoder):
     assert "index.faiss" in ready.json()["parts"]["index"]
 
 
-async def test_pointer_that_is_nonsense(client_of, app, album):
-    """A damaged or vanished CURRENT changes nothing for those who search."""
+async def test_pointer_that_is_nonsense(client_of, app, album, caplog):
+    """A damaged or vanished CURRENT changes nothing for those who search, and is said once in the log."""
     old = (album.index / "CURRENT").read_text().strip()
     async with client_of(app) as client:
         (album.index / "CURRENT").write_text("../../etc")
         await _until_metric(client, "index_refused 1.0")
         nonsense = await _version(client)
+        await asyncio.sleep(0.1)
         (album.index / "CURRENT").unlink()
         await asyncio.sleep(0.05)
         vanished = await _version(client)
 
     assert (nonsense, vanished) == (old, old)
+    assert caplog.text.count("CURRENT of the index is damaged") == 1
 
 
 async def test_old_version_closes_after_its_last_request(client_of, app, album, encoder):
