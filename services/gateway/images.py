@@ -30,7 +30,7 @@ class RelayedImage(StreamingResponse):
         self._opened = opened
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async with asyncio.timeout(_LONGEST_S):
+        async with self._opened, asyncio.timeout(_LONGEST_S):
             await super().__call__(scope, receive, send)
 
 

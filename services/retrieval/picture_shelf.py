@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from imagetext.errors import InvalidPicture, NotAPicture, NotFound, TooLarge
+from imagetext.errors import ImageTextError, NotFound
 from imagetext.pictures import Limits, open_picture, thumbnail
 from services.chassis.admission import Admission
 from services.retrieval.byte_cache import ByteCache
@@ -56,7 +56,7 @@ class PictureShelf:
         try:
             content = picture.file.read(self._limits.max_bytes + 1)
             decoded = open_picture(content, self._limits, target=size)
-        except (InvalidPicture, NotAPicture, TooLarge, OSError) as error:
+        except (ImageTextError, OSError) as error:  # its being damaged or too large is no fault of the caller's
             raise NotFound("The picture's file can no longer be shown.") from error
         return thumbnail(decoded, size)
 
