@@ -6,6 +6,7 @@ Stopped at any moment it goes on from its last finished pass. The weights of the
 """
 
 import argparse
+import copy
 import hashlib
 import json
 from dataclasses import asdict, dataclass
@@ -21,7 +22,7 @@ from imagetext.captioner.network import AttentionDecoder, DecoderShape
 from imagetext.captioner.vocabulary import Vocabulary
 from imagetext.model_folder import changed_tensors, write_model_folder
 from imagetext.transform import PictureTransform
-from training.average import Average
+from training.average import Average, blend_weights
 from training.captions import CaptionSet, caption_set
 from training.cards import captioner_card
 from training.checkpoint import Checkpoint, Stateful
@@ -59,9 +60,10 @@ class CaptionerConfig:
     average: float = 0.998
     reward_epochs: int = 4
     reward_learning_rate: float = 5e-5
+    blend: float = 0.5
     samples: int = 5
     beams: int = 3
-    length_exponent: float = 0.7
+    length_exponent: float = 0.9
 
 
 class Run:
@@ -87,6 +89,7 @@ class Run:
         self.captioner = Captioner(
             NAME, "", backbone, self.average.module, self.vocabulary, self.transform, config.length_exponent
         )
+        self.taught = Best(work / "best-cross-entropy.pt", self.identity)
         self.best = Best(work / "best.pt", self.identity)
 
     def _set(self, pictures: list[CaptionedPicture], views: int, cache: Path) -> CaptionSet:
@@ -102,13 +105,16 @@ class Run:
         for epoch in range(checkpoint.restore(), config.epochs):
             label = f"cross-entropy {epoch + 1}/{config.epochs}"
             loss = cross_entropy_pass(self.decoder, stepper, self.sets, config.batch, config.label_smoothing, label)
-            self._finish(checkpoint, "cross-entropy", epoch + 1, loss=loss)
+            scores = self._finish(checkpoint, "cross-entropy", epoch + 1, loss=loss)
+            self.taught.offer(scores, self.average.module)
 
     def self_critical(self) -> None:
+        """Goes on from the best of cross-entropy; what is scored and kept is a blend with that start."""
         config = self.config
-        self.best.restore(self.decoder, self.average.module)
+        self.taught.restore(self.decoder)
+        start, blend = copy.deepcopy(self.decoder), copy.deepcopy(self.decoder).eval()
         self.average = Average(self.decoder, config.average)
-        self.captioner.decoder = self.average.module
+        self.captioner.decoder = blend
         optimizer = AdamW(self.decoder.parameters(), config.reward_learning_rate, weight_decay=config.weight_decay)
         stepper, checkpoint = self._stepper("reward", optimizer, LambdaLR(optimizer, lambda step: 1.0))
         # Drawn scenes are described so regularly that their rewards would drown those of the photographs.
@@ -117,6 +123,7 @@ class Run:
         for epoch in range(checkpoint.restore(), config.reward_epochs):
             label = f"self-critical {epoch + 1}/{config.reward_epochs}"
             reward = self_critical_pass(self.decoder, stepper, photos, rewards, config.batch, config.samples, label)
+            blend_weights(blend, start, self.average.module, config.blend)
             self._finish(checkpoint, "self-critical", epoch + 1, reward=reward)
 
     def _stepper(self, phase: str, optimizer: AdamW, schedule: LRScheduler) -> tuple[Stepper, Checkpoint]:
@@ -129,11 +136,12 @@ class Run:
         checkpoint = Checkpoint(self.work / f"{phase}.pt", self.identity, **parts)
         return Stepper(self.decoder, optimizer, schedule, self.average), checkpoint
 
-    def _finish(self, checkpoint: Checkpoint, phase: str, epoch: int, **numbers: float) -> None:
+    def _finish(self, checkpoint: Checkpoint, phase: str, epoch: int, **numbers: float) -> dict[str, float]:
         scores = score_captioner(self.captioner, self.dev, self.config.beams)
-        self.best.offer(scores, self.average.module)
+        self.best.offer(scores, self.captioner.decoder)
         checkpoint.save(epoch)
         self.log.write(phase=phase, epoch=epoch, **numbers, **scores)
+        return scores
 
     def write(self, folder: Path) -> None:
         scores = self.best.restore(self.average.module)
