@@ -106,7 +106,7 @@ def _field_sentence(error: Mapping[str, Any]) -> str:
     if kind == "json_invalid":
         return "The body is not valid JSON."
     if kind == "string_unicode":
-        return "The body holds text that is not Unicode."
+        return f"Field `{name}` is not Unicode." if name else "The body holds text that is not Unicode."
     if not name:
         return "The body must be a JSON object, sent as application/json."
     if kind == "extra_forbidden":

@@ -106,8 +106,6 @@ def _query(body: SearchRequest) -> Words | Like:
     text = (body.text or "").strip()
     if not text:
         raise InvalidParameter("Field `text` is empty.")
-    if any("\ud800" <= letter <= "\udfff" for letter in text):
-        raise InvalidParameter("Field `text` is not Unicode: it holds half a surrogate pair.")
     return Words(text)
 
 
