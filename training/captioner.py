@@ -58,9 +58,9 @@ class CaptionerConfig:
     feature_dropout: float = 0.3
     dropout: float = 0.5
     average: float = 0.998
-    reward_epochs: int = 4
+    reward_epochs: int = 3
     reward_learning_rate: float = 5e-5
-    blend: float = 0.5
+    blend: float = 0.4
     samples: int = 5
     beams: int = 3
     length_exponent: float = 0.9
