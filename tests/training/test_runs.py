@@ -1,0 +1,99 @@
+"""Tiny real runs of both trainings, on drawn scenes."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from imagetext.captioner.engine import DecodingOptions, load_captioner
+from imagetext.encoder.engine import load_encoder
+from imagetext.pictures import open_picture
+
+ROOT = Path(__file__).resolve().parents[2]
+
+CAPTIONER = """
+width = 32
+attention_width = 16
+min_count = 2
+views = 2
+epochs = 3
+reward_epochs = 1
+samples = 2
+batch = 8
+"""
+RETRIEVAL = """
+hidden = 32
+dimensions = 16
+views = 2
+epochs = 10
+batch = 16
+teachers = 1
+"""
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("scenes")
+    arguments = ["--out", str(folder), "--number", "24", "--seed", "5", "--split", "--dev", "8"]
+    subprocess.run([sys.executable, "-m", "gallery", *arguments], cwd=ROOT, check=True)
+    return folder
+
+
+class Training:
+    """One run in a process of its own, with its folders."""
+
+    def __init__(self, kind: str, config: str, scenes: Path, folder: Path) -> None:
+        folder.mkdir()
+        (folder / "run.toml").write_text(config)
+        self.out, self.work = folder / "model", folder / "work"
+        self.command = [sys.executable, "-m", f"training.{kind}", "--photos", str(scenes), "--out", str(self.out)]
+        self.command += ["--config", str(folder / "run.toml"), "--work", str(self.work)]
+        self.command += ["--cache", str(scenes / "cache")]
+
+    def start(self) -> "subprocess.Popen[bytes]":
+        environment = os.environ | {"OMP_NUM_THREADS": "1"}
+        return subprocess.Popen(self.command, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL)
+
+    def run(self) -> None:
+        assert self.start().wait() == 0
+
+
+def test_captioner_killed_and_resumed_is_the_undisturbed_one(scenes: Path, tmp_path: Path) -> None:
+    """A run killed after its first pass ends with the same weights, bit for bit, and the model captions."""
+    undisturbed = Training("captioner", CAPTIONER, scenes, tmp_path / "one")
+    killed = Training("captioner", CAPTIONER, scenes, tmp_path / "two")
+
+    undisturbed.run()
+    process = killed.start()
+    while not (killed.work / "cross-entropy.pt").exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    killed.run()
+
+    weights = [(run.out / "model.safetensors").read_bytes() for run in (undisturbed, killed)]
+    assert weights[0] == weights[1]
+    captioner = load_captioner(killed.out)
+    picture = captioner.prepare(open_picture(scenes / "Images" / "scene-000001.jpg"))
+    assert captioner.caption([picture], DecodingOptions())[0][0].text
+
+
+def test_retrieval_run_learns_and_loads(scenes: Path, tmp_path: Path) -> None:
+    """After ten passes over sixteen scenes the loaded model finds most of them by their sentences."""
+    run = Training("retrieval", RETRIEVAL, scenes, tmp_path / "run")
+
+    run.run()
+
+    encoder = load_encoder(run.out)
+    lines = (scenes / "captions.token.txt").read_text().splitlines()
+    sentences = dict(line.split("\t") for line in lines)
+    names = [f"scene-{number:06}.jpg" for number in range(1, 17)]
+    pictures = encoder.encode_pictures([encoder.prepare(open_picture(scenes / "Images" / name)) for name in names])
+    texts = encoder.encode_texts([sentences[f"{name}#0"] for name in names])
+    found = (texts @ pictures.T).argmax(1)
+    assert sum(found == range(16)) >= 8
+    assert "R" in (run.out / "README.md").read_text()
