@@ -67,7 +67,7 @@ class ModelFolder:
         try:
             tensors = load_file(self.file(WEIGHTS))
         except (OSError, SafetensorError) as error:
-            raise ModelError(f"The weights in {self.path} are damaged.") from error
+            raise ModelError(f"The weights in {self.path} are damaged or cannot be read.") from error
         root = nn.ModuleDict(dict(modules))
         places = root.state_dict()
         misfits = [name for name, t in tensors.items() if name not in places or places[name].shape != t.shape]
@@ -95,6 +95,7 @@ def write_model_folder(
     path.mkdir(parents=True, exist_ok=True)
     halves = {k: (t.half() if t.is_floating_point() else t).contiguous().clone() for k, t in tensors.items()}
     save_file(halves, path / WEIGHTS)
+    (path / WEIGHTS).chmod(0o644)  # safetensors lets only the owner read it, and a container runs as another
     for name, text in (files or {}).items():
         (path / name).write_text(text, encoding="utf-8")
     (path / CARD).write_text(card, encoding="utf-8")
