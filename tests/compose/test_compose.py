@@ -55,7 +55,7 @@ class Compose:
 def compose() -> Iterator[Compose]:
     compose = Compose()
     try:
-        compose("build")
+        compose("build", "web", "gateway", "caption", "retrieval", "indexer")  # a job in a profile is built by name only
         compose("up", "-d", "--scale", "caption=2")
         compose("run", "--rm", "indexer")
         compose.wait_until_ready()
