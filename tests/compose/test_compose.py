@@ -55,7 +55,8 @@ class Compose:
 def compose() -> Iterator[Compose]:
     compose = Compose()
     try:
-        compose("build", "web", "gateway", "caption", "retrieval", "indexer")  # a job in a profile is built by name only
+        # A job in a profile is built only by its name.
+        compose("build", "web", "gateway", "caption", "retrieval", "indexer")
         compose("up", "-d", "--scale", "caption=2")
         compose("run", "--rm", "indexer")
         compose.wait_until_ready()
