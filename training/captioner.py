@@ -117,7 +117,7 @@ class Run:
         self.captioner.decoder = blend
         optimizer = AdamW(self.decoder.parameters(), config.reward_learning_rate, weight_decay=config.weight_decay)
         stepper, checkpoint = self._stepper("reward", optimizer, LambdaLR(optimizer, lambda step: 1.0))
-        # Drawn scenes are described so regularly that their rewards would drown those of the photographs.
+        # Drawn scenes seem to earn far larger rewards than photographs; LOG.md has what is known and what is not.
         photos = self.sets[:1]
         rewards = [Reward(part, self.vocabulary) for part in photos]
         for epoch in range(checkpoint.restore(), config.reward_epochs):
