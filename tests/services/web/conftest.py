@@ -1,6 +1,7 @@
 """A real nginx with the shipped configuration; only ports, folders and the name of the gateway are the test's own."""
 
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -85,15 +86,17 @@ def _adapted(port: int, gateway_port: int, folder: Path) -> str:
     for ours, tests in {
         "listen 8080;": f"listen 127.0.0.1:{port};",
         "http://gateway:8080": f"http://127.0.0.1:{gateway_port}",
-        "/usr/share/nginx/html": str(WEB / "static"),
+        # Before the page's folder, which may itself lie below /tmp.
         " /tmp/": f" {folder}/",
+        "/usr/share/nginx/html": str(WEB / "static"),
         "/dev/stdout": str(folder / "access.log"),
         "error_log stderr": f"error_log {folder}/error.log",
         "worker_processes auto;": "worker_processes 1;",
     }.items():
         assert ours in text
         text = text.replace(ours, tests)
-    return text
+    # Started by root, nginx would read the page as another user, who may not enter a private checkout.
+    return f"user root;\n{text}" if os.geteuid() == 0 else text
 
 
 def _await_answer(client: httpx.Client, process: subprocess.Popen[bytes]) -> None:
