@@ -33,7 +33,7 @@ run: install index               ## caption, retrieval, gateway and the page on 
 	@exec $(PYTHON) -m honcho -f Procfile start
 
 gallery: install                 ## draw the sample gallery (300 scenes), once
-	@$(PYTHON) -m gallery --out $(GALLERY) --number 300 --seed 1
+	@$(PYTHON) -m gallery --out $(GALLERY) --number 300 --seed 18
 
 index: install $(if $(IMAGES),,gallery)   ## index a folder: IMAGES=dir make index
 	@$(PYTHON) -m indexer build --images "$(FOLDER)" --index "$(INDEX)" --model "$(MODEL)"
@@ -58,7 +58,7 @@ train-retrieval: train-data      ## train models/retrieval: DATA=dir make train-
 	$(PYTHON) -m training.retrieval --photos "$(DATA)" --drawn $(DRAWN) --out models/retrieval
 
 train-captioner: train-data      ## train models/caption-gru
-	$(PYTHON) -m training.captioner --photos "$(DATA)" --drawn $(DRAWN) --out models/caption-gru
+	$(PYTHON) -m training.captioner gru-attention --photos "$(DATA)" --drawn $(DRAWN) --out models/caption-gru
 
 evaluate: train-data             ## the scores of both models on the dev split
 	@$(PYTHON) -m training.evaluate --photos "$(DATA)" --drawn $(DRAWN) --retrieval "$(MODEL)" --captioner models/caption-gru

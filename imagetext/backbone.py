@@ -8,27 +8,35 @@ from torch import Tensor, nn
 from imagetext.efficientnet import CHANNELS, EfficientNetLite0, imagenet_weights
 from imagetext.errors import ModelError
 from imagetext.model_folder import require_source
+from imagetext.transform import PictureTransform
 
 EFFICIENTNET_LITE0 = "efficientnet-lite0"
 
 
 class Backbone(nn.Module):
-    """Scaled RGB pictures (n, 3, size, size) -> a grid of features (n, rows * columns, channels), row by row."""
+    """Scaled RGB pictures (n, 3, size, size) -> a grid of features (n, rows * columns, channels), row by row.
 
-    def __init__(self, network: nn.Module, channels: int) -> None:
+    In two halves, `top(trunk(pictures))`: training may change the top, and keep what the trunk gives in a file.
+    """
+
+    def __init__(self, trunk: nn.Module, top: nn.Module, channels: int) -> None:
         super().__init__()
-        self.network = network
+        self.trunk = trunk
+        self.top = top
         self.channels = channels
 
     def forward(self, pictures: Tensor) -> Tensor:
-        features = self.network(pictures)
-        features = features if isinstance(features, Tensor) else features.last_hidden_state
-        return features.flatten(2).transpose(1, 2)
+        return self.grid(self.maps(pictures))
 
-    def places(self, size: int) -> int:
-        """How many places the grid has for pictures of `size` pixels a side."""
-        with torch.inference_mode():
-            return int(self(torch.zeros(1, 3, size, size)).shape[1])
+    def maps(self, pictures: Tensor) -> Tensor:
+        """What the trunk gives: (n, channels of its own, rows, columns)."""
+        maps = self.trunk(pictures)
+        return maps if isinstance(maps, Tensor) else maps.last_hidden_state
+
+    def grid(self, maps: Tensor) -> Tensor:
+        """The trunk's maps -> the grid of features."""
+        features: Tensor = self.top(maps)
+        return features.flatten(2).transpose(1, 2)
 
 
 def load_backbone(source: str | Path) -> Backbone:
@@ -42,7 +50,7 @@ def load_backbone(source: str | Path) -> Backbone:
     if str(source) == EFFICIENTNET_LITE0:
         network = EfficientNetLite0()
         network.load_state_dict(imagenet_weights())
-        return Backbone(network.eval(), CHANNELS)
+        return Backbone(network.trunk, network.top, CHANNELS).eval()
     require_source(source)
     from transformers import AutoModel
 
@@ -50,7 +58,30 @@ def load_backbone(source: str | Path) -> Backbone:
         pretrained = AutoModel.from_pretrained(source)
     except (OSError, ValueError) as error:
         raise ModelError(f"No picture network could be loaded from {source}.") from error
-    return Backbone(pretrained.eval(), _channels(pretrained, source))
+    return Backbone(pretrained, nn.Identity(), _channels(pretrained.eval(), source)).eval()
+
+
+def backbone_transform(source: str | Path) -> PictureTransform:
+    """Size and scale as the network's own preprocessing has them, squashed: so the grid covers the whole picture.
+
+    Raises:
+        ModelError: a network by folder or hub id comes without its preprocessor_config.json.
+    """
+    if str(source) == EFFICIENTNET_LITE0:
+        return PictureTransform()
+    require_source(source)
+    from transformers.image_processing_base import ImageProcessingMixin
+
+    try:
+        config, _ = ImageProcessingMixin.get_image_processor_dict(source)
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{source} has no preprocessor_config.json, which tells how pictures are scaled.") from error
+    size = config.get("crop_size") or config.get("size", PictureTransform.size)
+    if isinstance(size, dict):
+        size = size.get("height") or size["shortest_edge"]
+    if not config.get("do_normalize", True):
+        return PictureTransform(int(size), mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+    return PictureTransform(int(size), mean=tuple(config["image_mean"]), std=tuple(config["image_std"]))
 
 
 def _channels(network: nn.Module, source: str | Path) -> int:

@@ -5,6 +5,6 @@ if [ -n "${IMAGES:-}" ]; then
   images=/pictures
 else
   images=/gallery/Images
-  python -m gallery --out /gallery --number 300 --seed 1
+  python -m gallery --out /gallery --number 300 --seed 18
 fi
 exec python -m indexer build --images "$images" --index /index

@@ -31,4 +31,5 @@ def fit_calibration(texts: Tensor, pictures: Tensor) -> Calibration:
         return value
 
     optimizer.step(loss)  # type: ignore[no-untyped-call]
-    return Calibration(scale=round(float(line[0]), 3), offset=round(float(line[1]), 3))
+    scale, offset = line.detach().tolist()
+    return Calibration(scale=round(scale, 3), offset=round(offset, 3))

@@ -1,28 +1,28 @@
-"""Train the GRU captioner: cross-entropy, then self-critical on CIDEr-D.
+"""Train a captioner: cross-entropy, then self-critical on CIDEr-D.
 
-    python -m training.captioner --photos DIR [--drawn DIR] --out models/caption-gru
+    python -m training.captioner gru-attention --photos DIR [--drawn DIR] --out models/caption-gru
 
 Stopped at any moment it goes on from its last finished pass. The weights of the best pass on the dev split are kept.
 """
 
 import argparse
-import copy
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+import os
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 
-from imagetext.backbone import load_backbone
-from imagetext.captioner.engine import ARCHITECTURE, Captioner
-from imagetext.captioner.network import AttentionDecoder, DecoderShape
+from imagetext.backbone import backbone_transform, load_backbone
+from imagetext.captioner.engine import Captioner
 from imagetext.captioner.vocabulary import Vocabulary
 from imagetext.model_folder import changed_tensors, write_model_folder
-from imagetext.transform import PictureTransform
-from training.average import Average, blend_weights
+from training.architectures import ARCHITECTURES, CaptionerConfig
+from training.average import Average
+from training.captioning import CaptionNetwork
 from training.captions import CaptionSet, caption_set
 from training.cards import captioner_card
 from training.checkpoint import Checkpoint, Stateful
@@ -33,37 +33,7 @@ from training.evaluation import score_captioner
 from training.features import DRAWN_VIEWS, cached_features
 from training.run_log import RunLog
 from training.self_critical import Reward, self_critical_pass
-from training.step import Stepper
-
-NAME = "gru-attention"
-
-
-@dataclass(frozen=True)
-class CaptionerConfig:
-    """The keys of captioner.toml, explained there."""
-
-    seed: int = 1
-    backbone: str = "efficientnet-lite0"
-    width: int = 512
-    attention_width: int = 256
-    min_count: int = 5
-    max_words: int = 20
-    views: int = 6
-    drawn: int = 1500
-    epochs: int = 8
-    batch: int = 50
-    learning_rate: float = 1e-3
-    weight_decay: float = 0.02
-    label_smoothing: float = 0.1
-    feature_dropout: float = 0.3
-    dropout: float = 0.5
-    average: float = 0.998
-    reward_epochs: int = 3
-    reward_learning_rate: float = 5e-5
-    blend: float = 0.4
-    samples: int = 5
-    beams: int = 3
-    length_exponent: float = 0.9
+from training.step import Stepper, parameter_groups
 
 
 class Run:
@@ -74,7 +44,7 @@ class Run:
         self.config = config
         self.work = work
         self.log = RunLog(work / "log.jsonl")
-        self.transform = PictureTransform()
+        self.transform = backbone_transform(config.backbone)
         train = [read_split(photos, "train")] + ([read_split(drawn, "train")[: config.drawn]] if drawn else [])
         texts = (caption for pictures in train for picture in pictures for caption in picture.captions)
         self.vocabulary = Vocabulary.of(texts, config.min_count)
@@ -83,12 +53,8 @@ class Run:
         self.sets = [self._set(pictures, count, cache) for pictures, count in zip(train, views, strict=False)]
         self.dev = self._set(read_split(photos, "dev"), 1, cache)
         backbone = load_backbone(config.backbone)
-        shape = DecoderShape(len(self.vocabulary), backbone.channels, config.width, config.attention_width)
-        self.decoder = AttentionDecoder(shape, config.feature_dropout, config.dropout)
-        self.average = Average(self.decoder, config.average)
-        self.captioner = Captioner(
-            NAME, "", backbone, self.average.module, self.vocabulary, self.transform, config.length_exponent
-        )
+        self.network = CaptionNetwork(backbone, config.decoder(self.vocabulary, backbone))
+        self.average = Average(self.network, config.average)
         self.taught = Best(work / "best-cross-entropy.pt", self.identity)
         self.best = Best(work / "best.pt", self.identity)
 
@@ -99,66 +65,75 @@ class Run:
     def cross_entropy(self) -> None:
         config = self.config
         steps = config.epochs * sum(-(-len(part.pictures) // config.batch) for part in self.sets)
-        optimizer = AdamW(self.decoder.parameters(), config.learning_rate, weight_decay=config.weight_decay)
-        schedule = OneCycleLR(optimizer, config.learning_rate, total_steps=steps, pct_start=0.15)
+        groups = parameter_groups(
+            (self.network.decoder, config.learning_rate), (self.network.backbone, config.picture_learning_rate)
+        )
+        optimizer = AdamW(groups, weight_decay=config.weight_decay)
+        schedule = OneCycleLR(optimizer, [group["lr"] for group in groups], total_steps=steps, pct_start=0.15)
         stepper, checkpoint = self._stepper("cross-entropy", optimizer, schedule)
         for epoch in range(checkpoint.restore(), config.epochs):
             label = f"cross-entropy {epoch + 1}/{config.epochs}"
-            loss = cross_entropy_pass(self.decoder, stepper, self.sets, config.batch, config.label_smoothing, label)
-            scores = self._finish(checkpoint, "cross-entropy", epoch + 1, loss=loss)
-            self.taught.offer(scores, self.average.module)
+            loss = cross_entropy_pass(self.network, stepper, self.sets, config.batch, config.label_smoothing, label)
+            self._finish(checkpoint, (self.taught, self.best), "cross-entropy", epoch + 1, loss=loss)
 
     def self_critical(self) -> None:
-        """Goes on from the best of cross-entropy; what is scored and kept is a blend with that start."""
+        """Goes on from the best of cross-entropy, with the picture network as it is there, on photographs only."""
         config = self.config
-        self.taught.restore(self.decoder)
-        start, blend = copy.deepcopy(self.decoder), copy.deepcopy(self.decoder).eval()
-        self.average = Average(self.decoder, config.average)
-        self.captioner.decoder = blend
-        optimizer = AdamW(self.decoder.parameters(), config.reward_learning_rate, weight_decay=config.weight_decay)
-        stepper, checkpoint = self._stepper("reward", optimizer, LambdaLR(optimizer, lambda step: 1.0))
-        # Drawn scenes seem to earn far larger rewards than photographs; LOG.md has what is known and what is not.
-        photos = self.sets[:1]
-        rewards = [Reward(part, self.vocabulary) for part in photos]
+        self.taught.restore(self.network)
+        self.network.backbone.requires_grad_(False)
+        self.average = Average(self.network, config.average)
+        optimizer = AdamW(self.network.decoder.parameters(), config.reward_learning_rate, weight_decay=0.0)
+        steps = config.reward_epochs * -(-len(self.sets[0].pictures) // config.batch)
+        schedule = LambdaLR(optimizer, lambda step: 1 - step / (steps + 1))
+        stepper, checkpoint = self._stepper("reward", optimizer, schedule)
+        reward = Reward(self.sets[0], self.vocabulary)
         for epoch in range(checkpoint.restore(), config.reward_epochs):
             label = f"self-critical {epoch + 1}/{config.reward_epochs}"
-            reward = self_critical_pass(self.decoder, stepper, photos, rewards, config.batch, config.samples, label)
-            blend_weights(blend, start, self.average.module, config.blend)
-            self._finish(checkpoint, "self-critical", epoch + 1, reward=reward)
+            mean = self_critical_pass(self.network, stepper, self.sets[0], reward, config.batch, config.samples, label)
+            self._finish(checkpoint, (self.best,), "self-critical", epoch + 1, reward=mean)
 
     def _stepper(self, phase: str, optimizer: AdamW, schedule: LRScheduler) -> tuple[Stepper, Checkpoint]:
         parts: dict[str, Stateful] = {
-            "decoder": self.decoder,
+            "network": self.network,
             "average": self.average,
             "optimizer": optimizer,
             "schedule": schedule,
         }
         checkpoint = Checkpoint(self.work / f"{phase}.pt", self.identity, **parts)
-        return Stepper(self.decoder, optimizer, schedule, self.average), checkpoint
+        return Stepper(self.network, optimizer, schedule, self.average), checkpoint
 
-    def _finish(self, checkpoint: Checkpoint, phase: str, epoch: int, **numbers: float) -> dict[str, float]:
-        scores = score_captioner(self.captioner, self.dev, self.config.beams)
-        self.best.offer(scores, self.captioner.decoder)
+    def _finish(
+        self, checkpoint: Checkpoint, best: tuple["Best", ...], phase: str, epoch: int, **numbers: float
+    ) -> None:
+        network, config = self.average.module, self.config
+        captioner = Captioner(
+            "", "", network.backbone, network.decoder, self.vocabulary, self.transform, config.length_exponent
+        )
+        scores = score_captioner(captioner, self.dev, config.beams)
+        for one in best:
+            one.offer(scores, network)
         checkpoint.save(epoch)
         self.log.write(phase=phase, epoch=epoch, **numbers, **scores)
-        return scores
 
     def write(self, folder: Path) -> None:
-        scores = self.best.restore(self.average.module)
+        network = self.average.module
+        scores = self.best.restore(network)
         config = {
             "format": 1,
             "kind": "captioner",
-            "architecture": ARCHITECTURE,
-            "name": NAME,
+            "architecture": network.decoder.architecture,
+            "name": network.decoder.architecture,
             "backbone": self.config.backbone,
-            "width": self.config.width,
-            "attention_width": self.config.attention_width,
+            "decoder": asdict(network.decoder.shape),
             "length_exponent": self.config.length_exponent,
             "transform": self.transform.to_config(),
         }
-        tensors = changed_tensors("decoder", self.average.module)
+        start = load_backbone(self.config.backbone).state_dict()
+        tensors = changed_tensors("decoder", network.decoder) | changed_tensors("backbone", network.backbone, start)
         files = {"vocabulary.txt": "\n".join(self.vocabulary.words) + "\n"}
-        write_model_folder(folder, config, tensors, captioner_card(NAME, asdict(self.config), scores), files)
+        write_model_folder(
+            folder, config, tensors, captioner_card(network.decoder.architecture, asdict(self.config), scores), files
+        )
 
 
 class Best:
@@ -178,7 +153,9 @@ class Best:
         saved = self._saved()
         if saved is None or scores["cider"] > saved["scores"]["cider"]:  # type: ignore[index]
             self.file.parent.mkdir(parents=True, exist_ok=True)
-            torch.save({"identity": self.identity, "scores": scores, "module": module.state_dict()}, self.file)
+            unfinished = self.file.with_suffix(".unfinished")
+            torch.save({"identity": self.identity, "scores": scores, "module": module.state_dict()}, unfinished)
+            os.replace(unfinished, self.file)
 
     def restore(self, *modules: torch.nn.Module) -> dict[str, float]:
         saved = self._saved()
@@ -195,15 +172,18 @@ def _identity(config: CaptionerConfig, folders: list[Path | None]) -> str:
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m training.captioner", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("architecture", choices=sorted(ARCHITECTURES))
     parser.add_argument("--photos", type=Path, required=True, help="a folder in the layout of Flickr8k")
     parser.add_argument("--drawn", type=Path, help="drawn scenes in the same layout")
     parser.add_argument("--out", type=Path, required=True, help="the model folder to write")
-    parser.add_argument("--config", type=Path, default=Path(__file__).with_name("captioner.toml"))
+    parser.add_argument("--config", type=Path, help="a TOML file instead of the architecture's own")
     parser.add_argument("--cache", type=Path, default=Path(".cache/features"), help="where features are kept")
-    parser.add_argument("--work", type=Path, default=Path(".cache/captioner"), help="checkpoints and the log")
+    parser.add_argument("--work", type=Path, help="checkpoints and the log; default .cache/ARCHITECTURE")
     arguments = parser.parse_args(argv)
-    config = read_config(CaptionerConfig, arguments.config)
-    run = Run(config, arguments.photos, arguments.drawn, arguments.cache, arguments.work)
+    kind, file = ARCHITECTURES[arguments.architecture]
+    config = read_config(kind, arguments.config or file)
+    work = arguments.work or Path(".cache") / arguments.architecture
+    run = Run(config, arguments.photos, arguments.drawn, arguments.cache, work)
     run.cross_entropy()
     run.self_critical()
     run.write(arguments.out)

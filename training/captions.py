@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -24,17 +23,14 @@ class CaptionSet:
     sided: Tensor  # (pictures,): a caption says left or right, so no mirrored view fits
 
     def views(self, rows: Tensor) -> Tensor:
-        """A random view for each row, (n, places, channels) in float32."""
+        """The trunk's maps of a random view for each row."""
         count = len(self.features.mirrored)
         view = torch.randint(count, rows.shape)
         mirrored = torch.tensor(self.features.mirrored)[view] & self.sided[rows]
-        return self.grid(rows, torch.where(mirrored, WHOLE, view))
-
-    def grid(self, rows: Tensor, view: Tensor) -> Tensor:
-        return torch.from_numpy(self.features.grid[rows.numpy(), view.numpy()].astype(np.float32))
+        return self.features.of(rows, torch.where(mirrored, WHOLE, view))
 
     def whole(self, rows: Tensor) -> Tensor:
-        return self.grid(rows, torch.full_like(rows, WHOLE))
+        return self.features.of(rows, torch.full_like(rows, WHOLE))
 
 
 def caption_set(

@@ -19,8 +19,9 @@ beam search.
 {DATA}
 
 ## Recipe
-`make train-captioner`; cross-entropy with the encoder frozen, then self-critical training on CIDEr-D with the end
-token in the reward; averaged weights; the pass with the best CIDEr on the dev split.
+`make train-captioner`: cross-entropy on the decoder and the picture network's last five layers, then self-critical
+training of the decoder on CIDEr-D with the end token in the reward; averaged weights; the pass with the best CIDEr on
+the dev split.
 
 {_table(config)}
 
@@ -43,15 +44,16 @@ def retrieval_card(name: str, config: Mapping[str, object], scores: Mapping[str,
     tables = "\n\n".join(f"{SPLITS[split]}:\n\n{_table(values)}" for split, values in scores.items())
     return f"""# {name}
 
-Pictures and texts in one space of {config["dimensions"]} dimensions: EfficientNet-Lite0 (mean, maximum and deviation
-over the 7 x 7 grid) and all-MiniLM-L6-v2 (mean over the tokens), both as they come, each with a trained head.
+Pictures and texts in one space of {config["dimensions"]} dimensions: EfficientNet-Lite0 (mean over the 7 x 7 grid) and
+all-MiniLM-L6-v2 (mean over the tokens), each with a trained head. The picture network's last five layers and
+MiniLM's last {config["text_layers"]} are fine-tuned.
 
 ## Data
 {DATA}
 
 ## Recipe
-`make train-retrieval`; {config["teachers"]} teachers from different seeds with InfoNCE, then a student that also learns
-from their mean opinion; averaged weights.
+`make train-retrieval`: InfoNCE, first on the heads alone, then on the heads and the upper layers of both towers;
+averaged weights.
 
 {_table(config)}
 

@@ -20,7 +20,9 @@ def score_captioner(captioner: Captioner, part: CaptionSet, beams: int) -> dict[
     options = DecodingOptions(num_beams=beams)
     captions: list[str] = []
     for rows in tqdm(torch.split(torch.arange(len(part.pictures)), BATCH), desc="dev", unit="batch"):
-        captions += [found[0].text for found in captioner.caption_features(part.whole(rows), options)]
+        with torch.autocast("cpu", torch.bfloat16), torch.inference_mode():
+            grid = captioner.backbone.grid(part.whole(rows)).float()
+        captions += [found[0].text for found in captioner.caption_features(grid, options)]
     references = [[words_of(c) for c in picture.captions] for picture in part.pictures]
     scores = caption_scores([words_of(c) for c in captions], references)
     return {name: round(score, 4) for name, score in scores.items()}

@@ -1,4 +1,4 @@
-"""Features of the frozen picture network, computed once and kept in a memory-mapped file.
+"""What the frozen trunk of the picture network gives, computed once and kept in a memory-mapped file.
 
 Every picture is seen in several views: whole, mirrored, and seeded random crops. The file is filled in order and
 remembers how far it came, so an interrupted run goes on where it stopped.
@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
+from torch import Tensor
 from tqdm import tqdm
 
 from imagetext.backbone import Backbone, load_backbone
@@ -30,10 +31,16 @@ CROP_AREA = (0.5, 0.95)  # share of the picture
 
 @dataclass(frozen=True)
 class Features:
-    """`grid` is float16 (pictures, views, places, channels); `mirrored[view]` tells whether left and right changed."""
+    """`maps` is float16 (pictures, views, rows, columns, channels); `mirrored[view]`: left and right are exchanged."""
 
-    grid: NDArray[np.float16]
+    maps: NDArray[np.float16]
     mirrored: tuple[bool, ...]
+    file: Path
+
+    def of(self, rows: Tensor, views: Tensor) -> Tensor:
+        """The maps of n pictures, each in one view: (n, channels, rows, columns) in bfloat16, channels last."""
+        picked = torch.from_numpy(self.maps[rows.numpy(), views.numpy()])
+        return picked.to(torch.bfloat16).permute(0, 3, 1, 2)
 
 
 def is_mirrored(view: int) -> bool:
@@ -46,20 +53,26 @@ def cached_features(
     """The features of all pictures, from the cache file that belongs to exactly these pictures and views."""
     cache.mkdir(parents=True, exist_ok=True)
     files = [[str(p.path), p.path.stat().st_size] for p in pictures]
-    identity = json.dumps([files, views, transform.to_config(), backbone])
-    stem = cache / f"features-{hashlib.sha256(identity.encode()).hexdigest()[:16]}"
     network = load_backbone(backbone)
-    shape = (len(pictures), views, network.places(transform.size), network.channels)
+    shape = (len(pictures), views, *_grid(network, transform.size))
+    identity = json.dumps([files, shape, transform.to_config(), backbone])
+    stem = cache / f"features-{hashlib.sha256(identity.encode()).hexdigest()[:16]}"
     data, progress = stem.with_suffix(".npy"), stem.with_suffix(".done")
     done = int(progress.read_text()) if data.exists() and progress.exists() else 0
-    grid = np.lib.format.open_memmap(data, mode="r+" if data.exists() else "w+", dtype=np.float16, shape=shape)
+    maps = np.lib.format.open_memmap(data, mode="r+" if data.exists() else "w+", dtype=np.float16, shape=shape)
     if done < len(pictures):
-        _fill(grid, pictures, views, transform, network, progress, done)
-    return Features(grid, tuple(is_mirrored(view) for view in range(views)))
+        _fill(maps, pictures, views, transform, network, progress, done)
+    return Features(maps, tuple(is_mirrored(view) for view in range(views)), data)
+
+
+@torch.inference_mode()
+def _grid(network: Backbone, size: int) -> tuple[int, int, int]:
+    _, channels, rows, columns = network.maps(torch.zeros(1, 3, size, size)).shape
+    return rows, columns, channels
 
 
 def _fill(
-    grid: NDArray[np.float16],
+    maps: NDArray[np.float16],
     pictures: Sequence[CaptionedPicture],
     views: int,
     transform: PictureTransform,
@@ -78,7 +91,7 @@ def _fill(
         for start in range(done, len(pictures), BATCH):
             batch, ahead = ahead.result(), prepared(start + BATCH)
             end = min(start + BATCH, len(pictures))
-            grid[start:end] = _encode(network, transform.scale(batch)).reshape(end - start, *grid.shape[1:])
+            maps[start:end] = _encode(network, transform.scale(batch)).reshape(end - start, *maps.shape[1:])
             bar.update(end - start)
             progress.write_text(str(end))
 
@@ -92,8 +105,8 @@ def _encode(network: Backbone, inputs: NDArray[np.float32]) -> NDArray[np.float1
     tensor = torch.from_numpy(inputs).to(memory_format=torch.channels_last)
     # bfloat16 is three times as fast here, and the cache keeps half precision anyway.
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
-        features: NDArray[np.float16] = network(tensor).half().numpy()
-    return features
+        maps: NDArray[np.float16] = network.maps(tensor).permute(0, 2, 3, 1).half().numpy()
+    return maps
 
 
 def _views(captioned: CaptionedPicture, views: int, transform: PictureTransform) -> list[NDArray[np.uint8]]:

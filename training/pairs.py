@@ -1,8 +1,8 @@
-"""Pooled features of pictures and captions, ready for contrastive training."""
+"""Pictures with their captions, ready for contrastive training."""
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from imagetext.backbone import Backbone
 from imagetext.captioner.vocabulary import words_of
 from imagetext.encoder.dual import TextTower
-from imagetext.encoder.network import pooled_grid
+from imagetext.encoder.network import PAD, pooled_grid, text_states
 from training.captions import SIDES
 from training.dataset import CaptionedPicture
 from training.features import WHOLE, Features
@@ -22,70 +23,99 @@ BATCH = 100
 
 
 @dataclass(frozen=True)
-class PairSet:
-    """`pictures` (n, views, inputs), `texts` (n, captions, width), and for which captions no mirrored view is true."""
+class Drawn:
+    """Which view and which captions of which pictures: `rows` and `views` (n,), `captions` (n, captions drawn)."""
 
-    pictures: Tensor
-    texts: Tensor
-    sided: Tensor  # (n, captions)
-    mirrored: Tensor  # (views,)
+    rows: Tensor
+    views: Tensor
+    captions: Tensor
+
+
+@dataclass(frozen=True)
+class PairSet:
+    """The pictures of one set with their captions, both as the towers take them and as the untuned towers give them.
+
+    `pooled` (n, views, channels), `tokens` (n, captions, steps) padded with 0, `states` (n, captions, width); `sided`
+    (n, captions) tells for which captions no mirrored view is true.
+    """
+
+    features: Features
+    pooled: Tensor
+    tokens: Tensor
+    states: Tensor
+    sided: Tensor
     share: float = 1.0  # of the pictures, drawn anew for each pass
 
     def __len__(self) -> int:
-        return len(self.pictures)
+        return len(self.tokens)
 
     @property
     def rows_each_pass(self) -> int:
         return round(len(self) * self.share)
 
-    def draw(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """A random view and a random caption of each picture: (rows, inputs) and (rows, width)."""
-        view = torch.randint(self.pictures.shape[1], rows.shape)
-        caption = torch.randint(self.texts.shape[1], rows.shape)
-        untrue = self.mirrored[view] & self.sided[rows, caption]
-        return self.pictures[rows, torch.where(untrue, WHOLE, view)], self.texts[rows, caption]
+    def draw(self, rows: Tensor, captions: int) -> Drawn:
+        """A random view and some captions, all different, of each picture."""
+        views = torch.randint(len(self.features.mirrored), rows.shape)
+        chosen = torch.rand(len(rows), self.tokens.shape[1]).topk(captions).indices
+        untrue = torch.tensor(self.features.mirrored)[views] & self.sided[rows].gather(1, chosen).any(1)
+        return Drawn(rows, torch.where(untrue, WHOLE, views), chosen)
 
 
 def pair_set(
-    pictures: Sequence[CaptionedPicture], features: Features, tower: TextTower, cache: Path, share: float = 1.0
+    pictures: Sequence[CaptionedPicture],
+    features: Features,
+    backbone: Backbone,
+    tower: TextTower,
+    cache: Path,
+    share: float = 1.0,
 ) -> PairSet:
-    """Pools the features of all views and encodes all captions; the captions' states are cached."""
-    pooled = [
-        pooled_grid(torch.from_numpy(features.grid[start : start + BATCH].astype(np.float32)).flatten(0, 1))
-        for start in tqdm(range(0, len(pictures), BATCH), desc="pooling", unit="batch")
-    ]
+    """What the untuned towers give is computed once and kept in the cache."""
     captions = [caption for picture in pictures for caption in picture.captions]
+    each = len(pictures[0].captions)
+    tokens = tower.tokens(captions)
     sided = torch.tensor([bool(SIDES & set(words_of(caption))) for caption in captions])
+    pooled = _kept(cache, "pooled", [features.file.name], lambda: _pooled(features, backbone))
+    states = _kept(cache, "texts", captions, lambda: _states(tokens, tower))
     return PairSet(
-        torch.cat(pooled).view(len(pictures), len(features.mirrored), -1),
-        _encoded(captions, tower, cache).view(len(pictures), len(pictures[0].captions), -1),
-        sided.view(len(pictures), -1),
-        torch.tensor(features.mirrored),
+        features,
+        pooled.view(len(pictures), len(features.mirrored), -1),
+        tokens.view(len(pictures), each, -1),
+        states.view(len(pictures), each, -1),
+        sided.view(len(pictures), each),
         share,
     )
 
 
-def _encoded(captions: Sequence[str], tower: TextTower, cache: Path) -> Tensor:
-    """Pooled states (captions, width), from the cache file that belongs to exactly these captions."""
-    file = cache / f"texts-{hashlib.sha256(chr(10).join(captions).encode()).hexdigest()[:16]}.npy"
+def _kept(cache: Path, kind: str, identity: Sequence[str], compute: Callable[[], Tensor]) -> Tensor:
+    file = cache / f"{kind}-{hashlib.sha256(chr(10).join(identity).encode()).hexdigest()[:16]}.npy"
     if not file.exists():
-        states = _encode(captions, tower)
         with file.with_suffix(".unfinished").open("wb") as out:
-            np.save(out, states.numpy())
+            np.save(out, compute().numpy())
         os.replace(file.with_suffix(".unfinished"), file)
     return torch.from_numpy(np.load(file))
 
 
 @torch.inference_mode()
-def _encode(captions: Sequence[str], tower: TextTower) -> Tensor:
+def _pooled(features: Features, backbone: Backbone) -> Tensor:
+    """All views of all pictures (pictures * views, channels)."""
+    pictures, views = features.maps.shape[:2]
+    cells = torch.cartesian_prod(torch.arange(pictures), torch.arange(views)).view(-1, 2)
+    pooled = []
+    with torch.autocast("cpu", torch.bfloat16):
+        for batch in tqdm(torch.split(cells, BATCH), desc="pooling", unit="batch"):
+            pooled.append(pooled_grid(backbone.grid(features.of(*batch.T))).float())
+    return torch.cat(pooled)
+
+
+@torch.inference_mode()
+def _states(tokens: Tensor, tower: TextTower) -> Tensor:
+    """All captions (captions, width)."""
     # Captions of like length together: less padding.
-    order = sorted(range(len(captions)), key=lambda i: len(captions[i]))
-    states: list[Tensor | None] = [None] * len(captions)
-    for start in tqdm(range(0, len(order), BATCH), desc="captions", unit="batch"):
-        batch = order[start : start + BATCH]
-        for i, state in zip(batch, tower([captions[i] for i in batch]), strict=True):
-            states[i] = state
-    return torch.stack([state for state in states if state is not None])
+    lengths = (tokens != PAD).sum(1)
+    states = torch.empty(len(tokens), tower.width)
+    for rows in tqdm(torch.split(lengths.argsort(), BATCH), desc="captions", unit="batch"):
+        states[rows] = text_states(tower.bert, tokens[rows, : lengths[rows].max()])
+    return states
 
 
 def pair_batches(sets: Sequence[PairSet], size: int) -> Iterator[tuple[PairSet, Tensor]]:

@@ -1,4 +1,4 @@
-"""Train the compact retrieval model: teachers from several seeds, then one student of them all.
+"""Train the compact retrieval model: its heads first, then the upper layers of both towers with them.
 
     python -m training.retrieval --photos DIR [--drawn DIR] --out models/retrieval
 
@@ -11,32 +11,32 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 import torch
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import OneCycleLR
-from tqdm import tqdm
 
+from imagetext.backbone import backbone_transform, load_backbone
 from imagetext.encoder.calibration import Calibration
 from imagetext.encoder.dual import ARCHITECTURE, TextTower
 from imagetext.encoder.network import Head, HeadShape, load_minilm
 from imagetext.model_folder import changed_tensors, write_model_folder
-from imagetext.transform import PictureTransform
 from training.average import Average
 from training.calibrating import fit_calibration
 from training.cards import retrieval_card
 from training.checkpoint import Checkpoint, Stateful
 from training.config import read_config
-from training.contrastive import Heads, contrastive_pass
+from training.contrastive import Heads, Towers, contrastive_pass
 from training.dataset import CaptionedPicture, read_split
 from training.evaluation import retrieval_scores
 from training.features import DRAWN_VIEWS, WHOLE, cached_features
 from training.pairs import PairSet, pair_set
 from training.run_log import RunLog
-from training.step import Stepper
+from training.step import Stepper, parameter_groups
 
 NAME = "dual-encoder"
-SAVE_EVERY = 5  # passes
+Network = TypeVar("Network", Heads, Towers)
 
 
 @dataclass(frozen=True)
@@ -46,18 +46,23 @@ class RetrievalConfig:
     seed: int = 1
     backbone: str = "efficientnet-lite0"
     dimensions: int = 512
-    hidden: int = 768
+    hidden: int = 1024
     views: int = 6
-    drawn_share: float = 0.17
-    epochs: int = 60
-    batch: int = 1000
-    learning_rate: float = 7e-4
+    drawn_share: float = 0.1
+    picture_dropout: float = 0.5
+    text_dropout: float = 0.1
     weight_decay: float = 0.1
-    picture_dropout: float = 0.6
-    text_dropout: float = 0.15
     average: float = 0.98
-    teachers: int = 3
-    distillation: float = 0.6
+    head_epochs: int = 40
+    head_batch: int = 1000
+    head_learning_rate: float = 7e-4
+    epochs: int = 12
+    batch: int = 500
+    captions: int = 2
+    text_layers: int = 3
+    learning_rate: float = 2e-4
+    picture_learning_rate: float = 1e-4
+    text_learning_rate: float = 3e-5
 
 
 class Run:
@@ -67,8 +72,9 @@ class Run:
         self.config = config
         self.work = work
         self.log = RunLog(work / "log.jsonl")
-        self.transform = PictureTransform()
+        self.transform = backbone_transform(config.backbone)
         self.identity = _identity(config, [photos, drawn])
+        self.backbone = load_backbone(config.backbone)
         self.tower = TextTower(*load_minilm())
         self.cache = cache
         self.sets = [self._set(read_split(photos, "train"), config.views)]
@@ -79,60 +85,70 @@ class Run:
 
     def _set(self, pictures: list[CaptionedPicture], views: int, share: float = 1.0) -> PairSet:
         features = cached_features(pictures, views, self.cache, self.transform, self.config.backbone)
-        return pair_set(pictures, features, self.tower, self.cache, share)
+        return pair_set(pictures, features, self.backbone, self.tower, self.cache, share)
 
-    def train(self) -> Heads:
-        """The student, after its teachers."""
-        teachers = [self._fit(f"teacher-{number + 1}", number, []) for number in range(self.config.teachers)]
-        return self._fit("student", self.config.teachers, teachers)
-
-    def _fit(self, name: str, number: int, teachers: Sequence[Heads]) -> Heads:
+    def train(self) -> Towers:
         config = self.config
-        torch.manual_seed(config.seed + number)
+        torch.manual_seed(config.seed)
         heads = self._heads()
-        average = Average(heads, config.average)
-        steps = config.epochs * sum(-(-part.rows_each_pass // config.batch) for part in self.sets)
-        optimizer = AdamW(heads.parameters(), config.learning_rate, weight_decay=config.weight_decay)
-        schedule = OneCycleLR(optimizer, config.learning_rate, total_steps=steps, pct_start=0.15)
-        stepper = Stepper(heads, optimizer, schedule, average)
-        parts: dict[str, Stateful] = {"heads": heads, "average": average, "optimizer": optimizer, "schedule": schedule}
+        groups = parameter_groups((heads, config.head_learning_rate))
+        heads = self._fit("heads", heads, groups, config.head_epochs, config.head_batch, captions=1)
+        towers = Towers(heads, self.backbone, self.tower.bert, config.text_layers)
+        groups = parameter_groups(
+            (towers.heads, config.learning_rate),
+            (towers.backbone, config.picture_learning_rate),
+            (towers.bert, config.text_learning_rate),
+        )
+        return self._fit("towers", towers, groups, config.epochs, config.batch, config.captions)
+
+    def _fit(
+        self, name: str, network: Network, groups: list[dict[str, Any]], epochs: int, batch: int, captions: int
+    ) -> Network:
+        """Returns the averaged weights."""
+        torch.manual_seed(self.config.seed)
+        average = Average(network, self.config.average)
+        optimizer = AdamW(groups, weight_decay=self.config.weight_decay)
+        steps = epochs * sum(-(-part.rows_each_pass // batch) for part in self.sets)
+        schedule = OneCycleLR(optimizer, [group["lr"] for group in groups], total_steps=steps, pct_start=0.15)
+        stepper = Stepper(network, optimizer, schedule, average)
+        parts: dict[str, Stateful] = {
+            "network": network,
+            "average": average,
+            "optimizer": optimizer,
+            "schedule": schedule,
+        }
         checkpoint = Checkpoint(self.work / f"{name}.pt", self.identity, **parts)
-        for epoch in tqdm(range(checkpoint.restore(), config.epochs), desc=name, unit="pass"):
-            loss = contrastive_pass(heads, stepper, self.sets, config.batch, teachers, config.distillation)
-            if (epoch + 1) % SAVE_EVERY == 0 or epoch + 1 == config.epochs:
-                checkpoint.save(epoch + 1)
-                self.log.write(model=name, epoch=epoch + 1, loss=loss, **self.scores(average.module)["photos"])
+        for epoch in range(checkpoint.restore(), epochs):
+            label = f"{name} {epoch + 1}/{epochs}"
+            loss = contrastive_pass(network, stepper, self.sets, batch, captions, label)
+            checkpoint.save(epoch + 1)
+            self.log.write(phase=name, epoch=epoch + 1, loss=loss, **self.scores(average.module))
         return average.module
 
     def _heads(self) -> Heads:
         config, photos = self.config, self.sets[0]
         shapes = [
-            HeadShape(part.shape[-1], config.hidden, config.dimensions) for part in (photos.pictures, photos.texts)
+            HeadShape(part.shape[-1], config.hidden, config.dimensions) for part in (photos.pooled, photos.states)
         ]
         heads = Heads(Head(shapes[0], config.picture_dropout), Head(shapes[1], config.text_dropout))
-        heads.picture.standardise_by(torch.cat([part.pictures[:, WHOLE] for part in self.sets]))
-        heads.text.standardise_by(torch.cat([part.texts.flatten(0, 1) for part in self.sets]))
+        heads.picture.standardise_by(photos.pooled[:, WHOLE])
+        heads.text.standardise_by(photos.states.flatten(0, 1))
         return heads
 
-    @torch.no_grad()
-    def vectors(self, heads: Heads, part: PairSet) -> tuple[torch.Tensor, torch.Tensor]:
-        """Unit rows of all captions and of all whole pictures."""
-        return heads.text(part.texts.flatten(0, 1)), heads.picture(part.pictures[:, WHOLE])
-
-    def scores(self, heads: Heads) -> dict[str, dict[str, float]]:
+    def scores(self, network: Heads | Towers) -> dict[str, dict[str, float]]:
         """Recall on each dev split; of drawn scenes each has one full sentence, its first."""
         found = {}
         for name, part in self.dev.items():
-            texts, pictures = self.vectors(heads, part)
-            captions = part.texts.shape[1]
-            step = captions if name == "drawn" else 1
-            owner = range(len(part)) if name == "drawn" else [row // captions for row in range(len(texts))]
-            found[name] = retrieval_scores(texts[::step].numpy(), pictures.numpy(), owner)
+            texts, pictures = network.encode(part)
+            captions = 1 if name == "drawn" else part.tokens.shape[1]
+            owner = [row for row in range(len(part)) for _ in range(captions)]
+            found[name] = retrieval_scores(texts[:, :captions].flatten(0, 1).numpy(), pictures.numpy(), owner)
         return found
 
-    def write(self, heads: Heads, folder: Path) -> None:
-        texts, pictures = self.vectors(heads, self.dev["photos"])
-        calibration: Calibration = fit_calibration(texts, pictures)
+    def write(self, towers: Towers, folder: Path) -> None:
+        texts, pictures = towers.encode(self.dev["photos"])
+        calibration: Calibration = fit_calibration(texts.flatten(0, 1), pictures)
+        heads = towers.heads
         config = {
             "format": 1,
             "kind": "encoder",
@@ -144,8 +160,13 @@ class Run:
             "transform": self.transform.to_config(),
             "calibration": asdict(calibration),
         }
-        tensors = changed_tensors("picture_head", heads.picture) | changed_tensors("text_head", heads.text)
-        write_model_folder(folder, config, tensors, retrieval_card(NAME, asdict(self.config), self.scores(heads)))
+        tensors = (
+            changed_tensors("picture_head", heads.picture)
+            | changed_tensors("text_head", heads.text)
+            | changed_tensors("backbone", towers.backbone, load_backbone(self.config.backbone).state_dict())
+            | changed_tensors("bert", towers.bert, load_minilm()[0].state_dict())
+        )
+        write_model_folder(folder, config, tensors, retrieval_card(NAME, asdict(self.config), self.scores(towers)))
 
 
 def _identity(config: RetrievalConfig, folders: Sequence[Path | None]) -> str:

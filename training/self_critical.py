@@ -5,14 +5,13 @@ end token belongs to the candidate, to the references and to the document freque
 a model score by breaking off (Hu et al., 2023).
 """
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from imagetext.captioner.network import AttentionDecoder, Memory
+from imagetext.captioner.decoder import Decoder, Memory
 from imagetext.captioner.vocabulary import END, PAD, START, UNKNOWN, Vocabulary, words_of
+from training.captioning import CaptionNetwork
 from training.captions import CaptionSet, batches, shifted
 from training.metrics import CiderD, CiderVector
 from training.step import Stepper
@@ -42,63 +41,60 @@ class Reward:
 
 
 @torch.no_grad()
-def sample(decoder: AttentionDecoder, memory: Memory, count: int, max_words: int) -> Tensor:
+def sample(decoder: Decoder, memory: Memory, pictures: int, count: int, max_words: int) -> Tensor:
     """`count` captions for each picture, drawn word by word: (pictures, count, steps), padded after the end."""
-    state = decoder.initial(memory.repeat(count))
-    rows = len(memory.start) * count
+    state = decoder.begin(memory, count)
+    rows = pictures * count
     words, open_rows = torch.full((rows,), START), torch.ones(rows, dtype=torch.bool)
     drawn = []
     for _ in range(max_words + 1):
-        mixed, _, state = decoder(words[:, None], memory, state)
-        logits = decoder.logits(mixed[:, 0]).float()
+        logits, _, state = decoder.step(words, memory, state)
+        logits = logits.float()
         logits[:, [PAD, START, UNKNOWN]] = -torch.inf
         words = torch.where(open_rows, torch.multinomial(logits.softmax(-1), 1)[:, 0], PAD)
         drawn.append(words)
         open_rows = open_rows & (words != END)
         if not open_rows.any():
             break
-    return torch.stack(drawn, 1).view(len(memory.start), count, -1)
+    return torch.stack(drawn, 1).view(pictures, count, -1)
 
 
 def self_critical_pass(
-    decoder: AttentionDecoder,
-    stepper: Stepper,
-    sets: Sequence[CaptionSet],
-    rewards: Sequence[Reward],
-    batch: int,
-    samples: int,
-    label: str,
+    network: CaptionNetwork, stepper: Stepper, part: CaptionSet, reward: Reward, batch: int, samples: int, label: str
 ) -> float:
-    """Train on samples for all pictures once; returns the mean reward."""
+    """Train the decoder on samples for all pictures once; returns the mean reward.
+
+    Without dropout, in drawing as in scoring: the gradient is that of the policy that drew. Scored with dropout,
+    captions that were never likely are pushed down without end.
+    """
+    network.eval()
     seen = []
-    reward_of = {id(part): reward for part, reward in zip(sets, rewards, strict=True)}
-    total = sum(-(-len(part.pictures) // batch) for part in sets)
-    bar = tqdm(batches(sets, batch), total=total, desc=label, unit="batch")
-    for part, rows in bar:
-        features = part.views(rows)
-        decoder.eval()
+    total = -(-len(part.pictures) // batch)
+    bar = tqdm(batches([part], batch), total=total, desc=label, unit="batch")
+    for _, rows in bar:
         with torch.autocast("cpu", torch.bfloat16), torch.no_grad():
-            drawn = sample(decoder, decoder.remember(features), samples, part.tokens.shape[2] - 1)
-        reward = reward_of[id(part)](rows, drawn)
-        stepper.step(_loss(decoder, features, drawn, _advantage(reward)))
-        seen.append(float(reward.mean()))
+            grid = network.backbone.grid(part.views(rows))
+            drawn = sample(
+                network.decoder, network.decoder.remember(grid), len(rows), samples, part.tokens.shape[2] - 1
+            )
+        rewards = reward(rows, drawn)
+        stepper.step(_loss(network, grid, drawn, _advantage(rewards)))
+        seen.append(float(rewards.mean()))
         bar.set_postfix(reward=f"{sum(seen) / len(seen):.3f}")
     return sum(seen) / len(seen)
 
 
-def _advantage(reward: Tensor) -> Tensor:
+def _advantage(rewards: Tensor) -> Tensor:
     """Each sample's reward less the mean of its picture's other samples."""
-    others = (reward.sum(1, keepdim=True) - reward) / (reward.shape[1] - 1)
-    return reward - others
+    others = (rewards.sum(1, keepdim=True) - rewards) / (rewards.shape[1] - 1)
+    return rewards - others
 
 
-def _loss(decoder: AttentionDecoder, features: Tensor, drawn: Tensor, advantage: Tensor) -> Tensor:
-    decoder.train()
+def _loss(network: CaptionNetwork, grid: Tensor, drawn: Tensor, advantage: Tensor) -> Tensor:
     inputs, targets, counted = shifted(drawn.flatten(0, 1))
+    decoder: Decoder = network.decoder
     with torch.autocast("cpu", torch.bfloat16):
-        memory = decoder.remember(features)
-        mixed, _, _ = decoder(inputs, memory, decoder.initial(memory.repeat(drawn.shape[1])))
-        logits = decoder.logits(mixed[counted])
-    log_probabilities = logits.float().log_softmax(-1).gather(1, targets[counted][:, None])[:, 0]
+        logits = decoder.teach(inputs, decoder.remember(grid), counted).float()
+    log_probabilities = logits.log_softmax(-1).gather(1, targets[counted][:, None])[:, 0]
     weights = advantage.flatten()[:, None].expand(targets.shape)[counted]
     return -(weights * log_probabilities).mean()

@@ -32,3 +32,9 @@ class Stepper:
         self.schedule.step()
         self.average.update(self.module)
         return value
+
+
+def parameter_groups(*parts: tuple[nn.Module, float]) -> list[dict[str, Any]]:
+    """For an optimizer: the parameters of each module that may change, with the module's learning rate."""
+    groups = [{"params": [p for p in part.parameters() if p.requires_grad], "lr": rate} for part, rate in parts]
+    return [group for group in groups if group["params"]]

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,13 +13,13 @@ from torch import Tensor
 
 from imagetext.backbone import Backbone, load_backbone
 from imagetext.captioner.beam import Hypothesis, Search, beam_search
-from imagetext.captioner.network import AttentionDecoder, DecoderShape, Memory
+from imagetext.captioner.decoder import Decoder, Memory
+from imagetext.captioner.network import AttentionDecoder, DecoderShape
+from imagetext.captioner.vit_bert import VitBert, VitBertShape
 from imagetext.captioner.vocabulary import END, PAD, START, UNKNOWN, Vocabulary
 from imagetext.errors import ModelError
 from imagetext.model_folder import ModelFolder
 from imagetext.transform import PictureTransform
-
-ARCHITECTURE = "gru-attention"
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Captioner:
         name: str,
         fingerprint: str,
         backbone: Backbone,
-        decoder: AttentionDecoder,
+        decoder: AttentionDecoder | VitBert,
         vocabulary: Vocabulary,
         transform: PictureTransform,
         length_exponent: float,
@@ -107,14 +108,14 @@ class Captioner:
 class _Stepper:
     """The decoder as a step of beam search: it holds the state of every row."""
 
-    def __init__(self, decoder: AttentionDecoder, memory: Memory, beams: int) -> None:
+    def __init__(self, decoder: Decoder, memory: Memory, beams: int) -> None:
         self.decoder = decoder
         self.memory = memory
-        self.state = decoder.initial(memory.repeat(beams))
+        self.state = decoder.begin(memory, beams)
 
     def __call__(self, words: Tensor, parents: Tensor) -> tuple[Tensor, Tensor]:
-        mixed, weights, self.state = self.decoder(words[:, None], self.memory, self.state.select(parents))
-        return self.decoder.logits(mixed[:, 0]).log_softmax(-1), weights[:, 0]
+        logits, weights, self.state = self.decoder.step(words, self.memory, self.state.select(parents))
+        return logits.float().log_softmax(-1), weights
 
 
 def load_captioner(source: str | Path) -> Captioner:
@@ -124,13 +125,10 @@ def load_captioner(source: str | Path) -> Captioner:
         ModelError: the folder is missing, damaged, or of another kind.
     """
     folder = ModelFolder.open(Path(source))
-    if folder.config.get("architecture") != ARCHITECTURE:
-        raise ModelError(f"{source} holds no captioner that can be loaded here.")
     config = folder.config
     vocabulary = Vocabulary.read(folder.file("vocabulary.txt"))
     backbone = load_backbone(config["backbone"])
-    shape = DecoderShape(len(vocabulary), backbone.channels, config["width"], config["attention_width"])
-    decoder = AttentionDecoder(shape)
+    decoder = _decoder(config)
     folder.load_into({"decoder": decoder, "backbone": backbone})
     return Captioner(
         config["name"],
@@ -141,3 +139,12 @@ def load_captioner(source: str | Path) -> Captioner:
         PictureTransform.from_config(config["transform"]),
         config["length_exponent"],
     )
+
+
+def _decoder(config: dict[str, Any]) -> AttentionDecoder | VitBert:
+    match config.get("architecture"):
+        case AttentionDecoder.architecture:
+            return AttentionDecoder(DecoderShape(**config["decoder"]))
+        case VitBert.architecture:
+            return VitBert(VitBertShape(**config["decoder"]))
+    raise ModelError(f"{config.get('name', 'The folder')} is no captioner that can be loaded here.")

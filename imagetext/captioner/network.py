@@ -72,6 +72,8 @@ class SharedDropout(nn.Module):
 class AttentionDecoder(nn.Module):
     """Words so far and a picture's memory -> what the next word should say, and its logits."""
 
+    architecture = "gru-attention"
+
     def __init__(self, shape: DecoderShape, feature_dropout: float = 0.3, dropout: float = 0.5) -> None:
         super().__init__()
         width = shape.width
@@ -119,6 +121,17 @@ class AttentionDecoder(nn.Module):
         spoken, language_state = self.language_layer(torch.cat([self.dropout(hidden), context], -1), state.language)
         mixed = self.output(self.dropout(torch.cat([spoken, context], -1))) + embedded
         return self.dropout(mixed), weights, State(attention_state, language_state)
+
+    def begin(self, memory: Memory, rows_each: int) -> State:
+        return self.initial(memory.repeat(rows_each))
+
+    def step(self, words: Tensor, memory: Memory, state: State) -> tuple[Tensor, Tensor, State]:
+        mixed, weights, state = self(words[:, None], memory, state)
+        return self.logits(mixed[:, 0]), weights[:, 0], state
+
+    def teach(self, words: Tensor, memory: Memory, counted: Tensor) -> Tensor:
+        mixed, _, _ = self(words, memory, self.begin(memory, len(words) // len(memory.start)))
+        return self.logits(mixed[counted])
 
     def logits(self, mixed: Tensor) -> Tensor:
         """(..., width) -> (..., vocabulary); apart, so that training can skip the padding."""

@@ -7,11 +7,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
 from imagetext.backbone import Backbone, load_backbone
 from imagetext.encoder.calibration import Calibration
-from imagetext.encoder.network import Head, HeadShape, load_minilm, pooled_grid, pooled_states
+from imagetext.encoder.network import Head, HeadShape, load_minilm, pooled_grid, text_states
 from imagetext.model_folder import ModelFolder
 from imagetext.transform import PictureTransform
 
@@ -22,14 +22,19 @@ MAX_TOKENS = 128  # of a text; what is beyond is not read
 class TextTower:
     """MiniLM with its tokenizer: texts -> pooled states (n, width)."""
 
-    def __init__(self, bert: nn.Module, tokenizer: Any) -> None:
+    def __init__(self, bert: Any, tokenizer: Any) -> None:
         self.bert = bert.eval()
         self.tokenizer = tokenizer
+        self.width: int = bert.config.hidden_size
+
+    def tokens(self, texts: Sequence[str]) -> Tensor:
+        """Token ids (n, steps), padded with 0."""
+        batch = self.tokenizer(list(texts), padding=True, truncation=True, max_length=MAX_TOKENS, return_tensors="pt")
+        ids: Tensor = batch["input_ids"]
+        return ids
 
     def __call__(self, texts: Sequence[str]) -> Tensor:
-        batch = self.tokenizer(list(texts), padding=True, truncation=True, max_length=MAX_TOKENS, return_tensors="pt")
-        states = self.bert(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).last_hidden_state
-        return pooled_states(states, batch["attention_mask"])
+        return text_states(self.bert, self.tokens(texts))
 
 
 class DualEncoder:
@@ -85,13 +90,14 @@ def load_dual_encoder(folder: ModelFolder) -> DualEncoder:
     config = folder.config
     backbone = load_backbone(config["backbone"])
     picture_head, text_head = Head(HeadShape(**config["picture_head"])), Head(HeadShape(**config["text_head"]))
-    folder.load_into({"picture_head": picture_head, "text_head": text_head})
+    bert, tokenizer = load_minilm()
+    folder.load_into({"backbone": backbone, "picture_head": picture_head, "bert": bert, "text_head": text_head})
     return DualEncoder(
         config["name"],
         folder.fingerprint,
         backbone,
         picture_head,
-        TextTower(*load_minilm()),
+        TextTower(bert, tokenizer),
         text_head,
         PictureTransform.from_config(config["transform"]),
         Calibration(**config["calibration"]),

@@ -1,8 +1,4 @@
-"""The compact dual encoder: two pretrained towers, each with a small trained head, meeting in one space.
-
-The shape is that of LiT (Zhai et al., 2022): strong towers, left as they are, and contrastive training of what is put
-on them.
-"""
+"""The compact dual encoder: two pretrained towers, each with a small trained head, meeting in one space."""
 
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
@@ -15,13 +11,15 @@ from torch.nn import functional as F
 
 from imagetext.errors import ModelError
 
+PAD = 0  # BERT's
+
 
 @dataclass(frozen=True)
 class HeadShape:
     """The sizes of a head; `inputs` is what the pooled tower gives."""
 
     inputs: int
-    hidden: int = 768
+    hidden: int = 1024
     dimensions: int = 512
 
     def to_config(self) -> dict[str, int]:
@@ -58,17 +56,19 @@ class Head(nn.Module):
 
 
 def pooled_grid(grid: Tensor) -> Tensor:
-    """Mean, maximum and deviation over a grid's places: (n, places, channels) -> (n, 3 * channels)."""
-    return torch.cat([grid.mean(1), grid.amax(1), grid.std(1)], -1)
+    """The mean over a grid's places: (n, places, channels) -> (n, channels)."""
+    return grid.mean(1)
 
 
-def pooled_states(states: Tensor, mask: Tensor) -> Tensor:
-    """The mean over the tokens that count: (n, steps, width) and (n, steps) -> (n, width)."""
+def text_states(bert: nn.Module, tokens: Tensor) -> Tensor:
+    """Token ids (n, steps), padded with 0 -> the mean over the states of the tokens that count, (n, width)."""
+    mask = (tokens != PAD).long()
+    states: Tensor = bert(input_ids=tokens, attention_mask=mask).last_hidden_state
     weights = mask[..., None].to(states.dtype)
     return (states * weights).sum(1) / weights.sum(1)
 
 
-def load_minilm() -> tuple[nn.Module, Any]:
+def load_minilm() -> tuple[Any, Any]:
     """The packaged all-MiniLM-L6-v2, a BERT of six layers, and its tokenizer.
 
     Raises:

@@ -1,12 +1,13 @@
 """Picture networks under the models: the packaged one and the original's two, by folder."""
 
+import json
 from pathlib import Path
 
 import pytest
 import torch
 from transformers import MobileNetV2Config, MobileNetV2Model, ResNetConfig, ResNetModel
 
-from imagetext.backbone import EFFICIENTNET_LITE0, load_backbone
+from imagetext.backbone import EFFICIENTNET_LITE0, backbone_transform, load_backbone
 from imagetext.captioner.engine import Captioner, DecodingOptions
 from imagetext.captioner.network import AttentionDecoder, DecoderShape
 from imagetext.captioner.vocabulary import Vocabulary
@@ -27,8 +28,11 @@ def test_default_backbone_gives_a_grid_of_49_places() -> None:
     """EfficientNet-Lite0 turns 224 pixels into 7 x 7 places of 1280 channels."""
     backbone = load_backbone(EFFICIENTNET_LITE0)
 
+    with torch.inference_mode():
+        grid = backbone(torch.zeros(2, 3, 224, 224))
+
     assert backbone.channels == 1280
-    assert backbone.places(224) == 49
+    assert grid.shape == (2, 49, 1280)
 
 
 @pytest.mark.parametrize("save", [save_mobilenet, save_resnet])
@@ -50,6 +54,40 @@ def test_the_originals_encoders_plug_into_the_captioner(tmp_path: Path, save: ob
     assert word.attention is not None
     assert len(word.attention) == len(word.attention[0]) == 3
     assert sum(map(sum, word.attention)) == pytest.approx(1, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("processor", "transform"),
+    [
+        (
+            {"size": {"shortest_edge": 256}, "crop_size": {"height": 224, "width": 224}, "do_center_crop": True}
+            | {"image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5]},
+            PictureTransform(224, "squash", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+        ),
+        (
+            {"size": 160, "image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]},
+            PictureTransform(160, "squash", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+        ),
+        (
+            {"size": {"height": 96, "width": 96}, "do_normalize": False},
+            PictureTransform(96, "squash", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
+        ),
+    ],
+    ids=["as MobileNetV2", "as ResNet50", "not normalised"],
+)
+def test_pictures_are_scaled_as_the_network_was_trained(
+    tmp_path: Path, processor: dict[str, object], transform: PictureTransform
+) -> None:
+    """The preprocessor's size, mean and deviation are taken over from the network's folder."""
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(processor))
+
+    assert backbone_transform(tmp_path) == transform
+
+
+def test_a_network_without_its_preprocessing_is_refused(tmp_path: Path) -> None:
+    """Training must not guess how pictures are scaled."""
+    with pytest.raises(ModelError, match="preprocessor_config"):
+        backbone_transform(tmp_path)
 
 
 def test_a_folder_without_a_network_is_refused(tmp_path: Path) -> None:

@@ -15,8 +15,6 @@ from imagetext.pictures import open_picture
 ROOT = Path(__file__).resolve().parents[2]
 
 CAPTIONER = """
-width = 32
-attention_width = 16
 min_count = 2
 views = 2
 epochs = 3
@@ -24,13 +22,19 @@ reward_epochs = 1
 samples = 2
 batch = 8
 """
+ARCHITECTURES = {
+    "gru-attention": "width = 32\nattention_width = 16\n",
+    "vit-bert": "encoder_layers = 1\ndecoder_layers = 1\n",
+}
 RETRIEVAL = """
 hidden = 32
 dimensions = 16
 views = 2
-epochs = 10
-batch = 16
-teachers = 1
+head_epochs = 10
+head_batch = 16
+epochs = 2
+batch = 8
+text_layers = 1
 """
 
 
@@ -45,11 +49,11 @@ def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 class Training:
     """One run in a process of its own, with its folders."""
 
-    def __init__(self, kind: str, config: str, scenes: Path, folder: Path) -> None:
+    def __init__(self, kind: tuple[str, ...], config: str, scenes: Path, folder: Path) -> None:
         folder.mkdir()
         (folder / "run.toml").write_text(config)
         self.out, self.work = folder / "model", folder / "work"
-        self.command = [sys.executable, "-m", f"training.{kind}", "--photos", str(scenes), "--out", str(self.out)]
+        self.command = [sys.executable, "-m", *kind, "--photos", str(scenes), "--out", str(self.out)]
         self.command += ["--config", str(folder / "run.toml"), "--work", str(self.work)]
         self.command += ["--cache", str(scenes / "cache")]
 
@@ -61,10 +65,12 @@ class Training:
         assert self.start().wait() == 0
 
 
-def test_captioner_killed_and_resumed_is_the_undisturbed_one(scenes: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_captioner_killed_and_resumed_is_the_undisturbed_one(architecture: str, scenes: Path, tmp_path: Path) -> None:
     """A run killed after its first pass ends with the same weights, bit for bit, and the model captions."""
-    undisturbed = Training("captioner", CAPTIONER, scenes, tmp_path / "one")
-    killed = Training("captioner", CAPTIONER, scenes, tmp_path / "two")
+    kind, config = ("training.captioner", architecture), CAPTIONER + ARCHITECTURES[architecture]
+    undisturbed = Training(kind, config, scenes, tmp_path / "one")
+    killed = Training(kind, config, scenes, tmp_path / "two")
 
     undisturbed.run()
     process = killed.start()
@@ -83,8 +89,8 @@ def test_captioner_killed_and_resumed_is_the_undisturbed_one(scenes: Path, tmp_p
 
 
 def test_retrieval_run_learns_and_loads(scenes: Path, tmp_path: Path) -> None:
-    """After ten passes over sixteen scenes the loaded model finds most of them by their sentences."""
-    run = Training("retrieval", RETRIEVAL, scenes, tmp_path / "run")
+    """After a few passes over sixteen scenes the loaded model finds most of them by their sentences."""
+    run = Training(("training.retrieval",), RETRIEVAL, scenes, tmp_path / "run")
 
     run.run()
 

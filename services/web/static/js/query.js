@@ -6,7 +6,7 @@ import { choose } from "./intake.js";
 
 const EXAMPLES = [
   "two dogs playing in the snow",
-  "a red car on a road at night",
+  "a red bus on a road",
   "a sailboat on a lake",
   "children on a beach",
   "a hot air balloon",

@@ -1,0 +1,88 @@
+"""The compact ViT-BERT captioner: a small ViT over the places of a convolutional grid, a small BERT that writes.
+
+The encoder is the hybrid of Dosovitskiy et al. (2021), section 3.1; the decoder begins as some of the layers of MiniLM,
+with new cross-attention, after Rothe et al. (2020).
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from transformers import BertConfig, BertLMHeadModel, ViTConfig, ViTModel
+
+from imagetext.captioner.bert import BertDecoder, BertMemory, BertState
+from imagetext.captioner.network import SharedDropout
+
+
+@dataclass(frozen=True)
+class VitBertShape:
+    """The sizes that make a network; written to the model's config."""
+
+    vocabulary: int
+    channels: int
+    places: int = 49
+    width: int = 384
+    heads: int = 12
+    encoder_layers: int = 2
+    decoder_layers: int = 4
+    max_words: int = 64
+
+
+class VitBert(nn.Module):
+    """A picture's grid of features -> words."""
+
+    architecture = "vit-bert"
+
+    def __init__(self, shape: VitBertShape, feature_dropout: float = 0.3, dropout: float = 0.1) -> None:
+        super().__init__()
+        self.shape = shape
+        self.feature_dropout = SharedDropout(feature_dropout)
+        self.project = nn.Linear(shape.channels, shape.width)
+        self.norm = nn.LayerNorm(shape.width)
+        self.positions = nn.Parameter(torch.zeros(shape.places, shape.width))
+        vit = ViTModel(_vit_config(shape, dropout), add_pooling_layer=False)
+        self.encoder = vit.layers
+        self.encoder_norm = vit.layernorm
+        self.decoder = BertDecoder(BertLMHeadModel(_bert_config(shape, dropout)))
+
+    def remember(self, features: Tensor) -> BertMemory:
+        x = self.norm(F.relu(self.project(self.feature_dropout(features)))) + self.positions
+        for layer in self.encoder:
+            x = layer(x)
+        return self.decoder.remember(self.encoder_norm(x))
+
+    def begin(self, memory: BertMemory, rows_each: int) -> BertState:
+        return self.decoder.begin(memory, rows_each)
+
+    def step(self, words: Tensor, memory: BertMemory, state: BertState) -> tuple[Tensor, Tensor, BertState]:
+        return self.decoder.step(words, memory, state)
+
+    def teach(self, words: Tensor, memory: BertMemory, counted: Tensor) -> Tensor:
+        return self.decoder.teach(words, memory, counted)
+
+
+def _vit_config(shape: VitBertShape, dropout: float) -> ViTConfig:
+    return ViTConfig(
+        hidden_size=shape.width,
+        num_hidden_layers=shape.encoder_layers,
+        num_attention_heads=shape.heads,
+        intermediate_size=2 * shape.width,
+        hidden_dropout_prob=dropout,
+        attn_implementation="eager",  # torch's fused kernel is slow for 49 places
+    )
+
+
+def _bert_config(shape: VitBertShape, dropout: float) -> BertConfig:
+    return BertConfig(
+        vocab_size=shape.vocabulary,
+        hidden_size=shape.width,
+        num_hidden_layers=shape.decoder_layers,
+        num_attention_heads=shape.heads,
+        intermediate_size=4 * shape.width,
+        hidden_dropout_prob=dropout,
+        max_position_embeddings=shape.max_words,
+        is_decoder=True,
+        add_cross_attention=True,
+        pad_token_id=0,
+    )

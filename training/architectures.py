@@ -1,0 +1,105 @@
+"""The captioners that can be trained, each with the settings of its own."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from imagetext.backbone import Backbone
+from imagetext.captioner.network import AttentionDecoder, DecoderShape
+from imagetext.captioner.vit_bert import VitBert, VitBertShape
+from imagetext.captioner.vocabulary import SPECIAL, Vocabulary
+from imagetext.encoder.network import load_minilm
+
+
+@dataclass(frozen=True)
+class CaptionerConfig:
+    """The keys that every captioner's TOML file may have, explained in captioner.toml."""
+
+    seed: int = 1
+    backbone: str = "efficientnet-lite0"
+    min_count: int = 5
+    max_words: int = 20
+    views: int = 6
+    drawn: int = 1000
+    epochs: int = 8
+    batch: int = 50
+    learning_rate: float = 1e-3
+    picture_learning_rate: float = 1e-4
+    weight_decay: float = 0.02
+    label_smoothing: float = 0.1
+    feature_dropout: float = 0.3
+    dropout: float = 0.5
+    average: float = 0.998
+    reward_epochs: int = 3
+    reward_learning_rate: float = 5e-5
+    samples: int = 5
+    beams: int = 3
+    length_exponent: float = 0.9
+
+    def decoder(self, vocabulary: Vocabulary, backbone: Backbone) -> AttentionDecoder | VitBert:
+        """A new decoder, as it is before training."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class GruConfig(CaptionerConfig):
+    """captioner.toml"""
+
+    width: int = 512
+    attention_width: int = 256
+
+    def decoder(self, vocabulary: Vocabulary, backbone: Backbone) -> AttentionDecoder:
+        shape = DecoderShape(len(vocabulary), backbone.channels, self.width, self.attention_width)
+        return AttentionDecoder(shape, self.feature_dropout, self.dropout)
+
+
+@dataclass(frozen=True)
+class VitBertConfig(CaptionerConfig):
+    """vit_bert.toml; the width is MiniLM's"""
+
+    places: int = 49
+    encoder_layers: int = 2
+    decoder_layers: int = 4
+
+    def decoder(self, vocabulary: Vocabulary, backbone: Backbone) -> VitBert:
+        minilm, tokenizer = load_minilm()
+        shape = VitBertShape(
+            len(vocabulary),
+            backbone.channels,
+            self.places,
+            minilm.config.hidden_size,
+            minilm.config.num_attention_heads,
+            self.encoder_layers,
+            self.decoder_layers,
+        )
+        network = VitBert(shape, self.feature_dropout, self.dropout)
+        start_from_minilm(network, vocabulary, minilm, tokenizer)
+        return network
+
+
+@torch.no_grad()
+def start_from_minilm(network: VitBert, vocabulary: Vocabulary, minilm: Any, tokenizer: Any) -> None:
+    """Take over MiniLM's embeddings and layers, spread evenly over its depth; cross-attention stays new."""
+    bert = network.decoder.bert.bert
+    depth, layers = len(minilm.encoder.layer), bert.encoder.layer
+    for number, layer in enumerate(layers):
+        taken = round(number * (depth - 1) / max(1, len(layers) - 1))
+        layer.load_state_dict(minilm.encoder.layer[taken].state_dict(), strict=False)
+    theirs, mine = minilm.embeddings, bert.embeddings
+    mine.position_embeddings.weight.copy_(theirs.position_embeddings.weight[: network.shape.max_words])
+    mine.token_type_embeddings.weight.copy_(theirs.token_type_embeddings.weight)
+    mine.LayerNorm.load_state_dict(theirs.LayerNorm.state_dict())
+    # A word's vector is the mean of its pieces'; the special tokens in the order of `SPECIAL`.
+    names = [tokenizer.pad_token, tokenizer.cls_token, tokenizer.sep_token, tokenizer.unk_token]
+    assert len(names) == len(SPECIAL)
+    pieces = [tokenizer.tokenize(word) for word in vocabulary.words]
+    rows = [tokenizer.convert_tokens_to_ids(found) for found in [*([name] for name in names), *pieces]]
+    mine.word_embeddings.weight.copy_(torch.stack([theirs.word_embeddings.weight[row].mean(0) for row in rows]))
+
+
+ARCHITECTURES: dict[str, tuple[type[CaptionerConfig], Path]] = {
+    AttentionDecoder.architecture: (GruConfig, Path(__file__).with_name("captioner.toml")),
+    VitBert.architecture: (VitBertConfig, Path(__file__).with_name("vit_bert.toml")),
+}
