@@ -22,8 +22,6 @@ from services.gateway.deadline import Deadline
 from services.gateway.replicas import Replica, Replicas
 from services.gateway.upstream_errors import error_of
 
-DEADLINE_HEADER = "X-Deadline-Ms"  # milliseconds that the caller still waits
-
 _JITTER_S = 0.05
 _NOT_REACHED = (httpx.ConnectError, httpx.ConnectTimeout)
 _BROKE_OFF = (httpx.NetworkError, httpx.RemoteProtocolError)
@@ -74,7 +72,7 @@ class Upstream:
 
             async def use(replica: Replica) -> httpx.Response:
                 content = {"headers": headers, "params": params}
-                return await opened.enter_async_context(self._asked(replica, "GET", path, deadline, content))
+                return await opened.enter_async_context(self._asked(replica, "GET", path, content))
 
             response = await self._exchange(use, deadline)
             if not response.is_success and response.status_code != httpx.codes.NOT_MODIFIED:
@@ -87,7 +85,7 @@ class Upstream:
 
     async def _read(self, method: str, path: str, deadline: Deadline, content: dict[str, Any]) -> httpx.Response:
         async def use(replica: Replica) -> httpx.Response:
-            async with self._asked(replica, method, path, deadline, content) as response:
+            async with self._asked(replica, method, path, content) as response:
                 await response.aread()
                 return response
 
@@ -129,11 +127,10 @@ class Upstream:
 
     @asynccontextmanager
     async def _asked(
-        self, replica: Replica, method: str, path: str, deadline: Deadline, content: dict[str, Any]
+        self, replica: Replica, method: str, path: str, content: dict[str, Any]
     ) -> AsyncIterator[httpx.Response]:
         headers = {
             "Host": replica.base.netloc.decode("ascii"),
-            DEADLINE_HEADER: str(round(deadline.remaining * 1000)),
             **({HEADER: request_id} if (request_id := current_request_id()) else {}),
             **content.get("headers", {}),
         }
