@@ -10,7 +10,7 @@ Full-size models are plain transformers folders and don't pass through here.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from imagetext.errors import ModelError
+from imagetext.transform import PictureTransform
 
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 
@@ -74,6 +75,15 @@ class ModelFolder:
         if misfits:
             raise ModelError(f"{len(misfits)} tensors in {self.path} fit nowhere, first {misfits[0]}.")
         root.load_state_dict({name: tensor.float() for name, tensor in tensors.items()}, strict=False)
+
+
+def weights_fingerprint(modules: Iterable[nn.Module], transform: PictureTransform) -> str:
+    """For a model that is no folder of ours: changes with every weight, and with how pictures are prepared."""
+    digest = hashlib.sha256(repr(transform).encode())
+    for module in modules:
+        for name, tensor in sorted(module.state_dict().items()):
+            digest.update(name.encode() + tensor.float().numpy().tobytes())
+    return digest.hexdigest()[:16]
 
 
 def require_source(source: str | Path) -> None:

@@ -35,6 +35,7 @@ class CaptionerConfig:
     reward_epochs: int = 3
     reward_learning_rate: float = 5e-5
     samples: int = 5
+    blend: float = 0.4
     beams: int = 3
     length_exponent: float = 0.9
 

@@ -1,4 +1,4 @@
-"""The average of weights over the steps of a run."""
+"""Averages of weights: over the steps of a run, and between two states of it."""
 
 import copy
 from typing import Generic, TypeVar
@@ -30,3 +30,10 @@ class Average(Generic[Module]):
     def load_state_dict(self, state: dict[str, object]) -> None:
         self.module.load_state_dict(state["module"])  # type: ignore[arg-type]
         self.updates = int(state["updates"])  # type: ignore[call-overload]
+
+
+@torch.no_grad()
+def blend_weights(into: nn.Module, start: nn.Module, end: nn.Module, share: float) -> None:
+    """Sets `into` to the line between two states of one run (Wortsman et al., "WiSE-FT", 2022)."""
+    for mine, first, last in zip(into.parameters(), start.parameters(), end.parameters(), strict=True):
+        mine.copy_(first + share * (last - first))

@@ -6,6 +6,7 @@ Stopped at any moment it goes on from its last finished pass. The weights of the
 """
 
 import argparse
+import copy
 import hashlib
 import json
 import os
@@ -21,7 +22,7 @@ from imagetext.captioner.engine import Captioner
 from imagetext.captioner.vocabulary import Vocabulary
 from imagetext.model_folder import changed_tensors, write_model_folder
 from training.architectures import ARCHITECTURES, CaptionerConfig
-from training.average import Average
+from training.average import Average, blend_weights
 from training.captioning import CaptionNetwork
 from training.captions import CaptionSet, caption_set
 from training.cards import captioner_card
@@ -34,6 +35,9 @@ from training.features import DRAWN_VIEWS, cached_features
 from training.run_log import RunLog
 from training.self_critical import Reward, self_critical_pass
 from training.step import Stepper, parameter_groups
+
+# Settings of the second phase: with others the first need not be repeated.
+REWARD_KEYS = frozenset({"reward_epochs", "reward_learning_rate", "samples", "blend"})
 
 
 class Run:
@@ -48,15 +52,16 @@ class Run:
         train = [read_split(photos, "train")] + ([read_split(drawn, "train")[: config.drawn]] if drawn else [])
         texts = (caption for pictures in train for picture in pictures for caption in picture.captions)
         self.vocabulary = Vocabulary.of(texts, config.min_count)
-        self.identity = _identity(config, [photos, drawn])
+        self.taught_as = _identity(config, [photos, drawn], ignored=REWARD_KEYS)
+        self.rewarded_as = _identity(config, [photos, drawn])
         views = (config.views, DRAWN_VIEWS)
         self.sets = [self._set(pictures, count, cache) for pictures, count in zip(train, views, strict=False)]
         self.dev = self._set(read_split(photos, "dev"), 1, cache)
         backbone = load_backbone(config.backbone)
         self.network = CaptionNetwork(backbone, config.decoder(self.vocabulary, backbone))
         self.average = Average(self.network, config.average)
-        self.taught = Best(work / "best-cross-entropy.pt", self.identity)
-        self.best = Best(work / "best.pt", self.identity)
+        self.taught = Best(work / "best-cross-entropy.pt", self.taught_as)
+        self.best = Best(work / "best.pt", self.rewarded_as)
 
     def _set(self, pictures: list[CaptionedPicture], views: int, cache: Path) -> CaptionSet:
         features = cached_features(pictures, views, cache, self.transform, self.config.backbone)
@@ -70,48 +75,62 @@ class Run:
         )
         optimizer = AdamW(groups, weight_decay=config.weight_decay)
         schedule = OneCycleLR(optimizer, [group["lr"] for group in groups], total_steps=steps, pct_start=0.15)
-        stepper, checkpoint = self._stepper("cross-entropy", optimizer, schedule)
+        stepper, checkpoint = self._stepper("cross-entropy", self.taught_as, optimizer, schedule)
         for epoch in range(checkpoint.restore(), config.epochs):
             label = f"cross-entropy {epoch + 1}/{config.epochs}"
             loss = cross_entropy_pass(self.network, stepper, self.sets, config.batch, config.label_smoothing, label)
-            self._finish(checkpoint, (self.taught, self.best), "cross-entropy", epoch + 1, loss=loss)
+            self._finish(self.average.module, checkpoint, self.taught, "cross-entropy", epoch + 1, loss=loss)
 
     def self_critical(self) -> None:
-        """Goes on from the best of cross-entropy, with the picture network as it is there, on photographs only."""
+        """Goes on from the best of cross-entropy, with the picture network as it is there, on photographs only.
+
+        What is scored and kept is a blend with that start: alone the rewarded weights fit the training pictures too
+        closely.
+        """
         config = self.config
-        self.taught.restore(self.network)
+        self.best.offer(self.taught.restore(self.network), self.network)
+        start, blend = copy.deepcopy(self.network), copy.deepcopy(self.network).eval()
         self.network.backbone.requires_grad_(False)
         self.average = Average(self.network, config.average)
         optimizer = AdamW(self.network.decoder.parameters(), config.reward_learning_rate, weight_decay=0.0)
         steps = config.reward_epochs * -(-len(self.sets[0].pictures) // config.batch)
         schedule = LambdaLR(optimizer, lambda step: 1 - step / (steps + 1))
-        stepper, checkpoint = self._stepper("reward", optimizer, schedule)
+        stepper, checkpoint = self._stepper("reward", self.rewarded_as, optimizer, schedule)
         reward = Reward(self.sets[0], self.vocabulary)
         for epoch in range(checkpoint.restore(), config.reward_epochs):
             label = f"self-critical {epoch + 1}/{config.reward_epochs}"
             mean = self_critical_pass(self.network, stepper, self.sets[0], reward, config.batch, config.samples, label)
-            self._finish(checkpoint, (self.best,), "self-critical", epoch + 1, reward=mean)
+            blend_weights(blend, start, self.average.module, config.blend)
+            self._finish(blend, checkpoint, self.best, "self-critical", epoch + 1, reward=mean)
 
-    def _stepper(self, phase: str, optimizer: AdamW, schedule: LRScheduler) -> tuple[Stepper, Checkpoint]:
+    def _stepper(
+        self, phase: str, identity: str, optimizer: AdamW, schedule: LRScheduler
+    ) -> tuple[Stepper, Checkpoint]:
         parts: dict[str, Stateful] = {
             "network": self.network,
             "average": self.average,
             "optimizer": optimizer,
             "schedule": schedule,
         }
-        checkpoint = Checkpoint(self.work / f"{phase}.pt", self.identity, **parts)
+        checkpoint = Checkpoint(self.work / f"{phase}.pt", identity, **parts)
         return Stepper(self.network, optimizer, schedule, self.average), checkpoint
 
     def _finish(
-        self, checkpoint: Checkpoint, best: tuple["Best", ...], phase: str, epoch: int, **numbers: float
+        self,
+        network: CaptionNetwork,
+        checkpoint: Checkpoint,
+        best: "Best",
+        phase: str,
+        epoch: int,
+        **numbers: float,
     ) -> None:
-        network, config = self.average.module, self.config
+        """Score and keep what a pass has made."""
+        config = self.config
         captioner = Captioner(
             "", "", network.backbone, network.decoder, self.vocabulary, self.transform, config.length_exponent
         )
         scores = score_captioner(captioner, self.dev, config.beams)
-        for one in best:
-            one.offer(scores, network)
+        best.offer(scores, network)
         checkpoint.save(epoch)
         self.log.write(phase=phase, epoch=epoch, **numbers, **scores)
 
@@ -165,9 +184,9 @@ class Best:
         return saved["scores"]  # type: ignore[return-value]
 
 
-def _identity(config: CaptionerConfig, folders: list[Path | None]) -> str:
-    whole = json.dumps([asdict(config), [str(folder) for folder in folders]])
-    return hashlib.sha256(whole.encode()).hexdigest()
+def _identity(config: CaptionerConfig, folders: list[Path | None], ignored: frozenset[str] = frozenset()) -> str:
+    settings = {name: value for name, value in asdict(config).items() if name not in ignored}
+    return hashlib.sha256(json.dumps([settings, [str(folder) for folder in folders]]).encode()).hexdigest()
 
 
 def main(argv: list[str] | None = None) -> None:

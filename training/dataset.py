@@ -1,11 +1,12 @@
-"""Captioned pictures on disk, in the layout of Flickr8k.
+"""Captioned pictures on disk, in the merged format (`training.data`) or in the layout of Flickr8k.
 
     DIR/Images/NAME.jpg
-    DIR/*.token.txt                             lines of NAME.jpg#0<TAB>A sentence .
+    DIR/pictures.parquet                        merged: everything about every picture
+    DIR/*.token.txt                             Flickr8k: lines of NAME.jpg#0<TAB>A sentence .
     DIR/*trainImages.txt, DIR/*devImages.txt    names
 
 Source: Hodosh, Young, Hockenmaier (2013), "Framing Image Description as a Ranking Task", JAIR 47. The sample gallery
-is written in the same layout, so one reader serves both.
+is written in Flickr8k's layout, so one reader serves both. A folder that holds a table is read by its table.
 """
 
 from collections.abc import Sequence
@@ -13,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imagetext.errors import InvalidParameter
+from training.data.folder import is_merged, read_records
+from training.data.record import SPLITS
 
 
 @dataclass(frozen=True)
@@ -26,11 +29,14 @@ class CaptionedPicture:
 
 
 def read_split(folder: Path, split: str) -> list[CaptionedPicture]:
-    """The pictures of one split ("train" or "dev") in the order of its list.
+    """The pictures of one split ("train", "dev" or "test") in the order of its list or table.
 
     Raises:
-        InvalidParameter: a file is missing, or a listed picture has no caption.
+        InvalidParameter: a file is missing or damaged, a listed picture has no caption, or a table holds no picture of
+            the split.
     """
+    if is_merged(folder):
+        return _read_merged(folder, split)
     captions = read_captions(_only(folder, "*.token.txt"))
     names = _only(folder, f"*{split}Images.txt").read_text().split()
     without = [name for name in names if name not in captions]
@@ -60,8 +66,18 @@ def read_splits(folders: Sequence[Path], split: str) -> list[CaptionedPicture]:
     return [picture for folder in folders for picture in read_split(folder, split)]
 
 
+def _read_merged(folder: Path, split: str) -> list[CaptionedPicture]:
+    if split not in SPLITS:
+        raise InvalidParameter(f"There is no split {split!r}; there are {', '.join(SPLITS)}.")
+    records = [record for record in read_records(folder) if record.split == split]
+    if not records:
+        raise InvalidParameter(f"{folder} holds no picture of the {split} split.")
+    return [CaptionedPicture(folder / record.path, record.captions) for record in records]
+
+
 def _only(folder: Path, pattern: str) -> Path:
-    found = sorted(folder.glob(pattern))
+    # Flickr8k's own folder also has the captions' lemmas, which nobody is to learn to write.
+    found = sorted(path for path in folder.glob(pattern) if not path.name.endswith(".lemma.token.txt"))
     if len(found) != 1:
         raise InvalidParameter(f"{folder} holds {len(found)} files named {pattern}; exactly one is needed.")
     return found[0]

@@ -1,27 +1,35 @@
-"""The scores of the model folders as they are served, on the dev split.
+"""The scores of model folders as they are served, on the dev split: a table, and a report with pictures.
 
-python -m training.evaluate --photos DIR [--drawn DIR] --retrieval models/retrieval --captioner models/caption-gru
+python -m training.evaluate --photos DIR [--drawn DIR] [--retrieval FOLDER]... [--captioner FOLDER]...
 """
 
 import argparse
 import json
+import os
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from tqdm import tqdm
 
 from imagetext.captioner.engine import Captioner, DecodingOptions, load_captioner
-from imagetext.captioner.vocabulary import words_of
 from imagetext.encoder.engine import Encoder, load_encoder
+from imagetext.errors import ImageTextError
 from imagetext.pictures import open_picture
+from training.bootstrap import bootstrap
 from training.dataset import CaptionedPicture, read_split
-from training.evaluation import retrieval_scores
-from training.metrics import caption_scores
+from training.meteor import JAR_VARIABLE, meteor_if_possible
+from training.ranking import rank
+from training.report.findings import CaptionFindings, Findings, SearchFindings
+from training.report.page import write_report
+from training.report.tables import tables
+from training.scored_captions import ScoredCaptions
 
 Item = TypeVar("Item")
 
@@ -29,66 +37,118 @@ BATCH = 32
 BEAMS = 3
 
 
-def evaluate_captioner(captioner: Captioner, pictures: Sequence[CaptionedPicture]) -> dict[str, float]:
-    """BLEU-1..4, ROUGE-L and CIDEr-D, beam 3, in the units of the COCO toolkit."""
+class Preparing(Protocol):
+    """What captioners and encoders share."""
+
+    name: str
+
+    def prepare(self, picture: Image.Image) -> NDArray[np.uint8]: ...
+
+
+def evaluate_captioner(
+    captioner: Captioner,
+    name: str,
+    pictures: Sequence[CaptionedPicture],
+    known: Sequence[str] | None = None,
+    jar: str | None = None,
+) -> CaptionFindings:
+    """Beam 3, the best caption of each picture; `known` are the captions of training."""
     options = DecodingOptions(num_beams=BEAMS)
     captions: list[str] = []
-    for inputs in _prepared(captioner, pictures):
+    for inputs in _prepared(captioner, name, pictures):
         captions += [found[0].text for found in captioner.caption(inputs, options)]
-    references = [[words_of(caption) for caption in picture.captions] for picture in pictures]
-    return caption_scores([words_of(caption) for caption in captions], references)
+    references = [picture.captions for picture in pictures]
+    scored = ScoredCaptions(captions, references, known, meteor_if_possible(captions, references, jar))
+    return CaptionFindings(name, scored, bootstrap(scored.scores, len(pictures)))
 
 
-def evaluate_encoder(encoder: Encoder, pictures: Sequence[CaptionedPicture], captions_each: int) -> dict[str, float]:
-    """Recall in percent and median rank, both ways, with the first `captions_each` captions of every picture."""
-    vectors = np.concatenate([encoder.encode_pictures(inputs) for inputs in _prepared(encoder, pictures)])
-    texts = [caption for picture in pictures for caption in picture.captions[:captions_each]]
-    owner = [row for row in range(len(pictures)) for _ in range(captions_each)]
+def evaluate_encoder(encoder: Encoder, name: str, pictures: Sequence[CaptionedPicture]) -> SearchFindings:
+    """Both directions, with all captions of every picture."""
+    vectors = np.concatenate([encoder.encode_pictures(inputs) for inputs in _prepared(encoder, name, pictures)])
+    texts = [caption for picture in pictures for caption in picture.captions]
+    owner = [row for row, picture in enumerate(pictures) for _ in picture.captions]
     encoded = np.concatenate([encoder.encode_texts(batch) for batch in tqdm(_batches(texts), desc="captions")])
-    return retrieval_scores(encoded, vectors, owner)
+    ranking = rank(encoded, vectors, owner)
+    return SearchFindings(name, texts, ranking, bootstrap(ranking.scores, len(pictures)))
 
 
-def _prepared(model: Captioner | Encoder, pictures: Sequence[CaptionedPicture]) -> "tqdm[list[NDArray[np.uint8]]]":
+def _prepared(model: Preparing, name: str, pictures: Sequence[CaptionedPicture]) -> "tqdm[list[NDArray[np.uint8]]]":
     with ThreadPoolExecutor(2) as pool:
         inputs = list(pool.map(lambda picture: model.prepare(open_picture(picture.path)), pictures))
-    return tqdm(_batches(inputs), desc=model.name, unit="batch")
+    return tqdm(_batches(inputs), desc=name, unit="batch")
 
 
 def _batches(items: Sequence[Item]) -> list[list[Item]]:
     return [list(items[start : start + BATCH]) for start in range(0, len(items), BATCH)]
 
 
-def table(title: str, scores: dict[str, float], digits: int) -> str:
-    """Scores as a table of two lines."""
-    widths = [max(len(name), 8) for name in scores]
-    names = "  ".join(name.rjust(width) for name, width in zip(scores, widths, strict=True))
-    values = "  ".join(f"{value:.{digits}f}".rjust(width) for value, width in zip(scores.values(), widths, strict=True))
-    return f"{title}\n  {names}\n  {values}\n"
+def _first_caption(pictures: Sequence[CaptionedPicture]) -> list[CaptionedPicture]:
+    """Drawn scenes are told in several ways that fit other scenes too; the first sentence is the fullest."""
+    return [CaptionedPicture(picture.path, picture.captions[:1]) for picture in pictures]
 
 
-def main(argv: list[str] | None = None) -> None:
+def _training_captions(folders: Sequence[Path]) -> list[str] | None:
+    """The captions of the train splits, or None where no folder has one."""
+    with_split = [folder for folder in folders if list(folder.glob("*trainImages.txt"))]
+    found = [caption for folder in with_split for one in read_split(folder, "train") for caption in one.captions]
+    return found or None
+
+
+def _titles(models: Sequence[Preparing], sources: Sequence[str]) -> list[str]:
+    """Each model's own name, or its source where two have the same."""
+    counts = Counter(model.name for model in models)
+    return [m.name if counts[m.name] == 1 else source for m, source in zip(models, sources, strict=True)]
+
+
+def evaluate(options: argparse.Namespace) -> Findings:
+    photos = read_split(options.photos, "dev")
+    drawn = _first_caption(read_split(options.drawn, "dev")) if options.drawn else []
+    known = _training_captions([folder for folder in (options.photos, options.drawn) if folder])
+    captioners = [load_captioner(source) for source in options.captioner]
+    encoders = [load_encoder(source) for source in options.retrieval]
+    named = list(zip(encoders, _titles(encoders, options.retrieval), strict=True))
+    jar = options.meteor or os.environ.get(JAR_VARIABLE)
+    return Findings(
+        photos,
+        [
+            evaluate_captioner(model, name, photos, known, jar)
+            for model, name in zip(captioners, _titles(captioners, options.captioner), strict=True)
+        ],
+        [evaluate_encoder(model, name, photos) for model, name in named],
+        [evaluate_encoder(model, name, drawn) for model, name in named if drawn],
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m training.evaluate", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--photos", type=Path, required=True, help="a folder in the layout of Flickr8k")
     parser.add_argument("--drawn", type=Path, help="drawn scenes in the same layout")
-    parser.add_argument("--retrieval", required=True, help="an encoder: a model folder, a CLIP folder or a hub id")
-    parser.add_argument("--captioner", required=True, help="a captioner's model folder")
+    parser.add_argument(
+        "--retrieval",
+        action="append",
+        default=[],
+        help="an encoder: a model folder, a CLIP folder or a hub id; repeatable",
+    )
+    parser.add_argument("--captioner", action="append", default=[], help="a captioner's model folder; repeatable")
+    parser.add_argument("--meteor", metavar="JAR", help=f"meteor-1.5.jar; else {JAR_VARIABLE}, else pycocoevalcap's")
+    parser.add_argument("--report", type=Path, default=Path(".cache/report"), help="where the page is written")
     parser.add_argument("--json", action="store_true", help="print one line of JSON and no table")
-    arguments = parser.parse_args(argv)
-    photos = read_split(arguments.photos, "dev")
-    encoder, captioner = load_encoder(arguments.retrieval), load_captioner(arguments.captioner)
-    found = {
-        "captions": evaluate_captioner(captioner, photos),
-        "retrieval": evaluate_encoder(encoder, photos, captions_each=5),
-    }
-    if arguments.drawn:
-        drawn = read_split(arguments.drawn, "dev")
-        found["retrieval, drawn scenes"] = evaluate_encoder(encoder, drawn, captions_each=1)
-    if arguments.json:
-        sys.stdout.write(json.dumps(found) + "\n")
-        return
-    for title, scores in found.items():
-        sys.stdout.write("\n" + table(f"{title} (dev split)", scores, 4 if title == "captions" else 1))
+    options = parser.parse_args(argv)
+    if not options.retrieval and not options.captioner:
+        parser.error("name a model: --retrieval, --captioner, or both")
+    try:
+        findings = evaluate(options)
+        page = write_report(findings, f"Models on {options.photos.resolve().name}, dev split", options.report)
+    except ImageTextError as error:
+        sys.stderr.write(f"{error.detail}\n")
+        return 1
+    if options.json:
+        sys.stdout.write(json.dumps(findings.to_json()) + "\n")
+        return 0
+    sys.stdout.write("\n".join(table.to_text() for table in tables(findings)))
+    sys.stdout.write(f"\n{len(findings.pictures)} pictures; beside each score 95 % of its resamples. {page}\n")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -11,6 +11,7 @@ from imagetext.captioner.engine import Captioner, DecodingOptions
 from imagetext.captioner.vocabulary import words_of
 from training.captions import CaptionSet
 from training.metrics import caption_scores
+from training.ranking import rank
 
 BATCH = 50
 
@@ -35,15 +36,5 @@ def retrieval_scores(
 
     Texts (m, d) and pictures (n, d) are unit rows. Picture to text takes the best of the picture's own captions.
     """
-    similarity = texts @ pictures.T
-    owners = np.asarray(owner)
-    own = similarity[np.arange(len(owners)), owners]
-    text_rank = (similarity > own[:, None]).sum(1)
-    mine = owners[:, None] == np.arange(len(pictures))
-    best = np.where(mine, similarity, -np.inf).max(0)
-    picture_rank = (similarity > best).sum(0)
-    scores: dict[str, float] = {}
-    for way, rank in (("text_to_picture", text_rank), ("picture_to_text", picture_rank)):
-        scores |= {f"{way}_r{k}": round(float((rank < k).mean()) * 100, 1) for k in (1, 5, 10)}
-        scores[f"{way}_median_rank"] = float(np.floor(np.median(rank)) + 1)
-    return scores
+    found = rank(texts, pictures, owner).scores(np.arange(len(pictures)))
+    return {name: round(score, 1) for name, score in found.items() if not name.endswith("_map")}

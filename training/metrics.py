@@ -21,25 +21,52 @@ def ngrams(words: Words, order: int = 4) -> Counter[NGram]:
     return Counter(tuple(words[i : i + n]) for n in range(1, order + 1) for i in range(len(words) - n + 1))
 
 
-def bleu(candidates: Sequence[Words], references: Sequence[Sequence[Words]], order: int = 4) -> list[float]:
-    """Corpus BLEU-1 to BLEU-`order` in [0, 1], closest reference length, no smoothing (Papineni et al., 2002)."""
+def bleu_counts(candidate: Words, references: Sequence[Words], order: int = 4) -> list[int]:
+    """What one caption adds to corpus BLEU: its words, the closest reference's words, then for each order the n-grams
+    that a reference has too, and for each order all n-grams."""
+    closest = min((abs(len(r) - len(candidate)), len(r)) for r in references)[1]
+    ceiling: Counter[NGram] = Counter()
+    for reference in references:
+        ceiling |= ngrams(reference, order)
     matched, possible = [0] * order, [0] * order
-    length = reference_length = 0
-    for candidate, wanted in zip(candidates, references, strict=True):
-        length += len(candidate)
-        reference_length += min((abs(len(r) - len(candidate)), len(r)) for r in wanted)[1]
-        ceiling: Counter[NGram] = Counter()
-        for reference in wanted:
-            ceiling |= ngrams(reference, order)
-        for gram, count in ngrams(candidate, order).items():
-            matched[len(gram) - 1] += min(count, ceiling[gram])
-            possible[len(gram) - 1] += count
-    brevity = min(1.0, math.exp(1 - reference_length / length)) if length else 0.0
+    for gram, count in ngrams(candidate, order).items():
+        matched[len(gram) - 1] += min(count, ceiling[gram])
+        possible[len(gram) - 1] += count
+    return [len(candidate), closest, *matched, *possible]
+
+
+def bleu_of(counts: Sequence[int]) -> list[float]:
+    """Corpus BLEU-1, BLEU-2 ... in [0, 1] from the sum of `bleu_counts`; no smoothing (Papineni et al., 2002)."""
+    length, closest, *rest = counts
+    order = len(rest) // 2
+    brevity = min(1.0, math.exp(1 - closest / length)) if length else 0.0
     scores, product = [], 1.0
-    for n in range(order):
-        product *= matched[n] / possible[n] if possible[n] else 0.0
-        scores.append(brevity * product ** (1 / (n + 1)))
+    for n, (matched, possible) in enumerate(zip(rest[:order], rest[order:], strict=True), 1):
+        product *= matched / possible if possible else 0.0
+        scores.append(brevity * product ** (1 / n))
     return scores
+
+
+def bleu(candidates: Sequence[Words], references: Sequence[Sequence[Words]], order: int = 4) -> list[float]:
+    """Corpus BLEU-1 to BLEU-`order` in [0, 1], closest reference length, no smoothing."""
+    counts = [bleu_counts(c, r, order) for c, r in zip(candidates, references, strict=True)]
+    return bleu_of([sum(column) for column in zip(*counts, strict=True)])
+
+
+def rouge_n(candidate: Words, references: Sequence[Words], n: int) -> float:
+    """ROUGE-N of one caption in [0, 1] (Lin, 2004): F1 of n-grams with the best reference, as the package rouge-score
+    counts it without stemming."""
+    mine = _grams(candidate, n)
+    return max(_f1(mine, _grams(reference, n)) for reference in references)
+
+
+def _grams(words: Words, n: int) -> Counter[NGram]:
+    return Counter(zip(*(words[i:] for i in range(n)), strict=False))
+
+
+def _f1(mine: Counter[NGram], wanted: Counter[NGram]) -> float:
+    total = mine.total() + wanted.total()
+    return 2 * (mine & wanted).total() / total if total else 0.0
 
 
 def rouge_l(candidate: Words, references: Sequence[Words]) -> float:

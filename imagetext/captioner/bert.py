@@ -110,7 +110,8 @@ def _weights(query: Tensor, keys: Tensor, causal: bool) -> Tensor:
     if causal:
         ahead = torch.ones(scores.shape[-2:], dtype=torch.bool).triu(1)
         scores = scores.masked_fill(ahead, -torch.inf)
-    return scores.softmax(-1).to(query.dtype)
+    weights: Tensor = scores.softmax(-1).to(query.dtype)
+    return weights
 
 
 def _joined(x: Tensor) -> Tensor:

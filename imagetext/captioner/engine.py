@@ -1,5 +1,6 @@
 """The captioner: a model folder loaded, pictures in, sentences out. It knows no HTTP and no files but its own."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +15,16 @@ from torch import Tensor
 from imagetext.backbone import Backbone, load_backbone
 from imagetext.captioner.beam import Hypothesis, Search, beam_search
 from imagetext.captioner.decoder import Decoder, Memory
+from imagetext.captioner.full_size import VisionEncoder, VisionEncoderDecoder, WordPieces, load_full_size
 from imagetext.captioner.network import AttentionDecoder, DecoderShape
 from imagetext.captioner.vit_bert import VitBert, VitBertShape
-from imagetext.captioner.vocabulary import END, PAD, START, UNKNOWN, Vocabulary
+from imagetext.captioner.vocabulary import Vocabulary
 from imagetext.errors import ModelError
-from imagetext.model_folder import ModelFolder
+from imagetext.model_folder import CONFIG, ModelFolder, require_source, weights_fingerprint
 from imagetext.transform import PictureTransform
+
+FULL_SIZE_LENGTH_EXPONENT = 1.0  # what `generate` ranks with where a model does not say otherwise
+GOES_ON = "##"  # begins a piece of a word that another piece begins
 
 
 @dataclass(frozen=True)
@@ -56,9 +61,9 @@ class Captioner:
         self,
         name: str,
         fingerprint: str,
-        backbone: Backbone,
-        decoder: AttentionDecoder | VitBert,
-        vocabulary: Vocabulary,
+        backbone: Backbone | VisionEncoder,
+        decoder: AttentionDecoder | VitBert | VisionEncoderDecoder,
+        vocabulary: Vocabulary | WordPieces,
         transform: PictureTransform,
         length_exponent: float,
     ) -> None:
@@ -87,9 +92,9 @@ class Captioner:
         search = Search(
             beams=max(options.num_beams, options.num_captions),
             max_tokens=options.max_new_tokens,
-            start=START,
-            end=END,
-            banned=(PAD, START, UNKNOWN),
+            start=self.vocabulary.start,
+            end=self.vocabulary.end,
+            banned=self.vocabulary.banned,
             length_exponent=self.length_exponent,
         )
         memory = self.decoder.remember(features)
@@ -97,12 +102,23 @@ class Captioner:
         return [[self._decoded(h, options.attention) for h in one[: options.num_captions]] for one in found]
 
     def _decoded(self, hypothesis: Hypothesis, attention: bool) -> DecodedCaption:
-        side = int(hypothesis.trace.shape[1] ** 0.5)
-        words = tuple(
-            DecodedWord(self.vocabulary.word(token), weights.view(side, side).tolist() if attention else None)
-            for token, weights in zip(hypothesis.tokens, hypothesis.trace, strict=True)
-        )
-        return DecodedCaption(" ".join(word.text for word in words), hypothesis.score, words)
+        words: list[tuple[str, list[Tensor]]] = []
+        for token, weights in zip(hypothesis.tokens, hypothesis.trace, strict=True):
+            piece = self.vocabulary.word(token)
+            if piece.startswith(GOES_ON) and words:
+                words[-1] = (words[-1][0] + piece.removeprefix(GOES_ON), [*words[-1][1], weights])
+            else:
+                words.append((piece, [weights]))
+        decoded = tuple(DecodedWord(text, _grid(weights) if attention else None) for text, weights in words)
+        return DecodedCaption(self.vocabulary.decode(hypothesis.tokens), hypothesis.score, decoded)
+
+
+def _grid(weights: list[Tensor]) -> list[list[float]]:
+    """The mean attention of a word's pieces, as rows."""
+    mean = torch.stack(weights).mean(0)
+    side = int(len(mean) ** 0.5)
+    rows: list[list[float]] = mean.view(side, side).tolist()
+    return rows
 
 
 class _Stepper:
@@ -119,23 +135,36 @@ class _Stepper:
 
 
 def load_captioner(source: str | Path) -> Captioner:
-    """The captioner in a model folder.
+    """A compact captioner by folder, or a vision-encoder-decoder model of transformers by folder or hub id.
 
     Raises:
-        ModelError: the folder is missing, damaged, or of another kind.
+        ModelError: it is missing, damaged, or of another kind.
     """
-    folder = ModelFolder.open(Path(source))
+    require_source(source)
+    path = Path(source)
+    if path.is_dir() and not _is_transformers(path):
+        return _compact(ModelFolder.open(path))
+    return _full_size(source)
+
+
+def _is_transformers(path: Path) -> bool:
+    """Whether transformers wrote the folder: its config then tells the type of the model."""
+    try:
+        return "model_type" in json.loads((path / CONFIG).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+
+
+def _compact(folder: ModelFolder) -> Captioner:
     config = folder.config
-    vocabulary = Vocabulary.read(folder.file("vocabulary.txt"))
-    backbone = load_backbone(config["backbone"])
-    decoder = _decoder(config)
+    backbone, decoder = load_backbone(config["backbone"]), _decoder(config)
     folder.load_into({"decoder": decoder, "backbone": backbone})
     return Captioner(
         config["name"],
         folder.fingerprint,
         backbone,
         decoder,
-        vocabulary,
+        Vocabulary.read(folder.file("vocabulary.txt")),
         PictureTransform.from_config(config["transform"]),
         config["length_exponent"],
     )
@@ -148,3 +177,10 @@ def _decoder(config: dict[str, Any]) -> AttentionDecoder | VitBert:
         case VitBert.architecture:
             return VitBert(VitBertShape(**config["decoder"]))
     raise ModelError(f"{config.get('name', 'The folder')} is no captioner that can be loaded here.")
+
+
+def _full_size(source: str | Path) -> Captioner:
+    encoder, decoder, vocabulary, transform = load_full_size(source)
+    fingerprint = weights_fingerprint([encoder, decoder], transform)
+    name = Path(str(source)).name
+    return Captioner(name, fingerprint, encoder, decoder, vocabulary, transform, FULL_SIZE_LENGTH_EXPONENT)

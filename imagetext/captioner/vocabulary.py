@@ -17,6 +17,10 @@ def words_of(caption: str) -> list[str]:
 class Vocabulary:
     """Words by id; the four special tokens come first."""
 
+    start = START
+    end = END
+    banned = (PAD, START, UNKNOWN)  # in a sentence
+
     def __init__(self, words: Sequence[str]) -> None:
         self.words = tuple(words)
         self._ids = {word: number for number, word in enumerate((*SPECIAL, *words))}

@@ -1,6 +1,5 @@
 """Any CLIP (Radford et al., 2021) that transformers can load, by folder or hub id, behind the encoder's interface."""
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,11 +8,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from imagetext.encoder.calibration import Calibration
 from imagetext.errors import ModelError
+from imagetext.model_folder import weights_fingerprint
 from imagetext.transform import PictureTransform
 
 # CLIP's similarities of matching pairs lie near 0.3, of others near 0.2 or below.
@@ -30,7 +30,7 @@ class ClipEncoder:
         self.transform = transform
         self.dimensions = int(model.config.projection_dim)
         self.parameters = sum(p.numel() for p in model.parameters())
-        self.fingerprint = _fingerprint(model, transform)
+        self.fingerprint = weights_fingerprint([model], transform)
 
     def prepare(self, picture: Image.Image) -> NDArray[np.uint8]:
         """An upright RGB picture -> one model input (3, size, size); safe in any thread."""
@@ -83,10 +83,3 @@ def _unit(features: Any) -> NDArray[np.float32]:
     tensor = features if isinstance(features, Tensor) else features.pooler_output
     vectors: NDArray[np.float32] = F.normalize(tensor.float(), dim=-1).numpy()
     return vectors
-
-
-def _fingerprint(model: nn.Module, transform: PictureTransform) -> str:
-    digest = hashlib.sha256(repr(transform).encode())
-    for name, tensor in sorted(model.state_dict().items()):
-        digest.update(name.encode() + tensor.float().numpy().tobytes())
-    return digest.hexdigest()[:16]
