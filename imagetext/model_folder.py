@@ -1,7 +1,8 @@
 """A compact model on disk.
 
     config.json          what it is: architecture, sizes, transform, and the packages its base weights come from
-    model.safetensors    the tensors that training changed or added, in half precision; nothing else
+    model.safetensors    the tensors that training changed or added, and nothing else: matrices as 8-bit integers with a
+                         scale for each row, the rest in half precision
     README.md            the model card
     other files          as the architecture needs them, for instance vocabulary.txt
 
@@ -24,6 +25,10 @@ from imagetext.errors import ModelError
 from imagetext.transform import PictureTransform
 
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
+SCALE = ".scale"  # of the rows of the matrix with the name before it
+LARGEST = 127
+SMALLEST_SCALE = 1e-6  # far above the smallest number of half precision
+SHORTEST_ROW = 64  # shorter ones, such as depthwise kernels, stay in half precision
 
 
 class ModelFolder:
@@ -70,11 +75,12 @@ class ModelFolder:
         except (OSError, SafetensorError) as error:
             raise ModelError(f"The weights in {self.path} are damaged or cannot be read.") from error
         root = nn.ModuleDict(dict(modules))
+        tensors = _restored(tensors)
         places = root.state_dict()
         misfits = [name for name, t in tensors.items() if name not in places or places[name].shape != t.shape]
         if misfits:
             raise ModelError(f"{len(misfits)} tensors in {self.path} fit nowhere, first {misfits[0]}.")
-        root.load_state_dict({name: tensor.float() for name, tensor in tensors.items()}, strict=False)
+        root.load_state_dict(tensors, strict=False)
 
 
 def weights_fingerprint(modules: Iterable[nn.Module], transform: PictureTransform) -> str:
@@ -101,10 +107,9 @@ def require_source(source: str | Path) -> None:
 def write_model_folder(
     path: Path, config: dict[str, Any], tensors: Mapping[str, Tensor], card: str, files: Mapping[str, str] | None = None
 ) -> None:
-    """Write a model folder; floating-point tensors are stored in half precision."""
+    """Write a model folder."""
     path.mkdir(parents=True, exist_ok=True)
-    halves = {k: (t.half() if t.is_floating_point() else t).contiguous().clone() for k, t in tensors.items()}
-    save_file(halves, path / WEIGHTS)
+    save_file(_compressed(tensors), path / WEIGHTS)
     (path / WEIGHTS).chmod(0o644)  # safetensors lets only the owner read it, and a container runs as another
     for name, text in (files or {}).items():
         (path / name).write_text(text, encoding="utf-8")
@@ -112,10 +117,47 @@ def write_model_folder(
     (path / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
 
+def _compressed(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Matrices as 8-bit integers, symmetric around 0, with a scale for each row (Jacob et al., 2018, section 2.1).
+
+    Only storage is compressed: a loaded model computes as any other.
+    """
+    stored: dict[str, Tensor] = {}
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and tensor.dim() >= 2 and tensor[0].numel() >= SHORTEST_ROW:
+            rows = tensor.float().flatten(1)
+            scale = (rows.abs().amax(1) / LARGEST).clamp(min=SMALLEST_SCALE).half()
+            stored[name + SCALE] = scale
+            stored[name] = (rows / scale.float()[:, None]).round().clamp(-LARGEST, LARGEST).char().view(tensor.shape)
+        else:
+            stored[name] = (tensor.half() if tensor.is_floating_point() else tensor).contiguous().clone()
+    return stored
+
+
+def _restored(stored: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors in float32.
+
+    Raises:
+        ModelError: a scale has no matrix, or a matrix no scale.
+    """
+    scales = {name.removesuffix(SCALE): tensor for name, tensor in stored.items() if name.endswith(SCALE)}
+    if {name for name, tensor in stored.items() if tensor.dtype == torch.int8} != set(scales):
+        raise ModelError("The weights are damaged: a matrix and its scale do not belong together.")
+    restored = {name: tensor.float() for name, tensor in stored.items() if not name.endswith(SCALE)}
+    for name, scale in scales.items():
+        restored[name] *= scale.float().view(-1, *[1] * (restored[name].dim() - 1))
+    return restored
+
+
 def changed_tensors(prefix: str, module: nn.Module, start: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
-    """The tensors of a module that differ from where they started, or all of them; named with the prefix."""
-    return {
-        f"{prefix}.{name}": tensor.detach()
-        for name, tensor in module.state_dict().items()
-        if start is None or not torch.equal(tensor, start[name])
-    }
+    """The tensors of a module that differ from where they started, or all of them; named with the prefix.
+
+    Of tied tensors, which are one in memory, only the first is given.
+    """
+    changed, seen = {}, set()
+    for name, tensor in module.state_dict().items():
+        if tensor.data_ptr() in seen or (start is not None and torch.equal(tensor, start[name])):
+            continue
+        seen.add(tensor.data_ptr())
+        changed[f"{prefix}.{name}"] = tensor.detach()
+    return changed

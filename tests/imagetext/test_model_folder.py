@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from imagetext.errors import ModelError
@@ -59,3 +60,38 @@ def test_only_changed_tensors_are_kept() -> None:
         module.bias.add_(1)
 
     assert set(changed_tensors("part", module, start)) == {"part.bias"}
+
+
+def test_matrices_take_a_byte_a_number(tmp_path: Path) -> None:
+    """Long rows come back within half a step of their own scale, at a quarter of the size of float32."""
+    trained, fresh = nn.Linear(256, 64), nn.Linear(256, 64)
+    with torch.no_grad():
+        trained.weight[0] *= 1000  # one loud row must not cost the others their precision
+    write(tmp_path, trained)
+
+    ModelFolder.open(tmp_path).load_into({"part": fresh})
+
+    step = trained.weight.abs().amax(1, keepdim=True) / 127
+    assert ((fresh.weight - trained.weight).abs() <= step * 0.51).all()
+    assert (tmp_path / WEIGHTS).stat().st_size < 256 * 64 * 1.1
+
+
+def test_a_matrix_without_its_scale_is_refused(tmp_path: Path) -> None:
+    """Integers alone mean nothing."""
+    write(tmp_path, nn.Linear(256, 64))
+    tensors = load_file(tmp_path / WEIGHTS)
+    del tensors["part.weight.scale"]
+    save_file(tensors, tmp_path / WEIGHTS)
+
+    with pytest.raises(ModelError, match="scale"):
+        ModelFolder.open(tmp_path).load_into({"part": nn.Linear(256, 64)})
+
+
+def test_tied_tensors_are_stored_once() -> None:
+    """What is one tensor in memory is one on disk."""
+    first, second = nn.Linear(3, 3), nn.Linear(3, 3)
+    second.weight = first.weight
+
+    stored = changed_tensors("part", nn.Sequential(first, second))
+
+    assert set(stored) == {"part.0.weight", "part.0.bias", "part.1.bias"}
