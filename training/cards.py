@@ -9,19 +9,25 @@ DATA = """\
 - Drawn scenes: made by this project's `gallery`, with its own sentences."""
 
 
+CAPTIONERS = {
+    "gru-attention": "two GRU layers with additive attention between them",
+    "vit-bert": "a small ViT over its places, a small BERT that writes (begun as layers of MiniLM)",
+}
+
+
 def captioner_card(name: str, config: Mapping[str, object], scores: Mapping[str, float]) -> str:
     return f"""# {name}
 
-Captions pictures: EfficientNet-Lite0 features on a 7 x 7 grid, two GRU layers with additive attention between them,
+Captions pictures: EfficientNet-Lite0 features on a 7 x 7 grid; {CAPTIONERS[name]};
 beam search.
 
 ## Data
 {DATA}
 
 ## Recipe
-`make train-captioner`: cross-entropy on the decoder and the picture network's last five layers, then self-critical
-training of the decoder on CIDEr-D with the end token in the reward; averaged weights; the pass with the best CIDEr on
-the dev split.
+`python -m training.captioner {name}`: cross-entropy on the decoder and the picture network's last five
+layers, then self-critical training of the decoder on CIDEr-D with the end token in the reward; averaged weights, the
+rewarded ones blended with those before; the pass with the best CIDEr on the dev split.
 
 {_table(config)}
 
