@@ -19,6 +19,7 @@ class CaptionerConfig:
 
     seed: int = 1
     backbone: str = "efficientnet-lite0"
+    picture_from: str = ""
     min_count: int = 5
     max_words: int = 20
     views: int = 6

@@ -35,6 +35,7 @@ from training.features import DRAWN_VIEWS, cached_features
 from training.run_log import RunLog
 from training.self_critical import Reward, self_critical_pass
 from training.step import Stepper, parameter_groups
+from training.tuning import starting_backbone
 
 # Settings of the second phase: with others the first need not be repeated.
 REWARD_KEYS = frozenset({"reward_epochs", "reward_learning_rate", "samples", "blend"})
@@ -57,7 +58,7 @@ class Run:
         views = (config.views, DRAWN_VIEWS)
         self.sets = [self._set(pictures, count, cache) for pictures, count in zip(train, views, strict=False)]
         self.dev = self._set(read_split(photos, "dev"), 1, cache)
-        backbone = load_backbone(config.backbone)
+        backbone = starting_backbone(config.backbone, config.picture_from)
         self.network = CaptionNetwork(backbone, config.decoder(self.vocabulary, backbone))
         self.average = Average(self.network, config.average)
         self.taught = Best(work / "best-cross-entropy.pt", self.taught_as)

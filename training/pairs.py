@@ -74,7 +74,7 @@ def pair_set(
     each = len(pictures[0].captions)
     tokens = tower.tokens(captions)
     sided = torch.tensor([bool(SIDES & set(words_of(caption))) for caption in captions])
-    pooled = _kept(cache, "pooled", [features.file.name], lambda: _pooled(features, backbone))
+    pooled = _kept(cache, "pooled", [features.file.name, _fingerprint(backbone)], lambda: _pooled(features, backbone))
     states = _kept(cache, "texts", captions, lambda: _states(tokens, tower))
     return PairSet(
         features,
@@ -93,6 +93,13 @@ def _kept(cache: Path, kind: str, identity: Sequence[str], compute: Callable[[],
             np.save(out, compute().numpy())
         os.replace(file.with_suffix(".unfinished"), file)
     return torch.from_numpy(np.load(file))
+
+
+def _fingerprint(backbone: Backbone) -> str:
+    digest = hashlib.sha256()
+    for tensor in backbone.top.state_dict().values():
+        digest.update(tensor.numpy().tobytes())
+    return digest.hexdigest()
 
 
 @torch.inference_mode()

@@ -34,6 +34,7 @@ from training.features import DRAWN_VIEWS, WHOLE, cached_features
 from training.pairs import PairSet, pair_set
 from training.run_log import RunLog
 from training.step import Stepper, parameter_groups
+from training.tuning import starting_backbone
 
 NAME = "dual-encoder"
 Network = TypeVar("Network", Heads, Towers)
@@ -45,6 +46,7 @@ class RetrievalConfig:
 
     seed: int = 1
     backbone: str = "efficientnet-lite0"
+    picture_from: str = ""
     dimensions: int = 512
     hidden: int = 1024
     views: int = 6
@@ -74,7 +76,7 @@ class Run:
         self.log = RunLog(work / "log.jsonl")
         self.transform = backbone_transform(config.backbone)
         self.identity = _identity(config, [photos, drawn])
-        self.backbone = load_backbone(config.backbone)
+        self.backbone = starting_backbone(config.backbone, config.picture_from)
         self.tower = TextTower(*load_minilm())
         self.cache = cache
         self.sets = [self._set(read_split(photos, "train"), config.views)]

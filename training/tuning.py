@@ -1,8 +1,29 @@
-"""What of the picture network is tuned."""
+"""The picture network: how it starts, and what of it is tuned."""
 
 from torch import nn
 
-from imagetext.backbone import Backbone
+from imagetext.backbone import Backbone, load_backbone
+from imagetext.captioner.engine import load_captioner
+from imagetext.errors import InvalidParameter
+
+
+def starting_backbone(name: str, picture_from: str) -> Backbone:
+    """The picture network as it comes or, where a captioner's model folder is named, as that one's training left it.
+
+    Raises:
+        InvalidParameter: the captioner's picture network is of another kind.
+    """
+    backbone = load_backbone(name)
+    if picture_from:
+        tuned = load_captioner(picture_from).backbone.state_dict()
+        if {key: tensor.shape for key, tensor in tuned.items()} != _shapes(backbone):
+            raise InvalidParameter(f"The picture network of {picture_from} is no {name}.")
+        backbone.load_state_dict(tuned)
+    return backbone
+
+
+def _shapes(module: nn.Module) -> dict[str, object]:
+    return {key: tensor.shape for key, tensor in module.state_dict().items()}
 
 
 def tune_top(backbone: Backbone) -> None:
