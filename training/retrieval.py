@@ -9,7 +9,7 @@ import argparse
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,6 +22,7 @@ from imagetext.encoder.calibration import Calibration
 from imagetext.encoder.dual import ARCHITECTURE, TextTower
 from imagetext.encoder.network import Head, HeadShape, load_minilm
 from imagetext.model_folder import changed_tensors, write_model_folder
+from imagetext.transform import PictureTransform
 from training.average import Average
 from training.calibrating import fit_calibration
 from training.cards import retrieval_card
@@ -47,6 +48,7 @@ class RetrievalConfig:
     seed: int = 1
     backbone: str = "efficientnet-lite0"
     picture_from: str = ""
+    served_size: int = 288
     dimensions: int = 512
     hidden: int = 1024
     views: int = 6
@@ -75,18 +77,21 @@ class Run:
         self.work = work
         self.log = RunLog(work / "log.jsonl")
         self.transform = backbone_transform(config.backbone)
+        self.served = replace(self.transform, size=config.served_size)
         self.identity = _identity(config, [photos, drawn])
         self.backbone = starting_backbone(config.backbone, config.picture_from)
         self.tower = TextTower(*load_minilm())
         self.cache = cache
-        self.sets = [self._set(read_split(photos, "train"), config.views)]
-        self.dev = {"photos": self._set(read_split(photos, "dev"), 1)}
+        self.sets = [self._set(read_split(photos, "train"), self.transform, config.views)]
+        self.dev = {"photos": self._set(read_split(photos, "dev"), self.served, 1)}
         if drawn:
-            self.sets.append(self._set(read_split(drawn, "train"), DRAWN_VIEWS, config.drawn_share))
-            self.dev["drawn"] = self._set(read_split(drawn, "dev"), 1)
+            self.sets.append(self._set(read_split(drawn, "train"), self.transform, DRAWN_VIEWS, config.drawn_share))
+            self.dev["drawn"] = self._set(read_split(drawn, "dev"), self.served, 1)
 
-    def _set(self, pictures: list[CaptionedPicture], views: int, share: float = 1.0) -> PairSet:
-        features = cached_features(pictures, views, self.cache, self.transform, self.config.backbone)
+    def _set(
+        self, pictures: list[CaptionedPicture], transform: PictureTransform, views: int, share: float = 1.0
+    ) -> PairSet:
+        features = cached_features(pictures, views, self.cache, transform, self.config.backbone)
         return pair_set(pictures, features, self.backbone, self.tower, self.cache, share)
 
     def train(self) -> Towers:
@@ -159,7 +164,7 @@ class Run:
             "backbone": self.config.backbone,
             "picture_head": heads.picture.shape.to_config(),
             "text_head": heads.text.shape.to_config(),
-            "transform": self.transform.to_config(),
+            "transform": self.served.to_config(),
             "calibration": asdict(calibration),
         }
         tensors = (
