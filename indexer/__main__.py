@@ -25,6 +25,8 @@ def main(arguments: Sequence[str] | None = None, *, load: Callable[[str], "Encod
     try:
         if options.command == "build":
             _build(options, load or _load_encoder)
+        elif options.command == "import-embeddings":
+            _import(options, load or _load_encoder)
         elif options.command == "versions":
             _list(options.index)
         else:
@@ -51,6 +53,11 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     make.add_argument("--images", type=Path, required=True, metavar="DIR", help="the pictures, with all folders below")
     make.add_argument("--model", default="models/retrieval", help="the encoder: a folder, or a CLIP of a model hub")
     make.add_argument("--json", action="store_true", help="write the summary as one line of JSON")
+    taken = commands.add_parser("import-embeddings", parents=[index], help="index a data set by the vectors it carries")
+    taken.add_argument("--from", dest="source", type=Path, required=True, metavar="DIR", help="parquet or Arrow files")
+    taken.add_argument("--pictures", type=Path, required=True, metavar="DIR", help="where its pictures are written")
+    taken.add_argument("--model", required=True, help="the encoder that made the vectors; asked for words later")
+    taken.add_argument("--json", action="store_true", help="write the summary as one line of JSON")
     commands.add_parser("versions", parents=[index], help="list the versions; * marks the current one")
     switch = commands.add_parser("publish", parents=[index], help="make another version the current one (rollback)")
     switch.add_argument("version", metavar="VERSION", help="a name that `versions` lists")
@@ -60,6 +67,14 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 def _build(options: argparse.Namespace, load: Callable[[str], "Encoder"]) -> None:
     require_folder(options.images)  # before the model is loaded, which takes seconds
     summary = build(options.images, options.index, load(options.model))
+    _say(sys.stdout, summary.to_json() if options.json else summary.to_text())
+
+
+def _import(options: argparse.Namespace, load: Callable[[str], "Encoder"]) -> None:
+    from indexer.import_embeddings import import_embeddings
+
+    require_folder(options.source)
+    summary = import_embeddings(options.source, options.pictures, options.index, load(options.model))
     _say(sys.stdout, summary.to_json() if options.json else summary.to_text())
 
 

@@ -8,7 +8,7 @@ import json
 import os
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -24,6 +24,7 @@ from imagetext.errors import ImageTextError
 from imagetext.pictures import open_picture
 from training.bootstrap import bootstrap
 from training.dataset import CaptionedPicture, read_split
+from training.kept_captions import KeptCaptions
 from training.meteor import JAR_VARIABLE, meteor_if_possible
 from training.ranking import rank
 from training.report.findings import CaptionFindings, Findings, SearchFindings
@@ -45,18 +46,24 @@ class Preparing(Protocol):
     def prepare(self, picture: Image.Image) -> NDArray[np.uint8]: ...
 
 
-def evaluate_captioner(
-    captioner: Captioner,
+def caption_all(captioner: Captioner, name: str, pictures: Sequence[CaptionedPicture], work: Path) -> list[str]:
+    """The best caption of each picture, beam 3; after an interruption it goes on where it was."""
+    options = DecodingOptions(num_beams=BEAMS)
+    kept = KeptCaptions(work, [captioner.fingerprint, BEAMS, [str(picture.path) for picture in pictures]])
+    for inputs in _prepared(captioner, name, pictures[len(kept.captions) :]):
+        kept.add([found[0].text for found in captioner.caption(inputs, options)])
+    kept.forget()
+    return kept.captions
+
+
+def evaluate_captions(
+    captions: Sequence[str],
     name: str,
     pictures: Sequence[CaptionedPicture],
     known: Sequence[str] | None = None,
     jar: str | None = None,
 ) -> CaptionFindings:
-    """Beam 3, the best caption of each picture; `known` are the captions of training."""
-    options = DecodingOptions(num_beams=BEAMS)
-    captions: list[str] = []
-    for inputs in _prepared(captioner, name, pictures):
-        captions += [found[0].text for found in captioner.caption(inputs, options)]
+    """One caption for each picture; `known` are the captions of training."""
     references = [picture.captions for picture in pictures]
     scored = ScoredCaptions(captions, references, known, meteor_if_possible(captions, references, jar))
     return CaptionFindings(name, scored, bootstrap(scored.scores, len(pictures)))
@@ -72,10 +79,18 @@ def evaluate_encoder(encoder: Encoder, name: str, pictures: Sequence[CaptionedPi
     return SearchFindings(name, texts, ranking, bootstrap(ranking.scores, len(pictures)))
 
 
-def _prepared(model: Preparing, name: str, pictures: Sequence[CaptionedPicture]) -> "tqdm[list[NDArray[np.uint8]]]":
-    with ThreadPoolExecutor(2) as pool:
-        inputs = list(pool.map(lambda picture: model.prepare(open_picture(picture.path)), pictures))
-    return tqdm(_batches(inputs), desc=name, unit="batch")
+def _prepared(
+    model: Preparing, name: str, pictures: Sequence[CaptionedPicture]
+) -> "tqdm[Iterator[list[NDArray[np.uint8]]]]":
+    def prepare(picture: CaptionedPicture) -> NDArray[np.uint8]:
+        return model.prepare(open_picture(picture.path))
+
+    def batches() -> Iterator[list[NDArray[np.uint8]]]:
+        with ThreadPoolExecutor(2) as pool:
+            for batch in _batches(pictures):
+                yield list(pool.map(prepare, batch))
+
+    return tqdm(batches(), desc=name, unit="batch", total=-(-len(pictures) // BATCH))
 
 
 def _batches(items: Sequence[Item]) -> list[list[Item]]:
@@ -83,7 +98,7 @@ def _batches(items: Sequence[Item]) -> list[list[Item]]:
 
 
 def _first_caption(pictures: Sequence[CaptionedPicture]) -> list[CaptionedPicture]:
-    """Drawn scenes are told in several ways that fit other scenes too; the first sentence is the fullest."""
+    """Of a drawn scene only the first sentence is full."""
     return [CaptionedPicture(picture.path, picture.captions[:1]) for picture in pictures]
 
 
@@ -111,7 +126,7 @@ def evaluate(options: argparse.Namespace) -> Findings:
     return Findings(
         photos,
         [
-            evaluate_captioner(model, name, photos, known, jar)
+            evaluate_captions(caption_all(model, name, photos, options.report / "work"), name, photos, known, jar)
             for model, name in zip(captioners, _titles(captioners, options.captioner), strict=True)
         ],
         [evaluate_encoder(model, name, photos) for model, name in named],

@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from imagetext.backbone import Backbone
 from imagetext.captioner.engine import Captioner, DecodingOptions
 from imagetext.captioner.vocabulary import words_of
 from training.captions import CaptionSet
@@ -18,11 +19,13 @@ BATCH = 50
 
 def score_captioner(captioner: Captioner, part: CaptionSet, beams: int) -> dict[str, float]:
     """BLEU-1..4, ROUGE-L and CIDEr-D of the best caption of each picture."""
+    backbone = captioner.backbone
+    assert isinstance(backbone, Backbone), "only these have features that can be kept"
     options = DecodingOptions(num_beams=beams)
     captions: list[str] = []
     for rows in tqdm(torch.split(torch.arange(len(part.pictures)), BATCH), desc="dev", unit="batch"):
         with torch.autocast("cpu", torch.bfloat16), torch.inference_mode():
-            grid = captioner.backbone.grid(part.whole(rows)).float()
+            grid = backbone.grid(part.whole(rows)).float()
         captions += [found[0].text for found in captioner.caption_features(grid, options)]
     references = [[words_of(c) for c in picture.captions] for picture in part.pictures]
     scores = caption_scores([words_of(c) for c in captions], references)

@@ -1,5 +1,6 @@
 """The encoders behind one interface: what they do, and which of them lies in a folder or behind a hub id."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
@@ -10,6 +11,9 @@ from PIL import Image
 
 from imagetext.encoder.clip import load_clip
 from imagetext.encoder.dual import ARCHITECTURE, load_dual_encoder
+from imagetext.encoder.scratch import ARCHITECTURE as SCRATCH
+from imagetext.encoder.scratch import load_scratch_clip
+from imagetext.errors import ModelError
 from imagetext.model_folder import CONFIG, ModelFolder, require_source
 
 
@@ -28,14 +32,28 @@ class Encoder(Protocol):
 
 
 def load_encoder(source: str | Path) -> Encoder:
-    """This project's compact model by folder, or any CLIP by folder or hub id.
+    """One of this project's models by folder, or any CLIP by folder or hub id.
 
     Raises:
         ModelError: nothing loadable is there.
     """
     require_source(source)
-    if (Path(source) / CONFIG).is_file():
-        folder = ModelFolder.open(Path(source))
-        if folder.config.get("architecture") == ARCHITECTURE:
-            return load_dual_encoder(folder)
-    return load_clip(source)
+    architecture = _architecture(Path(source))
+    if architecture is None:
+        return load_clip(source)
+    if architecture == ARCHITECTURE:
+        return load_dual_encoder(ModelFolder.open(Path(source)))
+    if architecture == SCRATCH:
+        return load_scratch_clip(ModelFolder.open(Path(source)))
+    raise ModelError(f"{source} holds no encoder that can be loaded here.")
+
+
+def _architecture(path: Path) -> str | None:
+    """What a folder of this project calls itself; None where transformers wrote the folder, or there is none."""
+    if not (path / CONFIG).is_file():
+        return None
+    try:
+        name = json.loads((path / CONFIG).read_text(encoding="utf-8")).get("architecture")
+    except (OSError, ValueError, AttributeError) as error:
+        raise ModelError(f"{path} has no readable {CONFIG}.") from error
+    return None if name is None else str(name)

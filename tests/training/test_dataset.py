@@ -1,10 +1,12 @@
-"""Captioned pictures in the layout of Flickr8k."""
+"""Captioned pictures in the layout of Flickr8k, and in the merged format."""
 
 from pathlib import Path
 
 import pytest
 
 from imagetext.errors import InvalidParameter
+from training.data.folder import write_records
+from training.data.record import Record
 from training.dataset import read_captions, read_split
 
 
@@ -31,6 +33,30 @@ def test_broken_lists_are_refused(tmp_path: Path, tokens: str, train: str, sente
 
     with pytest.raises(InvalidParameter, match=sentence):
         read_split(tmp_path, "train")
+
+
+def test_lemmas_are_no_captions(tmp_path: Path) -> None:
+    """Flickr8k's own folder holds a second file of tokens, with every word in its basic form; it is passed over."""
+    write(tmp_path, "a.jpg#0\tTwo dogs ran .\n")
+    (tmp_path / "Flickr8k.lemma.token.txt").write_text("a.jpg#0\ttwo dog run .\n")
+
+    assert read_split(tmp_path, "train")[0].captions == ("Two dogs ran .",)
+
+
+def test_a_table_goes_before_lists(tmp_path: Path) -> None:
+    """A folder in the merged format is read by its table, whatever else lies in it; all splits of it can be read."""
+    write(tmp_path, "a.jpg#0\tIn the list .\n")
+    hashes = {"sha256": "0" * 64, "dhash": "0" * 16, "phash": "0" * 16}
+    records = [
+        Record(f"Images/{split}.jpg", ("In the table .", "Again ."), split, "drawn", width=9, height=9, **hashes)
+        for split in ("test", "train")
+    ]
+    write_records(tmp_path, records)
+
+    for split in ("train", "test"):
+        [picture] = read_split(tmp_path, split)
+        assert (picture.name, picture.captions) == (f"{split}.jpg", ("In the table .", "Again ."))
+        assert picture.path == tmp_path / "Images" / f"{split}.jpg"
 
 
 def test_missing_file_is_named(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from imagetext.captioner.vocabulary import words_of
 from training.dataset import read_captions
-from training.metrics import CiderD, bleu, caption_scores, rouge_l
+from training.metrics import CiderD, bleu, caption_scores, rouge_l, rouge_n
 
 GOLDEN = {
     "bleu1": "Bleu_1",
@@ -51,6 +51,16 @@ def test_rouge_l_is_one_for_the_reference_and_zero_for_a_stranger() -> None:
     assert rouge_l(reference, [reference]) == pytest.approx(1.0)
     assert rouge_l(["two", "cats", "sleep"], [reference]) == 0.0
     assert rouge_l([], [reference]) == 0.0
+
+
+def test_rouge_n_is_the_f1_with_the_best_reference() -> None:
+    """Two of three words and one of two pairs are in a reference of four; a repeated word counts once if it is once."""
+    references = [["two", "cats"], ["a", "dog", "runs", "fast"]]
+
+    assert rouge_n(["a", "dog", "dog"], references, 1) == pytest.approx(2 * 2 / (3 + 4))
+    assert rouge_n(["a", "dog", "dog"], references, 2) == pytest.approx(2 * 1 / (2 + 3))
+    assert rouge_n(["a"], references, 2) == 0.0
+    assert rouge_n([], references, 1) == 0.0
 
 
 def test_cider_of_a_reference_is_ten_and_rare_words_weigh_more() -> None:
