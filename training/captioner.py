@@ -200,6 +200,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--cache", type=Path, default=Path(".cache/features"), help="where features are kept")
     parser.add_argument("--work", type=Path, help="checkpoints and the log; default .cache/ARCHITECTURE")
     arguments = parser.parse_args(argv)
+    # Every batch has another number of words, and oneDNN keeps a kernel for each: ten gigabytes after an hour.
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
     kind, file = ARCHITECTURES[arguments.architecture]
     config = read_config(kind, arguments.config or file)
     work = arguments.work or Path(".cache") / arguments.architecture
