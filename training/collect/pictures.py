@@ -1,0 +1,114 @@
+"""Finds pictures for sentences: asks a provider, fetches, checks, keeps; whatever is lost leaves its reason."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from PIL.AvifImagePlugin import AvifImageFile
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.GifImagePlugin import GifImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.TiffImagePlugin import TiffImageFile
+from PIL.WebPImagePlugin import WebPImageFile
+from tqdm import tqdm
+
+from imagetext.errors import ImageTextError
+from imagetext.pictures import DEFAULT_LIMITS, Limits
+from imagetext.pictures.formats import find_reader
+from training.collect.candidate import Candidate, Loss, Provider
+from training.collect.client import PoliteClient
+from training.collect.folder import CollectionFolder, FoundPicture, Search, all_pictures
+from training.collect.sentence import Sentence
+from training.data.content import Content, measure
+from training.data.near import NearDuplicates
+
+_SUFFIXES = {
+    PngImageFile: ".png",
+    GifImageFile: ".gif",
+    WebPImageFile: ".webp",
+    BmpImageFile: ".bmp",
+    TiffImageFile: ".tif",
+    AvifImageFile: ".avif",
+}
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """How many pictures for a sentence, from how many candidates, how small, how large."""
+
+    each: int = 1
+    candidates: int = 5
+    min_side: int = 200  # pixels of the shorter side
+    limits: Limits = DEFAULT_LIMITS
+
+
+class Collector:
+    def __init__(self, folder: CollectionFolder, provider: Provider, client: PoliteClient, wanted: Wanted) -> None:
+        self._folder = folder
+        self._provider = provider
+        self._client = client
+        self._wanted = wanted
+        known = all_pictures(folder.read())
+        self._addresses = {picture.address for picture in known}
+        self._seen = NearDuplicates()
+        for picture in known:
+            self._seen.add(picture)
+
+    def run(self, sentences: Sequence[Sentence], again: bool = False) -> list[Search]:
+        """Search for each sentence not searched for yet or, `again`, without a picture yet. Returns all searches.
+
+        Raises:
+            Busy, Unavailable, DeadlineExceeded, InvalidParameter: the provider cannot be asked; the same call goes on.
+        """
+        searches = {search.text: search for search in self._folder.read()}
+        done = {text for text, search in searches.items() if search.pictures or not again}
+        waiting = [sentence for sentence in {one.text: one for one in sentences}.values() if sentence.text not in done]
+        for sentence in tqdm(waiting, desc="pictures", unit="sentence"):
+            search = self._search(sentence)
+            self._folder.add(search)
+            searches[search.text] = search
+        return list(searches.values())
+
+    def _search(self, sentence: Sentence) -> Search:
+        pictures: list[FoundPicture] = []
+        losses: list[Loss] = []
+        tried = 0
+        for offer in self._provider.search(sentence.text):
+            tried += 1
+            result = self._taken(offer, sentence) if isinstance(offer, Candidate) else offer
+            if isinstance(result, Loss):
+                losses.append(result)
+            else:
+                pictures.append(result)
+            if len(pictures) == self._wanted.each or tried == self._wanted.candidates:
+                break
+        if not tried:
+            losses.append(Loss("Nothing found", f"{self._provider.name} knows no picture for these words."))
+        return Search(sentence.text, tuple(pictures), tuple(losses))
+
+    def _taken(self, candidate: Candidate, sentence: Sentence) -> FoundPicture | Loss:
+        if candidate.address in self._addresses:
+            return Loss("Duplicate", "Another sentence or result has this address.", candidate.address)
+        try:
+            answer = self._client.ask("GET", candidate.address, max_bytes=self._wanted.limits.max_bytes)
+            if answer.status != 200:
+                return Loss(f"Status {answer.status}", "The host does not give the picture.", candidate.address)
+            content = measure(answer.body, self._wanted.limits)
+        except ImageTextError as error:
+            return Loss(error.title, error.detail, candidate.address)
+        loss = self._unwanted(content, candidate.address)
+        if loss:
+            return loss
+        self._addresses.add(candidate.address)
+        self._seen.add(content)
+        reader = find_reader(answer.body)
+        suffix = _SUFFIXES.get(reader, ".jpg") if reader else ".jpg"
+        path = self._folder.keep(f"{content.sha256[:16]}{suffix}", answer.body)
+        about = asdict(candidate) | asdict(content)
+        return FoundPicture(path, sentence.text, sentence.source, self._provider.name, **about)
+
+    def _unwanted(self, content: Content, address: str) -> Loss | None:
+        if min(content.width, content.height) < self._wanted.min_side:
+            return Loss("Too small", f"The picture has {content.width} x {content.height} pixels.", address)
+        if self._seen.find(content) is not None:
+            return Loss("Duplicate", "Another sentence has a picture that looks the same.", address)
+        return None

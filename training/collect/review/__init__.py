@@ -1,0 +1,1 @@
+"""A person says of each found picture whether it shows its sentence."""
