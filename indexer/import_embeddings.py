@@ -1,0 +1,147 @@
+"""A data set with its own vectors to a published index version: the pictures are written out, none is encoded again.
+
+    PICTURES/Images/00000000.jpg ...       named by their row
+    PICTURES/captions.token.txt            lines of 00000000.jpg#0<TAB>A sentence
+
+So the folder is also a data set in the layout of Flickr8k, without lists of splits. An ordinary build over
+PICTURES/Images with the same model finds all vectors known.
+"""
+
+import hashlib
+import os
+import time
+from collections.abc import Iterable
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from imagetext.errors import ImageTextError, InvalidParameter, NotFound
+from imagetext.index import EncoderRef, PictureRow, SkippedFile, picture_id, publish, write_version
+from imagetext.index.versions import prune_versions, remove_leftovers
+from imagetext.pictures import open_picture
+from indexer.build import KEPT_VERSIONS
+from indexer.embedding_table import EmbeddedPicture, count_rows, find_tables, read_rows
+from indexer.lock import build_lock
+from indexer.summary import Summary
+
+if TYPE_CHECKING:
+    from imagetext.encoder.engine import Encoder
+
+PICTURES, CAPTIONS = "Images", "captions.token.txt"
+COMPARED = 32  # captions whose vectors tell whether the model is the data set's
+ALIKE = 0.98  # cosine; the vectors were made on other machines, of other versions
+_SUFFIXES = ((b"\xff\xd8", ".jpg"), (b"\x89PNG", ".png"), (b"GIF8", ".gif"), (b"RIFF", ".webp"), (b"BM", ".bmp"))
+
+
+def import_embeddings(source: Path, pictures: Path, index: Path, encoder: "Encoder") -> Summary:
+    """Write out the pictures and publish a version with their own vectors, normalised.
+
+    Interrupted, it begins again and writes only the pictures that are not there yet.
+
+    Raises:
+        NotFound: there is no such data set, or no usable row in it; the current version stays.
+        InvalidParameter: the data set is damaged, or its vectors are not those of the encoder.
+        Busy: another build is running on this index.
+    """
+    started = time.monotonic()
+    files = find_tables(source)
+    total = count_rows(files)
+    _require_same_model(read_rows(files), encoder)
+    root = Path(os.path.abspath(pictures)) / PICTURES
+    root.mkdir(parents=True, exist_ok=True)
+    index.mkdir(parents=True, exist_ok=True)
+    with build_lock(index):
+        remove_leftovers(index)
+        with tqdm(read_rows(files), total=total, unit="picture", disable=None) as rows:
+            found, vectors, skipped = _write_out(rows, root, encoder.dimensions)
+        if not found:
+            raise NotFound(f"{source} holds no row with a readable picture and its vector.")
+        made_by = EncoderRef(encoder.name, encoder.fingerprint, encoder.dimensions)
+        version = write_version(index, found, np.stack(vectors), encoder=made_by, images_root=root, skipped=skipped)
+        publish(index, version)
+        prune_versions(index, KEPT_VERSIONS)
+    return Summary(True, version, len(found), 0, len(found), skipped, time.monotonic() - started)
+
+
+def _require_same_model(rows: Iterable[EmbeddedPicture], encoder: "Encoder") -> None:
+    """Vectors of another model would be searched without an error and without sense."""
+    some = [row for row in islice(rows, COMPARED) if row.text_vector is not None and row.caption]
+    theirs = [_unit(row.text_vector, encoder.dimensions) for row in some]
+    if any(vector is None for vector in theirs) or not some:
+        raise InvalidParameter(
+            f"The vectors of the data set are not of {encoder.dimensions} numbers, as the model's are."
+        )
+    own = encoder.encode_texts([row.caption for row in some])
+    cosines = [float(one @ other) for one, other in zip(own, theirs, strict=True) if other is not None]
+    # Not all need agree: the data set may have cut long captions shorter.
+    if np.median(cosines) < ALIKE:
+        raise InvalidParameter(
+            f"The vectors of the data set are not of the model {encoder.name}: it gives its captions others "
+            f"(median cosine {np.median(cosines):.2f})."
+        )
+
+
+def _write_out(
+    rows: Iterable[EmbeddedPicture], root: Path, dimensions: int
+) -> tuple[list[PictureRow], list[NDArray[np.float32]], list[SkippedFile]]:
+    found: list[PictureRow] = []
+    vectors: list[NDArray[np.float32]] = []
+    skipped: list[SkippedFile] = []
+    captions = []
+    for number, row in enumerate(rows):
+        content = row.content or b""
+        name = f"{number:08}{_suffix(content)}"
+        vector = _unit(row.picture_vector, dimensions)
+        if vector is None:
+            skipped.append(SkippedFile(name, f"Its vector is not of {dimensions} finite numbers."))
+            continue
+        try:
+            width, height = open_picture(content).info["full_size"]
+        except ImageTextError as error:
+            skipped.append(SkippedFile(name, error.detail))
+            continue
+        found.append(_write_picture(root, name, content, (width, height), len(found)))
+        vectors.append(vector)
+        captions.append(f"{name}#0\t{' '.join(row.caption.split())}\n")
+    _replace(root.parent / CAPTIONS, "".join(captions).encode())
+    return found, vectors, skipped
+
+
+def _write_picture(root: Path, name: str, content: bytes, size: tuple[int, int], row: int) -> PictureRow:
+    path = root / name
+    if not (path.is_file() and path.read_bytes() == content):
+        _replace(path, content)
+    return PictureRow(
+        row=row,
+        id=picture_id(name),
+        path=name,
+        sha256=hashlib.sha256(content).hexdigest(),
+        bytes=len(content),
+        mtime_ns=path.stat().st_mtime_ns,
+        width=size[0],
+        height=size[1],
+    )
+
+
+def _unit(numbers: object, dimensions: int) -> NDArray[np.float32] | None:
+    """A unit vector (dimensions,), or None where the numbers give none."""
+    try:
+        vector = np.asarray(numbers, dtype=np.float32)
+    except (TypeError, ValueError):
+        return None
+    length = float(np.linalg.norm(vector)) if vector.shape == (dimensions,) else 0.0
+    return vector / length if np.isfinite(length) and length > 0 else None
+
+
+def _suffix(content: bytes) -> str:
+    return next((suffix for start, suffix in _SUFFIXES if content.startswith(start)), ".jpg")
+
+
+def _replace(path: Path, content: bytes) -> None:
+    unfinished = path.with_name(f".{path.name}.part")
+    unfinished.write_bytes(content)
+    os.replace(unfinished, path)

@@ -1,0 +1,71 @@
+"""The gradient of a large batch on the memory of a small one (Gao et al., 2021, "GradCache", section 3.2).
+
+A contrastive loss needs all vectors of a batch at once, but no network. So the batch is encoded in chunks and without a
+graph; the loss gives the gradient at the vectors; each chunk is encoded once more, now with its graph, and takes its
+part of that gradient on. What comes out is the plain gradient of the whole batch, for one more pass forward.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Side:
+    """One side of a batch: its chunks, and the network that makes rows of vectors of a chunk. A side that is not
+    trained is encoded once."""
+
+    encode: Callable[[Tensor], Tensor]
+    chunks: Sequence[Tensor]
+    trained: bool = True
+
+
+def backward_in_chunks(sides: Sequence[Side], loss: Callable[..., Tensor]) -> float:
+    """Add the gradient of loss(rows of the first side, rows of the second, ...) to all parameters.
+
+    Returns the loss. One that is not finite leaves no gradient in the networks. Random choices within the networks,
+    such as dropout, are the same both times that a chunk is encoded.
+    """
+    encoded = [_encode(side) for side in sides]
+    vectors = [torch.cat([rows for rows, _ in chunks]).requires_grad_(True) for chunks in encoded]
+    value = loss(*vectors)
+    if value.isfinite():
+        value.backward()  # type: ignore[no-untyped-call]
+        after = _random_state()
+        for side, chunks, whole in zip(sides, encoded, vectors, strict=True):
+            if side.trained and whole.grad is not None:
+                _pass_on(side, chunks, whole.grad)
+        _restore(after)
+    return float(value.detach())
+
+
+_Random = tuple[Tensor, list[Tensor]]
+
+
+@torch.no_grad()
+def _encode(side: Side) -> list[tuple[Tensor, _Random]]:
+    """The rows of each chunk, with the state of chance before it."""
+    encoded = []
+    for chunk in side.chunks:
+        before = _random_state()
+        encoded.append((side.encode(chunk), before))
+    return encoded
+
+
+def _pass_on(side: Side, chunks: Sequence[tuple[Tensor, _Random]], gradient: Tensor) -> None:
+    parts = torch.split(gradient, [len(rows) for rows, _ in chunks])
+    for chunk, (_, before), part in zip(side.chunks, chunks, parts, strict=True):
+        _restore(before)
+        side.encode(chunk).backward(part)  # type: ignore[no-untyped-call]
+
+
+def _random_state() -> _Random:
+    return torch.get_rng_state(), torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+
+
+def _restore(state: _Random) -> None:
+    torch.set_rng_state(state[0])
+    if state[1]:
+        torch.cuda.set_rng_state_all(state[1])
