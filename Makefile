@@ -13,7 +13,7 @@ GALLERY := data/gallery
 DRAWN   := .cache/gallery-train
 FOLDER   = $(if $(IMAGES),$(IMAGES),$(GALLERY)/Images)
 
-.PHONY: help install install-dev run gallery index test check fix train-data train-retrieval train-captioner evaluate meteor custom-set compose-test clean
+.PHONY: help install install-dev run gallery index test check fix train-data train-retrieval train-captioner train-clip-scratch evaluate meteor custom-set compose-test clean
 
 help:            ## show this list
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: [^#]*##/\t/' | expand -t 20
@@ -59,6 +59,9 @@ train-retrieval: train-data      ## train models/retrieval: DATA=dir make train-
 
 train-captioner: train-data      ## train models/caption-gru
 	$(PYTHON) -m training.captioner gru-attention --photos "$(DATA)" --drawn $(DRAWN) --out models/caption-gru
+
+train-clip-scratch: install-dev  ## train a small CLIP from random weights, on Flickr8k alone
+	$(PYTHON) -m training.clip scratch --photos "$(DATA)" --out models/clip-scratch
 
 evaluate: train-data             ## score the models on the dev split; the page is .cache/report/index.html
 	@$(PYTHON) -m training.evaluate --photos "$(DATA)" --drawn $(DRAWN) --retrieval "$(MODEL)" --captioner models/caption-gru

@@ -22,7 +22,7 @@ from training.data.download.hosts import Hosts, Politeness
 from training.data.download.journal import Journal
 from training.data.download.run import Downloads
 from training.data.folder import is_merged, write_records
-from training.data.pictures import refuse_repository
+from training.data.pictures import refuse_repository, remove_unfinished
 from training.data.report import Report
 from training.data.splitting import Shares
 
@@ -90,6 +90,7 @@ async def collect(rows: Rows, into: Path, collection: Collection, *, again: bool
     good, bad = rows.count()
     stamina.instrumentation.set_on_retry_hooks(())  # it would write a line for every retry into the progress bar
     with Journal(into / JOURNAL) as journal:
+        remove_unfinished(into)
         async with Fetcher(
             Hosts(collection.politeness), collection.limits, collection.user_agent, is_allowed=collection.is_allowed
         ) as fetcher:

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import threading
 from pathlib import Path
 
 from imagetext.errors import InvalidParameter
@@ -10,10 +11,17 @@ from training.data.record import PICTURES
 
 
 def write_picture(path: Path, data: bytes) -> None:
+    """Several threads may write the same picture at once."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.part")
+    unfinished = path.with_name(f".{path.name}.{threading.get_ident()}.part")
     unfinished.write_bytes(data)
     os.replace(unfinished, path)
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Delete what a killed `write_picture` left in a data set's folder."""
+    for unfinished in (folder / PICTURES).rglob(".*.part"):
+        unfinished.unlink()
 
 
 def bring_picture(source: Path, target: Path, *, copy: bool) -> None:

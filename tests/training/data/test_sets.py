@@ -7,6 +7,7 @@ import sys
 import tarfile
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from imagetext.errors import InvalidParameter
 from training.data.__main__ import main
 from training.data.folder import read_records
 from training.data.merging import merge
-from training.data.pictures import bring_picture, refuse_repository
+from training.data.pictures import bring_picture, refuse_repository, remove_unfinished, write_picture
 from training.data.splitting import Shares
 from training.dataset import read_split
 
@@ -196,6 +197,19 @@ def test_links_become_copies_when_asked(tmp_path: Path) -> None:
     bring_picture(source, source, copy=True)
     bring_picture(source, source, copy=False)
     assert source.read_bytes() == b"dog" and not source.is_symlink()
+
+
+def test_many_threads_may_write_one_picture(tmp_path: Path) -> None:
+    """The same file from many addresses at once is whole, and what a killed writer left can be swept."""
+    path, data = tmp_path / "Images" / "ab" / "abc.jpg", b"dog" * 100_000
+
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(lambda _: write_picture(path, data), range(200)))
+
+    assert path.read_bytes() == data and [one.name for one in path.parent.iterdir()] == ["abc.jpg"]
+    path.with_name(".abd.jpg.17.part").write_bytes(b"do")
+    remove_unfinished(tmp_path)
+    assert [one.name for one in path.parent.iterdir()] == ["abc.jpg"]
 
 
 def test_errors_are_sentences(tmp_path: Path) -> None:
