@@ -24,7 +24,7 @@ class CaptionerConfig:
     max_words: int = 20
     views: int = 6
     drawn: int = 1000
-    epochs: int = 8
+    epochs: int = 10
     batch: int = 50
     learning_rate: float = 1e-3
     picture_learning_rate: float = 1e-4
@@ -33,7 +33,7 @@ class CaptionerConfig:
     feature_dropout: float = 0.3
     dropout: float = 0.5
     average: float = 0.998
-    reward_epochs: int = 3
+    reward_epochs: int = 4
     reward_learning_rate: float = 5e-5
     samples: int = 5
     blend: float = 0.4
@@ -61,9 +61,17 @@ class GruConfig(CaptionerConfig):
 class VitBertConfig(CaptionerConfig):
     """vit_bert.toml; the width is MiniLM's"""
 
+    picture_from: str = "models/caption-gru"
+    epochs: int = 8
+    learning_rate: float = 3e-4
+    picture_learning_rate: float = 3e-5
+    weight_decay: float = 0.05
+    dropout: float = 0.3
+    reward_epochs: int = 3
+    reward_learning_rate: float = 2e-5
     places: int = 49
     encoder_layers: int = 2
-    decoder_layers: int = 4
+    decoder_layers: int = 3
 
     def decoder(self, vocabulary: Vocabulary, backbone: Backbone) -> VitBert:
         minilm, tokenizer = load_minilm()

@@ -47,7 +47,7 @@ class RetrievalConfig:
 
     seed: int = 1
     backbone: str = "efficientnet-lite0"
-    picture_from: str = ""
+    picture_from: str = "models/caption-gru"
     served_size: int = 288
     dimensions: int = 512
     hidden: int = 1024
@@ -56,17 +56,17 @@ class RetrievalConfig:
     picture_dropout: float = 0.5
     text_dropout: float = 0.1
     weight_decay: float = 0.1
-    average: float = 0.98
+    average: float = 0.95
     head_epochs: int = 40
     head_batch: int = 1000
     head_learning_rate: float = 7e-4
-    epochs: int = 12
+    epochs: int = 6
     batch: int = 500
     captions: int = 2
     text_layers: int = 3
-    learning_rate: float = 2e-4
+    learning_rate: float = 3e-4
     picture_learning_rate: float = 1e-4
-    text_learning_rate: float = 3e-5
+    text_learning_rate: float = 6e-5
 
 
 class Run:

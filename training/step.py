@@ -23,7 +23,7 @@ class Stepper:
 
     def step(self, loss: Tensor) -> float:
         """Returns the loss as a number; a loss that is not finite is left out rather than spread into the weights."""
-        value = float(loss)
+        value = float(loss.detach())
         self.optimizer.zero_grad(set_to_none=True)
         if loss.isfinite():
             loss.backward()  # type: ignore[no-untyped-call]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from imagetext.errors import InvalidParameter
-from training.captioner import CaptionerConfig
+from training.architectures import GruConfig, VitBertConfig
 from training.config import read_config
 from training.retrieval import RetrievalConfig
 
@@ -40,7 +40,10 @@ def test_mistakes_are_refused(tmp_path: Path, text: str, sentence: str) -> None:
         read_config(Small, write(tmp_path, text))
 
 
-@pytest.mark.parametrize(("kind", "name"), [(CaptionerConfig, "captioner"), (RetrievalConfig, "retrieval")])
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [(GruConfig, "captioner"), (VitBertConfig, "vit_bert"), (RetrievalConfig, "retrieval")],
+)
 def test_shipped_configurations_are_the_defaults(kind: type, name: str) -> None:
     """The file that explains the keys and the class that defines them agree."""
     assert read_config(kind, ROOT / "training" / f"{name}.toml") == kind()

@@ -53,4 +53,4 @@ def test_missing_model_ends_the_process():
     ended = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=300)
 
     assert ended.returncode == 3
-    assert "nowhere has no readable config.json" in ended.stdout
+    assert "There is no model folder nowhere." in ended.stdout

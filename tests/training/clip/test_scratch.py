@@ -45,7 +45,8 @@ def arguments(colours: Path, folder: Path, configuration: str = CONFIGURATION) -
 
 def test_a_run_interrupted_and_resumed_is_the_undisturbed_one(colours: Path, tmp_path: Path) -> None:
     """A run stopped after its first pass ends with the same folder, bit for bit."""
-    undisturbed, stopped = arguments(colours, tmp_path / "one"), arguments(colours, tmp_path / "two")
+    long = CONFIGURATION.replace("epochs = 6", "epochs = 60")
+    undisturbed, stopped = arguments(colours, tmp_path / "one", long), arguments(colours, tmp_path / "two", long)
 
     assert main(undisturbed) == 0
     waiting = interrupt_when(tmp_path / "two" / "work" / "scratch.pt")
