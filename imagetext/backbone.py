@@ -55,9 +55,11 @@ def load_backbone(source: str | Path) -> Backbone:
     from transformers import AutoModel
 
     try:
-        pretrained = AutoModel.from_pretrained(source)
+        pretrained, loaded = AutoModel.from_pretrained(source, output_loading_info=True)
     except (OSError, ValueError) as error:
         raise ModelError(f"No picture network could be loaded from {source}.") from error
+    if loaded["missing_keys"]:
+        raise ModelError(f"{source} lacks {len(loaded['missing_keys'])} tensors of its picture network.")
     return Backbone(pretrained, nn.Identity(), _channels(pretrained.eval(), source)).eval()
 
 

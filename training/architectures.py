@@ -1,5 +1,6 @@
 """The captioners that can be trained, each with the settings of its own."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from imagetext.encoder.network import load_minilm
 
 
 @dataclass(frozen=True)
-class CaptionerConfig:
+class CaptionerConfig(ABC):
     """The keys that every captioner's TOML file may have, explained in captioner.toml."""
 
     seed: int = 1
@@ -40,9 +41,9 @@ class CaptionerConfig:
     beams: int = 3
     length_exponent: float = 0.9
 
+    @abstractmethod
     def decoder(self, vocabulary: Vocabulary, backbone: Backbone) -> AttentionDecoder | VitBert:
         """A new decoder, as it is before training."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)

@@ -157,14 +157,20 @@ def _is_transformers(path: Path) -> bool:
 
 def _compact(folder: ModelFolder) -> Captioner:
     config = folder.config
-    backbone, decoder = load_backbone(config["backbone"]), _decoder(config)
+    vocabulary = Vocabulary.read(folder.file("vocabulary.txt"))
+    try:
+        backbone, decoder = load_backbone(config["backbone"]), _decoder(config)
+    except (KeyError, TypeError) as error:
+        raise ModelError(f"The config in {folder.path} is not that of a captioner as it is made here.") from error
+    if len(vocabulary) != decoder.shape.vocabulary:
+        raise ModelError(f"{folder.path} has {len(vocabulary)} words for a model of {decoder.shape.vocabulary}.")
     folder.load_into({"decoder": decoder, "backbone": backbone})
     return Captioner(
         config["name"],
         folder.fingerprint,
         backbone,
         decoder,
-        Vocabulary.read(folder.file("vocabulary.txt")),
+        vocabulary,
         PictureTransform.from_config(config["transform"]),
         config["length_exponent"],
     )

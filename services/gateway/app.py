@@ -4,10 +4,10 @@ import httpx
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
+from imagetext.addresses import Resolve, resolve
 from services.chassis import app as chassis
 from services.chassis.json_logging import configure_logging
 from services.chassis.serve import read_settings
-from services.gateway.addresses import Resolve, resolve
 from services.gateway.endpoints import router
 from services.gateway.fetch import Fetcher
 from services.gateway.lifespan import build_gateway

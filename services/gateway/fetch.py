@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 import httpx
 
+from imagetext.addresses import Resolve, is_public, resolve
 from imagetext.errors import DeadlineExceeded, ImageTextError, InvalidParameter, TooLarge, Unavailable
-from services.gateway.addresses import Resolve, is_public, resolve
 from services.gateway.deadline import Deadline
 from services.gateway.gate import Gate
 

@@ -11,9 +11,9 @@ import httpx
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
+from imagetext.addresses import Resolve
 from imagetext.contracts import IndexInfo, Models
 from services.chassis.admission import Admission
-from services.gateway.addresses import Resolve
 from services.gateway.background import repeat
 from services.gateway.cache import Cache, MemoryCache
 from services.gateway.captions import Captions

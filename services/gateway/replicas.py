@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import httpx
 
+from imagetext.addresses import Resolve
 from imagetext.errors import Unavailable
-from services.gateway.addresses import Resolve
 
 _RESOLVE_PATIENCE_S = 5.0
 _REST_S = 5.0

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import MobileNetV2Config, MobileNetV2Model, ResNetConfig, ResNetModel
 
 from imagetext.backbone import EFFICIENTNET_LITE0, backbone_transform, load_backbone
@@ -93,4 +94,15 @@ def test_a_network_without_its_preprocessing_is_refused(tmp_path: Path) -> None:
 def test_a_folder_without_a_network_is_refused(tmp_path: Path) -> None:
     """Where nothing can be loaded the error says so."""
     with pytest.raises(ModelError, match="No picture network"):
+        load_backbone(tmp_path)
+
+
+def test_a_network_whose_weights_are_not_whole_is_refused(tmp_path: Path) -> None:
+    """Tensors that a folder lacks are not made up."""
+    save_resnet(tmp_path)
+    tensors = load_file(tmp_path / "model.safetensors")
+    tensors.pop(next(name for name in tensors if name.endswith("convolution.weight")))
+    save_file(tensors, tmp_path / "model.safetensors", {"format": "pt"})
+
+    with pytest.raises(ModelError, match="lacks 1 tensors"):
         load_backbone(tmp_path)

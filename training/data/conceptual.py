@@ -13,10 +13,10 @@ from pathlib import Path
 
 import stamina.instrumentation
 
+from imagetext.addresses import is_public
 from imagetext.errors import InvalidParameter
 from training.data.admission import Admission
 from training.data.assembly import About, assemble
-from training.data.download.addresses import is_public
 from training.data.download.fetch import Fetcher, FetchLimits
 from training.data.download.hosts import Hosts, Politeness
 from training.data.download.journal import Journal

@@ -4,10 +4,10 @@ import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from imagetext.addresses import is_public
 from imagetext.pictures import Limits
 from training.data.admission import Admission
 from training.data.conceptual import Collection
-from training.data.download.addresses import is_public
 from training.data.download.fetch import FetchLimits
 from training.data.download.hosts import Politeness
 from training.data.splitting import Shares

@@ -15,9 +15,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from imagetext.addresses import is_public
 from training.data.admission import Admission
 from training.data.content import measure
-from training.data.download.addresses import is_public
 from training.data.download.answers import check_answer
 from training.data.download.fetch import Fetcher, FetchLimits
 from training.data.download.hosts import MAX_FAILURES, Hosts, Politeness

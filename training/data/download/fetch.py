@@ -10,8 +10,9 @@ from typing import Self, TypeVar
 import httpx
 import stamina
 
+from imagetext.addresses import Resolve, is_public, resolve
 from imagetext.pictures.formats import find_reader
-from training.data.download.addresses import Resolve, is_public, parse_address, port_of, resolve
+from training.data.download.addresses import parse_address, port_of
 from training.data.download.answers import check_answer
 from training.data.download.hosts import Hosts
 from training.data.download.reasons import Lost, Reason

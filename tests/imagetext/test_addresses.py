@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.gateway.addresses import is_public, resolve
+from imagetext.addresses import is_public, resolve
 
 
 @pytest.mark.parametrize(
