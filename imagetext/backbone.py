@@ -28,6 +28,15 @@ class Backbone(nn.Module):
     def forward(self, pictures: Tensor) -> Tensor:
         return self.grid(self.maps(pictures))
 
+    def pooled(self, pictures: Tensor) -> Tensor:
+        """The mean over the places of the grid: (n, channels).
+
+        Taken before the grid is laid out row by row: OpenVINO 2026.4 joins a mean over such rows with what follows it,
+        and gives other numbers.
+        """
+        features: Tensor = self.top(self.maps(pictures))
+        return features.mean((2, 3))
+
     def maps(self, pictures: Tensor) -> Tensor:
         """What the trunk gives: (n, channels of its own, rows, columns)."""
         maps = self.trunk(pictures)

@@ -5,6 +5,7 @@ import signal
 import sqlite3
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -18,15 +19,19 @@ if TYPE_CHECKING:
     from imagetext.encoder.engine import Encoder
 
 
+ENGINES = Path("data/engines")
+
+
 def main(arguments: Sequence[str] | None = None, *, load: Callable[[str], "Encoder"] | None = None) -> int:
     """Run one command and return the exit status, 0 or 1. `load` opens the model that --model names."""
     options = _parse(arguments)
+    load = load or partial(_load_encoder, getattr(options, "engines", None))
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # process 1 of a container has no default
     try:
         if options.command == "build":
-            _build(options, load or _load_encoder)
+            _build(options, load)
         elif options.command == "import-embeddings":
-            _import(options, load or _load_encoder)
+            _import(options, load)
         elif options.command == "versions":
             _list(options.index)
         else:
@@ -52,6 +57,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     make = commands.add_parser("build", parents=[index], help="index a folder of pictures as a new version")
     make.add_argument("--images", type=Path, required=True, metavar="DIR", help="the pictures, with all folders below")
     make.add_argument("--model", default="models/retrieval", help="the encoder: a folder, or a CLIP of a model hub")
+    make.add_argument("--engines", type=Path, default=ENGINES, metavar="DIR", help="keeps what is exported for here")
     make.add_argument("--json", action="store_true", help="write the summary as one line of JSON")
     taken = commands.add_parser("import-embeddings", parents=[index], help="index a data set by the vectors it carries")
     taken.add_argument("--from", dest="source", type=Path, required=True, metavar="DIR", help="parquet or Arrow files")
@@ -78,10 +84,11 @@ def _import(options: argparse.Namespace, load: Callable[[str], "Encoder"]) -> No
     _say(sys.stdout, summary.to_json() if options.json else summary.to_text())
 
 
-def _load_encoder(source: str) -> "Encoder":
+def _load_encoder(engines: Path | None, source: str) -> "Encoder":
     from imagetext.encoder.engine import load_encoder  # imports torch: not for the other commands
+    from imagetext.engines import Engines
 
-    return load_encoder(source)
+    return load_encoder(source, Engines(engines) if engines else None)
 
 
 def _list(index: Path) -> None:

@@ -1,31 +1,53 @@
-"""Batched beam search over a step function: many pictures at once, the beams of each side by side."""
+"""Batched beam search over a step function: many pictures at once, the beams of each side by side.
+
+The step gives only the likeliest words of each row, so that what is left to Python is a few numbers a beam. Sentences
+are remembered as links from word to word, and only those that are returned are ever written out.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
-# the last words (rows,), the row that each continues (rows,)
-#   -> log probabilities of the next word (rows, vocabulary), a trace of the step to keep (rows, size)
-Step = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float32]
+
+
+class Likely(NamedTuple):
+    """Of each row the likeliest next words, best first: log probabilities and tokens, both (rows, words).
+
+    `trace` (rows, size) is to be kept with the word, whichever it becomes.
+    """
+
+    log_probabilities: Floats
+    tokens: Ints
+    trace: Floats
+
+
+# the last words (rows,), the row of the step before that each continues (rows,), and which of the pictures of the step
+# before go on (pictures,) -> what may come next
+Step = Callable[[Ints, Ints, Ints], Likely]
 
 
 @dataclass(frozen=True)
 class Search:
-    """What to search for. `banned` are the tokens no sentence may hold; an empty sentence is never found."""
+    """What to search for. An empty sentence is never found.
+
+    The step must give at least `2 * beams + 1` words of each row, or all of them.
+    """
 
     beams: int
     max_tokens: int
     start: int
     end: int
-    banned: tuple[int, ...] = ()
     length_exponent: float = 0.7
 
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """A sentence: its tokens without start and end, and `trace` (steps, size), the end's step left out.
+    """A sentence: its tokens without start and end, and `trace` (tokens, size), the end's step left out.
 
     `scored` counts the tokens in `log_probability`: the words and, where it was reached, the end.
     """
@@ -33,7 +55,7 @@ class Hypothesis:
     tokens: tuple[int, ...]
     log_probability: float
     scored: int
-    trace: Tensor
+    trace: Floats
 
     @property
     def score(self) -> float:
@@ -45,74 +67,112 @@ def beam_search(step: Step, pictures: int, search: Search) -> list[list[Hypothes
     """The best sentences of each picture, at most `beams` of them, best first.
 
     Sentences are ranked by log probability / length ** exponent (a simplified Wu et al., 2016, section 7). A picture
-    is settled when `beams` sentences have ended and no open one ranks above the worst of them. Rows given to `step`
-    lie picture by picture: row = picture * beams + beam.
+    is settled when `beams` sentences have ended and no open one ranks above the worst of them; the step is not asked
+    about it any more. Rows given to `step` lie picture by picture: row = place of the picture * beams + beam.
     """
     return _Beams(pictures, search).run(step)
 
 
+class _Ended(NamedTuple):
+    """A sentence that ended after the words of `steps` steps; the last of them is in `row` of its step."""
+
+    rank: float
+    log_probability: float
+    scored: int
+    steps: int
+    row: int
+
+
+class _Words(NamedTuple):
+    """One step: the words it chose (rows,), and for each the row of the step before and the row that was asked."""
+
+    tokens: Ints
+    parents: Ints
+    trace: Floats
+
+
 class _Beams:
     def __init__(self, pictures: int, search: Search) -> None:
-        rows = pictures * search.beams
         self.search = search
-        self.ended: list[list[Hypothesis]] = [[] for _ in range(pictures)]
-        self.scores = torch.full((pictures, search.beams), -torch.inf)
+        self.ended: list[list[_Ended]] = [[] for _ in range(pictures)]
+        self.open = np.arange(pictures)  # pictures that are not settled, in the order of their rows
+        self.scores = np.full((pictures, search.beams), -np.inf, dtype=np.float32)
         self.scores[:, 0] = 0.0  # all beams start alike: only one of them may branch
-        self.tokens = torch.full((rows, 1), search.start)
-        self.trace = torch.empty(rows, 0, 0)
-        self.parents = torch.arange(rows)
+        self.words: list[_Words] = []
 
     def run(self, step: Step) -> list[list[Hypothesis]]:
+        rows, going_on = np.arange(self.scores.size), np.arange(len(self.open))
+        tokens = np.full(len(rows), self.search.start, dtype=np.int64)
         for length in range(1, self.search.max_tokens + 1):
-            log_probabilities, trace = step(self.tokens[:, -1], self.parents)
-            self._advance(self._allowed(log_probabilities, length), trace)
-            if all(self._settled(picture, length) for picture in range(len(self.ended))):
+            tokens, rows = self._advance(step(tokens, rows, going_on), length)
+            going_on = np.flatnonzero([not self._settled(place, length) for place in range(len(self.open))])
+            if not len(going_on):
                 break
+            tokens, rows = self._keep(going_on, tokens, rows)
         else:
             self._end_open()
-        return [sorted(found, key=self._rank, reverse=True)[: self.search.beams] for found in self.ended]
+        return [[self._written(one) for one in self._best(found)] for found in self.ended]
 
-    def _allowed(self, log_probabilities: Tensor, length: int) -> Tensor:
-        log_probabilities[:, list(self.search.banned)] = -torch.inf
-        if length == 1:
-            log_probabilities[:, self.search.end] = -torch.inf
-        return log_probabilities
-
-    def _advance(self, log_probabilities: Tensor, trace: Tensor) -> None:
+    def _advance(self, likely: Likely, length: int) -> tuple[Ints, Ints]:
+        """Returns the words of all beams and the rows that they continue."""
         pictures, beams = self.scores.shape
-        totals = (self.scores.view(-1, 1) + log_probabilities).view(pictures, -1)
+        if length == 1:
+            likely.log_probabilities[likely.tokens == self.search.end] = -np.inf
+        totals = (self.scores.reshape(-1, 1) + likely.log_probabilities).reshape(pictures, -1)
         # Twice the beams: even if every beam could end, as many candidates go on.
-        scores, flat = totals.topk(min(2 * beams, totals.shape[1]))
-        words = flat % log_probabilities.shape[1]
-        rows = flat // log_probabilities.shape[1] + torch.arange(pictures)[:, None] * beams
-        ends = words == self.search.end
-        self._end(scores[:, :beams], rows[:, :beams], ends[:, :beams])
-        going_on = ends.int().argsort(dim=1, stable=True)[:, :beams]
-        self.scores = scores.gather(1, going_on).masked_fill(ends.gather(1, going_on), -torch.inf)
-        self.parents = rows.gather(1, going_on).view(-1)
-        self.tokens = torch.cat([self.tokens[self.parents], words.gather(1, going_on).view(-1, 1)], 1)
-        before = self.trace[self.parents] if self.trace.numel() else trace[:, None][:, :0]
-        self.trace = torch.cat([before, trace[self.parents, None]], 1)
+        flat = np.argsort(-totals, axis=1, kind="stable")[:, : 2 * beams]
+        scores = np.take_along_axis(totals, flat, 1)
+        each = likely.tokens.shape[1]
+        rows = flat // each + np.arange(pictures)[:, None] * beams
+        tokens = likely.tokens[rows, flat % each]
+        ends = tokens == self.search.end
+        self._end(scores[:, :beams], rows[:, :beams], ends[:, :beams], length)
+        going_on = np.argsort(ends, axis=1, kind="stable")[:, :beams]
+        ended = np.take_along_axis(ends, going_on, 1)
+        self.scores = np.where(ended, -np.inf, np.take_along_axis(scores, going_on, 1)).astype(np.float32)
+        chosen, parents = (np.take_along_axis(each, going_on, 1).ravel() for each in (tokens, rows))
+        self.words.append(_Words(chosen, parents, likely.trace))
+        return chosen, parents
 
-    def _end(self, scores: Tensor, rows: Tensor, ends: Tensor) -> None:
-        for picture, place in (ends & scores.isfinite()).nonzero().tolist():
-            row, score = int(rows[picture, place]), float(scores[picture, place])
-            self.ended[picture].append(self._hypothesis(row, score, scored=self.tokens.shape[1]))
+    def _end(self, scores: Floats, rows: Ints, ends: NDArray[np.bool_], length: int) -> None:
+        for place, beam in np.argwhere(ends & np.isfinite(scores)).tolist():
+            self._add(place, float(scores[place, beam]), length, length - 1, int(rows[place, beam]))
 
     def _end_open(self) -> None:
-        for picture, beam in self.scores.isfinite().nonzero().tolist():
-            row, score = picture * self.search.beams + beam, float(self.scores[picture, beam])
-            self.ended[picture].append(self._hypothesis(row, score, scored=self.tokens.shape[1] - 1))
+        steps = len(self.words)
+        for place, beam in np.argwhere(np.isfinite(self.scores)).tolist():
+            self._add(place, float(self.scores[place, beam]), steps, steps, place * self.search.beams + beam)
 
-    def _hypothesis(self, row: int, score: float, scored: int) -> Hypothesis:
-        return Hypothesis(tuple(self.tokens[row, 1:].tolist()), score, scored, self.trace[row])
+    def _add(self, place: int, score: float, scored: int, steps: int, row: int) -> None:
+        rank = score / float(scored**self.search.length_exponent)
+        self.ended[self.open[place]].append(_Ended(rank, score, scored, steps, row))
 
-    def _rank(self, hypothesis: Hypothesis) -> float:
-        return hypothesis.log_probability / float(hypothesis.scored**self.search.length_exponent)
+    def _best(self, found: list[_Ended]) -> list[_Ended]:
+        return sorted(found, key=lambda one: one.rank, reverse=True)[: self.search.beams]
 
-    def _settled(self, picture: int, length: int) -> bool:
-        ended = sorted(map(self._rank, self.ended[picture]), reverse=True)
-        if len(ended) < self.search.beams:
+    def _settled(self, place: int, length: int) -> bool:
+        found = self.ended[self.open[place]]
+        if len(found) < self.search.beams:
             return False
-        best_open = float(self.scores[picture].max()) / length**self.search.length_exponent
-        return bool(best_open <= ended[self.search.beams - 1])
+        best_open = float(self.scores[place].max()) / length**self.search.length_exponent
+        return best_open <= self._best(found)[-1].rank
+
+    def _keep(self, going_on: Ints, tokens: Ints, rows: Ints) -> tuple[Ints, Ints]:
+        """Leave out the rows of settled pictures."""
+        if len(going_on) == len(self.open):
+            return tokens, rows
+        beams = self.search.beams
+        self.open, self.scores = self.open[going_on], self.scores[going_on]
+        tokens, rows = (each.reshape(-1, beams)[going_on].ravel() for each in (tokens, rows))
+        self.words[-1] = _Words(tokens, rows, self.words[-1].trace)
+        return tokens, rows
+
+    def _written(self, ended: _Ended) -> Hypothesis:
+        tokens, trace, row = [], [], ended.row
+        for words in reversed(self.words[: ended.steps]):
+            tokens.append(int(words.tokens[row]))
+            row = int(words.parents[row])
+            trace.append(words.trace[row])
+        size = self.words[0].trace.shape[1]
+        kept = np.array(trace[::-1], dtype=np.float32).reshape(len(trace), size)
+        return Hypothesis(tuple(tokens[::-1]), ended.log_probability, ended.scored, kept)

@@ -4,84 +4,70 @@ The weights live in transformers' `BertLMHeadModel`, so that its folders load; t
 transformers' `generate` repeats the picture's keys and values for every beam and caption.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-
-@dataclass(frozen=True)
-class BertMemory:
-    """Keys and values of n pictures, for each layer (n, heads, places, size)."""
-
-    keys: Sequence[Tensor]
-    values: Sequence[Tensor]
-
-
-@dataclass(frozen=True)
-class BertState:
-    """Keys and values of the words so far: (layers, 2, rows, heads, steps, size)."""
-
-    cache: Tensor
-
-    def select(self, parents: Tensor) -> "BertState":
-        return BertState(self.cache.index_select(2, parents))
+from imagetext.captioner.decoder import Memory, State, repeated
 
 
 class BertDecoder(nn.Module):
-    """The decoder of a `BertLMHeadModel` with cross-attention."""
+    """The decoder of a `BertLMHeadModel` with cross-attention.
+
+    Memory and state hold keys and values of each layer in turn, (rows, heads, places or steps, size).
+    """
 
     def __init__(self, bert: Any) -> None:
         super().__init__()
         self.bert = bert
         self.heads: int = bert.config.num_attention_heads
+        self.words: int = bert.config.vocab_size
+        self.memory_tensors = 2 * len(self.layers)
 
     @property
     def layers(self) -> Any:
         return self.bert.bert.encoder.layer
 
-    def remember(self, states: Tensor) -> BertMemory:
+    def remember(self, states: Tensor) -> Memory:
         """What the encoder gives, (n, places, width)."""
         attentions = [layer.crossattention.self for layer in self.layers]
-        keys = [self._split(attention.key(states)) for attention in attentions]
-        return BertMemory(keys, [self._split(attention.value(states)) for attention in attentions])
+        return tuple(self._split(part(states)) for attention in attentions for part in (attention.key, attention.value))
 
-    def begin(self, memory: BertMemory, rows_each: int) -> BertState:
-        pictures, heads, _, size = memory.keys[0].shape
-        return BertState(memory.keys[0].new_empty(len(self.layers), 2, pictures * rows_each, heads, 0, size))
+    def begin(self, memory: Memory) -> State:
+        return tuple(tensor[:, :, :0] for tensor in memory)
 
-    def step(self, words: Tensor, memory: BertMemory, state: BertState) -> tuple[Tensor, Tensor, BertState]:
+    def step(self, words: Tensor, memory: Memory, state: State) -> tuple[Tensor, Tensor, State]:
         x, weights, state = self._run(words[:, None], memory, state)
         return self._logits(x[:, 0]), weights[:, 0], state
 
-    def teach(self, words: Tensor, memory: BertMemory, counted: Tensor) -> Tensor:
-        x, _, _ = self._run(words, memory, self.begin(memory, len(words) // len(memory.keys[0])))
+    def teach(self, words: Tensor, memory: Memory, counted: Tensor) -> Tensor:
+        x, _, _ = self._run(words, memory, repeated(self.begin(memory), len(words) // len(memory[0])))
         return self._logits(x[counted])
 
-    def _run(self, words: Tensor, memory: BertMemory, state: BertState) -> tuple[Tensor, Tensor, BertState]:
-        x = self._embedded(words, state.cache.shape[4])
-        weights, caches = torch.empty(0), []
+    def _run(self, words: Tensor, memory: Memory, state: State) -> tuple[Tensor, Tensor, State]:
+        x = self._embedded(words, state[0].shape[2])
+        weights, grown = torch.empty(0), []
         for number, layer in enumerate(self.layers):
-            x, cache = self._look_back(layer.attention, x, state.cache[number])
-            x, weights = self._look_at_picture(layer.crossattention, x, memory.keys[number], memory.values[number])
+            keys, values = 2 * number, 2 * number + 1
+            x, *cache = self._look_back(layer.attention, x, state[keys], state[values])
+            x, weights = self._look_at_picture(layer.crossattention, x, memory[keys], memory[values])
             x = layer.feed_forward_chunk(x)
-            caches.append(cache)
-        return x, weights, BertState(torch.stack(caches))
+            grown += cache
+        return x, weights, tuple(grown)
 
     def _embedded(self, words: Tensor, start: int) -> Tensor:
         embeddings = self.bert.bert.embeddings
-        positions = torch.arange(start, start + words.shape[1])
+        positions = torch.arange(start, start + words.shape[1], device=words.device)
         x = embeddings.word_embeddings(words) + embeddings.position_embeddings(positions)
         embedded: Tensor = embeddings.dropout(embeddings.LayerNorm(x + embeddings.token_type_embeddings.weight[0]))
         return embedded
 
-    def _look_back(self, attention: Any, x: Tensor, cache: Tensor) -> tuple[Tensor, Tensor]:
+    def _look_back(self, attention: Any, x: Tensor, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         query, key, value = (self._split(part(x)) for part in _projections(attention))
-        cache = torch.cat([cache.to(key.dtype), torch.stack([key, value])], -2)
-        found = _weights(query, cache[0], causal=x.shape[1] > 1) @ cache[1]
-        return attention.output(_joined(found), x), cache
+        keys, values = torch.cat([keys.to(key.dtype), key], -2), torch.cat([values.to(key.dtype), value], -2)
+        found = _weights(query, keys, causal=x.shape[1] > 1) @ values
+        return attention.output(_joined(found), x), keys, values
 
     def _look_at_picture(self, attention: Any, x: Tensor, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         rows, steps, width = x.shape
@@ -108,7 +94,7 @@ def _weights(query: Tensor, keys: Tensor, causal: bool) -> Tensor:
     """
     scores = (query @ keys.mT).float() * query.shape[-1] ** -0.5
     if causal:
-        ahead = torch.ones(scores.shape[-2:], dtype=torch.bool).triu(1)
+        ahead = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).triu(1)
         scores = scores.masked_fill(ahead, -torch.inf)
     weights: Tensor = scores.softmax(-1).to(query.dtype)
     return weights

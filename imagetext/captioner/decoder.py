@@ -1,31 +1,33 @@
-"""What a captioner's search and its training need of a decoder, whatever is inside."""
+"""What a captioner's search and its training need of a decoder, whatever is inside.
 
-from typing import Any, Protocol
+What a decoder keeps is tuples of plain tensors, so that an inference engine can take them in and give them back.
+"""
+
+from typing import Protocol
 
 from torch import Tensor
 
-# What a decoder keeps of pictures, and of the sentences begun; each decoder has its own.
-Memory = Any
-
-
-class State(Protocol):
-    def select(self, parents: Tensor) -> "State":
-        """The state of the rows that go on, in their new order."""
-        ...
+# What every step reads of n pictures: each tensor has n rows.
+Memory = tuple[Tensor, ...]
+# What is kept of the sentences begun: each tensor has a row for each of them.
+State = tuple[Tensor, ...]
 
 
 class Decoder(Protocol):
     """Pictures' features (n, places, channels) in, words out. Rows of one picture lie together."""
 
+    words: int  # of the vocabulary
+    memory_tensors: int  # in a memory
+
     def remember(self, features: Tensor) -> Memory:
         """What every step reads of n pictures."""
         ...
 
-    def begin(self, memory: Memory, rows_each: int) -> Any:
-        """The state before the first word, with `rows_each` sentences for each picture."""
+    def begin(self, memory: Memory) -> State:
+        """The state before the first word, with one sentence for each picture."""
         ...
 
-    def step(self, words: Tensor, memory: Memory, state: Any) -> tuple[Tensor, Tensor, Any]:
+    def step(self, words: Tensor, memory: Memory, state: State) -> tuple[Tensor, Tensor, State]:
         """The last words (rows,) -> logits (rows, vocabulary), attention over the places (rows, places), the state."""
         ...
 
@@ -35,3 +37,13 @@ class Decoder(Protocol):
         `counted` (rows, steps) is boolean; the logits are (steps counted, vocabulary).
         """
         ...
+
+
+def selected(state: State, parents: Tensor) -> State:
+    """The state of the rows that go on, in their new order."""
+    return tuple(tensor.index_select(0, parents) for tensor in state)
+
+
+def repeated(state: State, times: int) -> State:
+    """Each row `times` times in a row: one for each beam or caption."""
+    return tuple(tensor.repeat_interleave(times, 0) for tensor in state)

@@ -13,12 +13,13 @@ from PIL import Image
 from torch import Tensor
 
 from imagetext.backbone import Backbone, load_backbone
-from imagetext.captioner.beam import Hypothesis, Search, beam_search
-from imagetext.captioner.decoder import Decoder, Memory
+from imagetext.captioner.beam import Floats, Hypothesis, Ints, Likely, Search, beam_search
 from imagetext.captioner.full_size import VisionEncoder, VisionEncoderDecoder, WordPieces, load_full_size
 from imagetext.captioner.network import AttentionDecoder, DecoderShape
+from imagetext.captioner.programs import Saying, Seeing, programs
 from imagetext.captioner.vit_bert import VitBert, VitBertShape
 from imagetext.captioner.vocabulary import Vocabulary
+from imagetext.engines import Array, Engines, Run, run_in_torch
 from imagetext.errors import ModelError
 from imagetext.model_folder import CONFIG, ModelFolder, require_source, weights_fingerprint
 from imagetext.transform import PictureTransform
@@ -55,7 +56,10 @@ class DecodedCaption:
 
 
 class Captioner:
-    """Captions pictures in batches; not for use by several threads at once."""
+    """Captions pictures in batches; not for use by several threads at once.
+
+    It runs in torch until `run_in` gives it other engines.
+    """
 
     def __init__(
         self,
@@ -75,34 +79,47 @@ class Captioner:
         self.transform = transform
         self.length_exponent = length_exponent
         self.parameters = sum(p.numel() for part in (backbone, decoder) for p in part.parameters())
+        seeing = Seeing(transform, self.backbone, self.decoder)
+        saying = Saying(self.decoder, self.decoder.memory_tensors, self.decoder.words, vocabulary.banned)
+        self._modules = seeing.eval(), saying.eval()
+        self._see, self._say = (run_in_torch(module) for module in self._modules)
+
+    def run_in(self, engines: Engines) -> None:
+        """Choose an engine for each of the two networks."""
+        seeing, saying = programs(*self._modules, self.transform.size)
+        self._see, self._say = (engines.run(program, self.fingerprint) for program in (seeing, saying))
 
     def prepare(self, picture: Image.Image) -> NDArray[np.uint8]:
         """An upright RGB picture -> one model input (3, size, size); safe in any thread."""
         return self.transform.resize(picture)
 
-    @torch.inference_mode()
     def caption(self, inputs: Sequence[NDArray[np.uint8]], options: DecodingOptions) -> list[list[DecodedCaption]]:
         """For each input its `num_captions` best captions, best first."""
-        pictures = torch.from_numpy(self.transform.scale(np.stack(inputs)))
-        return self.caption_features(self.backbone(pictures), options)
+        return self._search(self._see(np.stack(inputs)), options)
 
     @torch.inference_mode()
     def caption_features(self, features: Tensor, options: DecodingOptions) -> list[list[DecodedCaption]]:
         """As `caption`, from the backbone's features (n, places, channels)."""
+        return self._search([tensor.numpy() for tensor in self.decoder.remember(features)], options)
+
+    def _search(self, memory: Sequence[Array], options: DecodingOptions) -> list[list[DecodedCaption]]:
         search = Search(
             beams=max(options.num_beams, options.num_captions),
             max_tokens=options.max_new_tokens,
             start=self.vocabulary.start,
             end=self.vocabulary.end,
-            banned=self.vocabulary.banned,
             length_exponent=self.length_exponent,
         )
-        memory = self.decoder.remember(features)
-        found = beam_search(_Stepper(self.decoder, memory, search.beams), len(features), search)
+        step = _Stepper(self._say, memory, self._begin(memory, search.beams))
+        found = beam_search(step, len(memory[0]), search)
         return [[self._decoded(h, options.attention) for h in one[: options.num_captions]] for one in found]
 
+    def _begin(self, memory: Sequence[Array], beams: int) -> list[Array]:
+        state = self.decoder.begin(tuple(map(torch.from_numpy, memory)))
+        return [np.repeat(tensor.numpy(), beams, 0) for tensor in state]
+
     def _decoded(self, hypothesis: Hypothesis, attention: bool) -> DecodedCaption:
-        words: list[tuple[str, list[Tensor]]] = []
+        words: list[tuple[str, list[Floats]]] = []
         for token, weights in zip(hypothesis.tokens, hypothesis.trace, strict=True):
             piece = self.vocabulary.word(token)
             if piece.startswith(GOES_ON) and words:
@@ -113,38 +130,44 @@ class Captioner:
         return DecodedCaption(self.vocabulary.decode(hypothesis.tokens), hypothesis.score, decoded)
 
 
-def _grid(weights: list[Tensor]) -> list[list[float]]:
+def _grid(weights: list[Floats]) -> list[list[float]]:
     """The mean attention of a word's pieces, as rows."""
-    mean = torch.stack(weights).mean(0)
+    mean = np.mean(weights, axis=0)
     side = int(len(mean) ** 0.5)
-    rows: list[list[float]] = mean.view(side, side).tolist()
+    rows: list[list[float]] = mean.reshape(side, side).tolist()
     return rows
 
 
 class _Stepper:
-    """The decoder as a step of beam search: it holds the state of every row."""
+    """The decoder as a step of beam search: it holds the memory of every picture and the state of every row."""
 
-    def __init__(self, decoder: Decoder, memory: Memory, beams: int) -> None:
-        self.decoder = decoder
+    def __init__(self, say: Run, memory: Sequence[Array], state: Sequence[Array]) -> None:
+        self.say = say
         self.memory = memory
-        self.state = decoder.begin(memory, beams)
+        self.state = state
 
-    def __call__(self, words: Tensor, parents: Tensor) -> tuple[Tensor, Tensor]:
-        logits, weights, self.state = self.decoder.step(words, self.memory, self.state.select(parents))
-        return logits.float().log_softmax(-1), weights
+    def __call__(self, words: Ints, parents: Ints, pictures: Ints) -> Likely:
+        if len(pictures) < len(self.memory[0]):
+            self.memory = [tensor[pictures] for tensor in self.memory]
+        values, tokens, weights, *self.state = self.say(words, parents, *self.memory, *self.state)
+        return Likely(values, tokens, weights)
 
 
-def load_captioner(source: str | Path) -> Captioner:
+def load_captioner(source: str | Path, engines: Engines | None = None) -> Captioner:
     """A compact captioner by folder, or a vision-encoder-decoder model of transformers by folder or hub id.
+
+    Without engines it runs in torch.
 
     Raises:
         ModelError: it is missing, damaged, or of another kind.
     """
     require_source(source)
     path = Path(source)
-    if path.is_dir() and not _is_transformers(path):
-        return _compact(ModelFolder.open(path))
-    return _full_size(source)
+    compact = path.is_dir() and not _is_transformers(path)
+    captioner = _compact(ModelFolder.open(path)) if compact else _full_size(source)
+    if engines is not None:
+        captioner.run_in(engines)
+    return captioner
 
 
 def _is_transformers(path: Path) -> bool:

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from transformers import AutoTokenizer, VisionEncoderDecoderModel
 
 from imagetext.backbone import backbone_transform
-from imagetext.captioner.bert import BertDecoder, BertMemory, BertState
+from imagetext.captioner.bert import BertDecoder
+from imagetext.captioner.decoder import Memory, State
 from imagetext.encoder.network import load_minilm
 from imagetext.errors import ModelError
 from imagetext.transform import PictureTransform
@@ -42,20 +43,21 @@ class VisionEncoderDecoder(nn.Module):
         super().__init__()
         self.project = getattr(model, "enc_to_dec_proj", nn.Identity())
         self.decoder = BertDecoder(model.decoder)
+        self.words, self.memory_tensors = self.decoder.words, self.decoder.memory_tensors
 
-    def remember(self, features: Tensor) -> BertMemory:
+    def remember(self, features: Tensor) -> Memory:
         return self.decoder.remember(self.project(features))
 
-    def begin(self, memory: BertMemory, rows_each: int) -> BertState:
-        return self.decoder.begin(memory, rows_each)
+    def begin(self, memory: Memory) -> State:
+        return self.decoder.begin(memory)
 
-    def step(self, words: Tensor, memory: BertMemory, state: BertState) -> tuple[Tensor, Tensor, BertState]:
+    def step(self, words: Tensor, memory: Memory, state: State) -> tuple[Tensor, Tensor, State]:
         logits, weights, state = self.decoder.step(words, memory, state)
         # The encoder's own token stands for no place of the picture.
         places = weights[:, 1:]
         return logits, places / places.sum(1, keepdim=True), state
 
-    def teach(self, words: Tensor, memory: BertMemory, counted: Tensor) -> Tensor:
+    def teach(self, words: Tensor, memory: Memory, counted: Tensor) -> Tensor:
         return self.decoder.teach(words, memory, counted)
 
 

@@ -7,11 +7,13 @@ two cores. The attention is that of Bahdanau et al. (2015), with the gate on the
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from imagetext.captioner.decoder import Memory, State, repeated
 from imagetext.captioner.vocabulary import PAD
 
 
@@ -25,8 +27,7 @@ class DecoderShape:
     attention_width: int = 256
 
 
-@dataclass(frozen=True)
-class Memory:
+class GruMemory(NamedTuple):
     """What a decoder needs of n pictures.
 
     `values` (n, places, width), `keys` (n, places, attention_width), `start` (n, width).
@@ -36,20 +37,12 @@ class Memory:
     keys: Tensor
     start: Tensor
 
-    def repeat(self, times: int) -> "Memory":
-        """Each picture `times` times in a row: one copy per beam or caption."""
-        return Memory(*(tensor.repeat_interleave(times, 0) for tensor in (self.values, self.keys, self.start)))
 
-
-@dataclass(frozen=True)
-class State:
-    """The hidden states of both layers, each (1, n, width)."""
+class GruState(NamedTuple):
+    """The hidden states of both layers, each (rows, width)."""
 
     attention: Tensor
     language: Tensor
-
-    def select(self, rows: Tensor) -> "State":
-        return State(self.attention[:, rows], self.language[:, rows])
 
 
 class SharedDropout(nn.Module):
@@ -66,18 +59,20 @@ class SharedDropout(nn.Module):
         """(n, steps, width) -> the same shape."""
         if not self.training or not self.rate:
             return x
-        return x * F.dropout(torch.ones(x.shape[0], 1, x.shape[2]), self.rate).to(x.dtype)
+        return x * F.dropout(torch.ones(x.shape[0], 1, x.shape[2], device=x.device), self.rate).to(x.dtype)
 
 
 class AttentionDecoder(nn.Module):
     """Words so far and a picture's memory -> what the next word should say, and its logits."""
 
     architecture = "gru-attention"
+    memory_tensors = len(GruMemory._fields)
 
     def __init__(self, shape: DecoderShape, feature_dropout: float = 0.3, dropout: float = 0.5) -> None:
         super().__init__()
         width = shape.width
         self.shape = shape
+        self.words = shape.vocabulary
         self.feature_dropout = SharedDropout(feature_dropout)
         self.dropout = SharedDropout(dropout)
         self.project = nn.Linear(shape.channels, width)
@@ -94,16 +89,12 @@ class AttentionDecoder(nn.Module):
         self.bias = nn.Parameter(torch.zeros(shape.vocabulary))
         nn.init.normal_(self.embedding.weight, std=width**-0.5)
 
-    def remember(self, features: Tensor) -> Memory:
+    def remember(self, features: Tensor) -> GruMemory:
         """Features (n, places, channels) -> the memory that every step attends to."""
         values = self.norm(F.relu(self.project(self.feature_dropout(features))))
-        return Memory(values, self.keys(values), torch.tanh(self.start(values.mean(1))))
+        return GruMemory(values, self.keys(values), torch.tanh(self.start(values.mean(1))))
 
-    def initial(self, memory: Memory) -> State:
-        start = memory.start[None].contiguous()
-        return State(start, start)
-
-    def forward(self, words: Tensor, memory: Memory, state: State) -> tuple[Tensor, Tensor, State]:
+    def forward(self, words: Tensor, memory: GruMemory, state: GruState) -> tuple[Tensor, Tensor, GruState]:
         """One or more steps.
 
         Args:
@@ -115,29 +106,32 @@ class AttentionDecoder(nn.Module):
             what to say (n, steps, width), for `logits`; attention weights (n, steps, places); the state after it all.
         """
         embedded = self.dropout(self.embedding(words))
-        hidden, attention_state = self.attention_layer(embedded, state.attention)
+        hidden, attention_state = _over_words(self.attention_layer, embedded, state.attention[None])
         weights = self._attend(hidden, memory)
         context = _gather(weights, memory.values) * torch.sigmoid(self.gate(hidden))
-        spoken, language_state = self.language_layer(torch.cat([self.dropout(hidden), context], -1), state.language)
+        seen = torch.cat([self.dropout(hidden), context], -1)
+        spoken, language_state = _over_words(self.language_layer, seen, state.language[None])
         mixed = self.output(self.dropout(torch.cat([spoken, context], -1))) + embedded
-        return self.dropout(mixed), weights, State(attention_state, language_state)
+        return self.dropout(mixed), weights, GruState(attention_state[0], language_state[0])
 
-    def begin(self, memory: Memory, rows_each: int) -> State:
-        return self.initial(memory.repeat(rows_each))
+    def begin(self, memory: Memory) -> GruState:
+        _, _, start = memory
+        return GruState(start, start)
 
     def step(self, words: Tensor, memory: Memory, state: State) -> tuple[Tensor, Tensor, State]:
-        mixed, weights, state = self(words[:, None], memory, state)
+        mixed, weights, state = self(words[:, None], GruMemory(*memory), GruState(*state))
         return self.logits(mixed[:, 0]), weights[:, 0], state
 
     def teach(self, words: Tensor, memory: Memory, counted: Tensor) -> Tensor:
-        mixed, _, _ = self(words, memory, self.begin(memory, len(words) // len(memory.start)))
+        state = repeated(self.begin(memory), len(words) // len(memory[0]))
+        mixed, _, _ = self(words, GruMemory(*memory), GruState(*state))
         return self.logits(mixed[counted])
 
     def logits(self, mixed: Tensor) -> Tensor:
         """(..., width) -> (..., vocabulary); apart, so that training can skip the padding."""
         return F.linear(mixed, self.embedding.weight, self.bias)
 
-    def _attend(self, hidden: Tensor, memory: Memory) -> Tensor:
+    def _attend(self, hidden: Tensor, memory: GruMemory) -> Tensor:
         """(n, steps, width) -> weights (n, steps, places); pictures' keys are shared by their rows, never copied."""
         n, steps, _ = hidden.shape
         m, places, _ = memory.keys.shape
@@ -145,6 +139,16 @@ class AttentionDecoder(nn.Module):
         energy = self.energy(torch.tanh(query + memory.keys[:, None])).view(n, steps, places)
         weights: Tensor = energy.softmax(-1)
         return weights
+
+
+def _over_words(layer: nn.GRU, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+    if x.is_cuda:
+        # Under autocast cuDNN's GRU answers in float16 whatever is asked for, and bfloat16 does not mix with that.
+        with torch.autocast("cuda", enabled=False):
+            x, state = layer(x.float(), state.float())
+    else:
+        x, state = layer(x, state)
+    return x, state
 
 
 def _gather(weights: Tensor, values: Tensor) -> Tensor:

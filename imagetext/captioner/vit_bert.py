@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import BertConfig, BertLMHeadModel, ViTConfig, ViTModel
 
-from imagetext.captioner.bert import BertDecoder, BertMemory, BertState
+from imagetext.captioner.bert import BertDecoder
+from imagetext.captioner.decoder import Memory, State
 from imagetext.captioner.network import SharedDropout
 
 
@@ -45,20 +46,21 @@ class VitBert(nn.Module):
         self.encoder = vit.layers
         self.encoder_norm = vit.layernorm
         self.decoder = BertDecoder(BertLMHeadModel(_bert_config(shape, dropout)))
+        self.words, self.memory_tensors = self.decoder.words, self.decoder.memory_tensors
 
-    def remember(self, features: Tensor) -> BertMemory:
+    def remember(self, features: Tensor) -> Memory:
         x = self.norm(F.relu(self.project(self.feature_dropout(features)))) + self.positions
         for layer in self.encoder:
             x = layer(x)
         return self.decoder.remember(self.encoder_norm(x))
 
-    def begin(self, memory: BertMemory, rows_each: int) -> BertState:
-        return self.decoder.begin(memory, rows_each)
+    def begin(self, memory: Memory) -> State:
+        return self.decoder.begin(memory)
 
-    def step(self, words: Tensor, memory: BertMemory, state: BertState) -> tuple[Tensor, Tensor, BertState]:
+    def step(self, words: Tensor, memory: Memory, state: State) -> tuple[Tensor, Tensor, State]:
         return self.decoder.step(words, memory, state)
 
-    def teach(self, words: Tensor, memory: BertMemory, counted: Tensor) -> Tensor:
+    def teach(self, words: Tensor, memory: Memory, counted: Tensor) -> Tensor:
         return self.decoder.teach(words, memory, counted)
 
 

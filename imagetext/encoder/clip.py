@@ -9,15 +9,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from imagetext.encoder.calibration import Calibration
 from imagetext.encoder.clip_tokenizer import packaged_tokenizer
+from imagetext.encoder.towers import TwoTowers
 from imagetext.errors import ModelError
 from imagetext.model_folder import weights_fingerprint
 from imagetext.transform import PictureTransform
@@ -27,43 +24,43 @@ CALIBRATION = Calibration(scale=60.0, offset=-15.0)
 ORIGINAL_QUERY_TOKENS = 32
 
 
-class ClipEncoder:
-    """A CLIP with its own tokenizer and picture transform; not for use by several threads at once."""
+class ClipEncoder(TwoTowers):
+    """A CLIP with its own tokenizer and picture transform; what is beyond `max_tokens` of a text is not read."""
 
     def __init__(
         self, name: str, model: Any, tokenizer: Any, transform: PictureTransform, max_tokens: int | None = None
     ) -> None:
-        self.name = name
         self.model = model.eval()
         self.tokenizer = tokenizer
-        self.transform = transform
         longest = int(model.config.text_config.max_position_embeddings)
         self.max_tokens = min(max_tokens or longest, longest)
-        self.dimensions = int(model.config.projection_dim)
-        self.parameters = sum(p.numel() for p in model.parameters())
-        self.fingerprint = weights_fingerprint([model], transform)
+        fingerprint, dimensions = weights_fingerprint([model], transform), int(model.config.projection_dim)
+        super().__init__(name, fingerprint, _Pictures(model), _Texts(model), dimensions, transform, CALIBRATION)
 
-    def prepare(self, picture: Image.Image) -> NDArray[np.uint8]:
-        """An upright RGB picture -> one model input (3, size, size); safe in any thread."""
-        return self.transform.resize(picture)
-
-    @torch.inference_mode()
-    def encode_pictures(self, inputs: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
-        """Prepared pictures -> unit rows (n, dimensions)."""
-        pictures = torch.from_numpy(self.transform.scale(np.stack(inputs)))
-        return unit_rows(self.model.get_image_features(pixel_values=pictures)).numpy()
-
-    @torch.inference_mode()
-    def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Texts -> unit rows (n, dimensions); what is beyond `max_tokens` is not read."""
+    def tokens(self, texts: Sequence[str]) -> tuple[Tensor, ...]:
+        """Token ids, and which of them count."""
         batch = self.tokenizer(
             list(texts), padding=True, truncation=True, max_length=self.max_tokens, return_tensors="pt"
         )
-        return unit_rows(self.model.get_text_features(**batch)).numpy()
+        return batch["input_ids"], batch["attention_mask"]
 
-    def relevance(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Cosine similarities -> probabilities of a match."""
-        return CALIBRATION.relevance(scores)
+
+class _Pictures(nn.Module):
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, scaled: Tensor) -> Tensor:
+        return unit_rows(self.model.get_image_features(pixel_values=scaled))  # type: ignore[operator]
+
+
+class _Texts(nn.Module):
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
+        return unit_rows(self.model.get_text_features(input_ids=ids, attention_mask=mask))  # type: ignore[operator]
 
 
 def load_clip(source: str | Path) -> ClipEncoder:

@@ -3,15 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from imagetext.backbone import Backbone, load_backbone
 from imagetext.encoder.calibration import Calibration
-from imagetext.encoder.network import Head, HeadShape, load_minilm, pooled_grid, text_states
+from imagetext.encoder.network import Head, HeadShape, load_minilm, text_states
+from imagetext.encoder.towers import TwoTowers
 from imagetext.model_folder import ModelFolder
 from imagetext.transform import PictureTransform
 
@@ -37,8 +34,8 @@ class TextTower:
         return text_states(self.bert, self.tokens(texts))
 
 
-class DualEncoder:
-    """The compact retrieval model; not for use by several threads at once."""
+class DualEncoder(TwoTowers):
+    """The compact retrieval model."""
 
     def __init__(
         self,
@@ -51,38 +48,34 @@ class DualEncoder:
         transform: PictureTransform,
         calibration: Calibration,
     ) -> None:
-        self.name = name
-        self.fingerprint = fingerprint
-        self.backbone = backbone.eval()
-        self.picture_head = picture_head.eval()
-        self.text_tower = text_tower
-        self.text_head = text_head.eval()
-        self.transform = transform
-        self.calibration = calibration
-        self.dimensions = picture_head.shape.dimensions
-        parts = (backbone, picture_head, text_tower.bert, text_head)
-        self.parameters = sum(p.numel() for part in parts for p in part.parameters())
+        pictures, texts = _Pictures(backbone, picture_head), _Texts(text_tower.bert, text_head)
+        super().__init__(name, fingerprint, pictures, texts, picture_head.shape.dimensions, transform, calibration)
+        self._text_tower = text_tower
 
-    def prepare(self, picture: Image.Image) -> NDArray[np.uint8]:
-        """An upright RGB picture -> one model input (3, size, size); safe in any thread."""
-        return self.transform.resize(picture)
+    def tokens(self, texts: Sequence[str]) -> tuple[Tensor, ...]:
+        return (self._text_tower.tokens(texts),)
 
-    @torch.inference_mode()
-    def encode_pictures(self, inputs: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
-        """Prepared pictures -> unit rows (n, dimensions)."""
-        pictures = torch.from_numpy(self.transform.scale(np.stack(inputs)))
-        vectors: NDArray[np.float32] = self.picture_head(pooled_grid(self.backbone(pictures))).numpy()
-        return vectors
 
-    @torch.inference_mode()
-    def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Texts -> unit rows (n, dimensions)."""
-        vectors: NDArray[np.float32] = self.text_head(self.text_tower(texts)).numpy()
-        return vectors
+class _Pictures(nn.Module):
+    def __init__(self, backbone: Backbone, head: Head) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.head = head
 
-    def relevance(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Cosine similarities -> probabilities of a match."""
-        return self.calibration.relevance(scores)
+    def forward(self, scaled: Tensor) -> Tensor:
+        rows: Tensor = self.head(self.backbone.pooled(scaled))
+        return rows
+
+
+class _Texts(nn.Module):
+    def __init__(self, bert: nn.Module, head: Head) -> None:
+        super().__init__()
+        self.bert = bert
+        self.head = head
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        rows: Tensor = self.head(text_states(self.bert, tokens))
+        return rows
 
 
 def load_dual_encoder(folder: ModelFolder) -> DualEncoder:

@@ -13,6 +13,7 @@ from imagetext.encoder.clip import load_clip
 from imagetext.encoder.dual import ARCHITECTURE, load_dual_encoder
 from imagetext.encoder.scratch import ARCHITECTURE as SCRATCH
 from imagetext.encoder.scratch import load_scratch_clip
+from imagetext.engines import Engines
 from imagetext.errors import ModelError
 from imagetext.model_folder import CONFIG, ModelFolder, require_source
 
@@ -25,18 +26,26 @@ class Encoder(Protocol):
     dimensions: int
     parameters: int
 
+    def run_in(self, engines: Engines) -> None: ...
     def prepare(self, picture: Image.Image) -> NDArray[np.uint8]: ...
     def encode_pictures(self, inputs: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]: ...
     def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]: ...
     def relevance(self, scores: NDArray[np.float32]) -> NDArray[np.float32]: ...
 
 
-def load_encoder(source: str | Path) -> Encoder:
-    """One of this project's models by folder, or any CLIP by folder or hub id.
+def load_encoder(source: str | Path, engines: Engines | None = None) -> Encoder:
+    """One of this project's models by folder, or any CLIP by folder or hub id; without engines it runs in torch.
 
     Raises:
         ModelError: nothing loadable is there.
     """
+    encoder = _load(source)
+    if engines is not None:
+        encoder.run_in(engines)
+    return encoder
+
+
+def _load(source: str | Path) -> Encoder:
     require_source(source)
     architecture = _architecture(Path(source))
     if architecture is None:

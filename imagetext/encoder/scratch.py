@@ -2,14 +2,12 @@
 
 from collections.abc import Sequence
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-from PIL import Image
+from torch import Tensor
 
 from imagetext.captioner.vocabulary import Vocabulary
 from imagetext.encoder.calibration import Calibration
-from imagetext.encoder.scratch_network import ScratchClip, ScratchShape, word_ids
+from imagetext.encoder.scratch_network import ScratchClip, ScratchShape, UnitRows, word_ids
+from imagetext.encoder.towers import TwoTowers
 from imagetext.errors import ModelError
 from imagetext.model_folder import ModelFolder
 from imagetext.transform import PictureTransform
@@ -18,8 +16,8 @@ ARCHITECTURE = "scratch-clip"
 VOCABULARY = "vocabulary.txt"
 
 
-class ScratchEncoder:
-    """A CLIP from scratch behind the encoder's interface; not for use by several threads at once."""
+class ScratchEncoder(TwoTowers):
+    """A CLIP from scratch."""
 
     def __init__(
         self,
@@ -30,37 +28,13 @@ class ScratchEncoder:
         transform: PictureTransform,
         calibration: Calibration,
     ) -> None:
-        self.name = name
-        self.fingerprint = fingerprint
-        self.network = network.eval()
-        self.vocabulary = vocabulary
-        self.transform = transform
-        self.calibration = calibration
-        self.dimensions = network.shape.dimensions
-        self.parameters = sum(p.numel() for p in network.parameters())
+        pictures, texts = UnitRows(network.picture), UnitRows(network.text)
+        super().__init__(name, fingerprint, pictures, texts, network.shape.dimensions, transform, calibration)
+        self._vocabulary = vocabulary
+        self._max_words = network.shape.max_words
 
-    def prepare(self, picture: Image.Image) -> NDArray[np.uint8]:
-        """An upright RGB picture -> one model input (3, size, size); safe in any thread."""
-        return self.transform.resize(picture)
-
-    @torch.inference_mode()
-    def encode_pictures(self, inputs: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
-        """Prepared pictures -> unit rows (n, dimensions)."""
-        vectors: NDArray[np.float32] = self.network.pictures(
-            torch.from_numpy(self.transform.scale(np.stack(inputs)))
-        ).numpy()
-        return vectors
-
-    @torch.inference_mode()
-    def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Texts -> unit rows (n, dimensions)."""
-        ids = word_ids(texts, self.vocabulary, self.network.shape.max_words)
-        vectors: NDArray[np.float32] = self.network.texts(ids).numpy()
-        return vectors
-
-    def relevance(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Cosine similarities -> probabilities of a match."""
-        return self.calibration.relevance(scores)
+    def tokens(self, texts: Sequence[str]) -> tuple[Tensor, ...]:
+        return (word_ids(texts, self._vocabulary, self._max_words),)
 
 
 def load_scratch_clip(folder: ModelFolder) -> ScratchEncoder:

@@ -107,6 +107,17 @@ class TextTower(nn.Module):
         return vectors
 
 
+class UnitRows(nn.Module):
+    """A tower whose vectors have length 1, in float32."""
+
+    def __init__(self, tower: nn.Module) -> None:
+        super().__init__()
+        self.tower = tower
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return F.normalize(self.tower(inputs).float(), dim=-1)
+
+
 class ScratchClip(nn.Module):
     """Both towers, and the temperature of the loss that they are trained with."""
 

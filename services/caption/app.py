@@ -1,9 +1,12 @@
 """Wires the caption service together."""
 
+from functools import partial
+
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from imagetext.captioner.engine import load_captioner
+from imagetext.engines import Engines
 from services.caption.captioning import Captioning
 from services.caption.endpoints import router
 from services.caption.lifespan import Load, lifespan_of
@@ -17,11 +20,13 @@ from services.chassis.serve import read_settings
 SERVICE = "caption"
 
 
-def create_app(settings: Settings | None = None, *, load: Load = load_captioner) -> FastAPI:
+def create_app(settings: Settings | None = None, *, load: Load | None = None) -> FastAPI:
     """The caption service; without settings it is the process's own: it reads its environment and sets up logging."""
     if settings is None:
         settings = read_settings(Settings)
         configure_logging(SERVICE, settings.log_level)
+    if load is None:
+        load = partial(load_captioner, engines=Engines(settings.engines, settings.engine or None, settings.threads))
     registry = CollectorRegistry()
     captioning = Captioning(settings, ModelMetrics(registry))
     return chassis.create_app(

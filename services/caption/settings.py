@@ -1,5 +1,6 @@
 """What the caption service can be told by its environment, each name with the prefix CAPTION_."""
 
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, field_validator
@@ -19,7 +20,9 @@ class Settings(ServerSettings):
         min_length=1,
         description="model folders, separated by commas; the first is the default",
     )
-    threads: int = Field(0, ge=0, le=256, description="threads of one model step; 0 leaves the choice to torch")
+    threads: int = Field(0, ge=0, le=256, description="threads of one model step; 0 takes every core")
+    engines: Path = Field(Path("data/engines"), description="what is exported for this processor is kept here")
+    engine: str = Field("", description="the one engine to use, as openvino-f32 or torch; empty measures them")
     decode_threads: int = Field(2, ge=1, le=64, description="pictures that are decoded at once")
     max_requests: int = Field(64, ge=1, description="requests that may be worked on at once; more are told to wait")
     queue_size: int = Field(64, ge=MAX_PICTURES, description="pictures that may wait for the model")

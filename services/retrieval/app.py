@@ -1,9 +1,12 @@
 """Wires the retrieval service together."""
 
+from functools import partial
+
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from imagetext.encoder.engine import load_encoder
+from imagetext.engines import Engines
 from services.chassis import app as chassis
 from services.chassis.admission import Admission
 from services.chassis.json_logging import configure_logging
@@ -21,11 +24,13 @@ from services.retrieval.settings import Settings
 SERVICE = "retrieval"
 
 
-def create_app(settings: Settings | None = None, *, load: Load = load_encoder) -> FastAPI:
+def create_app(settings: Settings | None = None, *, load: Load | None = None) -> FastAPI:
     """The retrieval service; without settings it is the process's own: it reads its environment and sets up logging."""
     if settings is None:
         settings = read_settings(Settings)
         configure_logging(SERVICE, settings.log_level)
+    if load is None:
+        load = partial(load_encoder, engines=Engines(settings.engines, settings.engine or None, settings.threads))
     registry = CollectorRegistry()
     retrieval = _build(settings, registry)
     return chassis.create_app(

@@ -18,7 +18,9 @@ class Settings(ServerSettings):
         None, description="where the indexed folder lies here, if not where it was indexed"
     )
     poll_s: float = Field(1.0, gt=0, description="seconds between two looks for a newly published version")
-    threads: int = Field(0, ge=0, le=256, description="threads of one model step; 0 leaves the choice to torch")
+    threads: int = Field(0, ge=0, le=256, description="threads of one model step; 0 takes every core")
+    engines: Path = Field(Path("data/engines"), description="what is exported for this processor is kept here")
+    engine: str = Field("", description="the one engine to use, as openvino-f32 or torch; empty measures them")
     search_threads: int = Field(4, ge=1, le=64)
     decode_threads: int = Field(2, ge=1, le=64, description="pictures that are decoded at once")
     max_searches: int = Field(64, ge=1, description="searches that may be worked on at once; more are told to wait")

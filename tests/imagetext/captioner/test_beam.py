@@ -3,11 +3,11 @@
 import itertools
 import math
 
+import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
-from imagetext.captioner.beam import Search, beam_search
+from imagetext.captioner.beam import Ints, Likely, Search, beam_search
 
 START, END, WORDS = 0, 1, 5
 
@@ -15,14 +15,24 @@ START, END, WORDS = 0, 1, 5
 class BigramLanguage:
     """A step function whose next word depends on the picture and the last word alone; the trace is the last word."""
 
-    def __init__(self, pictures: int, beams: int, seed: int = 0) -> None:
+    def __init__(self, pictures: int, beams: int, seed: int = 0, banned: tuple[int, ...] = (START,)) -> None:
         generator = torch.Generator().manual_seed(seed)
-        self.table = torch.randn(pictures, WORDS, WORDS, generator=generator).mul(2).log_softmax(-1)
-        self.picture = torch.arange(pictures).repeat_interleave(beams)
+        self.table = torch.randn(pictures, WORDS, WORDS, generator=generator).mul(2).log_softmax(-1).numpy()
+        self.beams = beams
+        self.banned = banned
+        self.going_on = np.arange(pictures)
+        self.picture = np.repeat(self.going_on, beams)
 
-    def __call__(self, words: Tensor, parents: Tensor) -> tuple[Tensor, Tensor]:
-        assert torch.equal(self.picture[parents], self.picture), "a beam may only continue a beam of its own picture"
-        return self.table[self.picture, words].clone(), words[:, None].float()
+    def __call__(self, words: Ints, parents: Ints, pictures: Ints) -> Likely:
+        assert np.all(np.diff(pictures) > 0), "pictures keep their order"
+        assert np.isin(self.picture[parents], self.going_on[pictures]).all(), "rows of settled pictures are left out"
+        self.going_on = self.going_on[pictures]
+        rows = np.repeat(self.going_on, self.beams)
+        assert np.array_equal(self.picture[parents], rows), "a beam may only continue a beam of its own picture"
+        self.picture = rows
+        allowed = torch.from_numpy(self.table[rows, words]).index_fill(1, torch.tensor(self.banned), -torch.inf)
+        likely = allowed.topk(WORDS)
+        return Likely(likely.values.numpy(), likely.indices.numpy(), words[:, None].astype(np.float32))
 
     def log_probability(self, picture: int, tokens: tuple[int, ...], ended: bool) -> float:
         path = (START, *tokens, END) if ended else (START, *tokens)
@@ -30,7 +40,7 @@ class BigramLanguage:
 
 
 def search(beams: int, max_tokens: int = 4, exponent: float = 0.7) -> Search:
-    return Search(beams, max_tokens, START, END, banned=(START,), length_exponent=exponent)
+    return Search(beams, max_tokens, START, END, exponent)
 
 
 def test_wide_beam_finds_the_best_sentence() -> None:
@@ -60,7 +70,7 @@ def test_one_beam_is_greedy() -> None:
 
     word, expected = START, []
     for step in range(8):
-        row = language.table[0, word].clone()
+        row = language.table[0, word].copy()
         row[START] = -math.inf
         if step == 0:
             row[END] = -math.inf
@@ -103,9 +113,9 @@ def test_trace_holds_one_row_for_each_word() -> None:
 
 def test_banned_tokens_are_never_said() -> None:
     """A banned token does not occur, however probable."""
-    language = BigramLanguage(1, 2)
+    language = BigramLanguage(1, 2, banned=(START, 4))
     language.table[:, :, 4] = 5.0
 
-    found = beam_search(language, 1, Search(2, 5, START, END, banned=(START, 4)))
+    found = beam_search(language, 1, search(2, max_tokens=5))
 
     assert all(4 not in hypothesis.tokens for hypothesis in found[0])

@@ -5,6 +5,7 @@ import torch
 from transformers import BertConfig, BertLMHeadModel
 
 from imagetext.captioner.bert import BertDecoder
+from imagetext.captioner.decoder import repeated, selected
 
 WORDS, PICTURES, EACH, STEPS = 31, 2, 3, 5
 
@@ -53,7 +54,7 @@ def test_steps_give_the_logits_of_teaching(decoder: BertDecoder, states: torch.T
     memory = decoder.remember(states)
     taught = decoder.teach(words, memory, torch.ones_like(words, dtype=torch.bool)).view(*words.shape, -1)
 
-    state = decoder.begin(memory, EACH)
+    state = repeated(decoder.begin(memory), EACH)
     for step in range(STEPS):
         logits, weights, state = decoder.step(words[:, step], memory, state)
 
@@ -69,9 +70,9 @@ def test_selected_rows_go_on_from_their_parents(
     """After a selection row i continues what its parent had written."""
     memory = decoder.remember(states)
     parents = torch.tensor([1, 1, 0, 5, 3, 3])
-    _, _, state = decoder.step(words[:, 0], memory, decoder.begin(memory, EACH))
+    _, _, state = decoder.step(words[:, 0], memory, repeated(decoder.begin(memory), EACH))
 
-    logits, _, _ = decoder.step(words[:, 1], memory, state.select(parents))
+    logits, _, _ = decoder.step(words[:, 1], memory, selected(state, parents))
 
     whole = torch.stack([words[parents, 0], words[:, 1]], 1)
     counted = torch.tensor([[False, True]]).repeat(len(whole), 1)

@@ -47,7 +47,8 @@ def test_vectors_are_unit_rows_of_both_kinds(tmp_path: Path) -> None:
     assert (pictures.shape, texts.shape, encoder.dimensions) == ((2, 12), (3, 12), 12)
     assert np.allclose(np.linalg.norm(np.concatenate([pictures, texts]), axis=1), 1, atol=1e-5)
     assert np.allclose(pictures, expected.numpy(), atol=0.02)
-    assert encoder.parameters == sum(p.numel() for p in network.parameters())
+    towers = (network.picture, network.text)  # the temperature is for training alone
+    assert encoder.parameters == sum(p.numel() for tower in towers for p in tower.parameters())
 
 
 def test_a_text_has_one_vector_in_any_company(tmp_path: Path) -> None:

@@ -1,0 +1,71 @@
+"""A captioner's two networks as inference engines take them."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from imagetext.captioner.decoder import Decoder, selected
+from imagetext.engines import Program
+from imagetext.pixels import Pixels
+from imagetext.transform import PictureTransform
+
+LIKELY = 21  # words a step names for each row: what a search with ten beams asks for
+
+
+class Seeing(nn.Module):
+    """Prepared pictures (n, 3, size, size) in bytes -> the decoder's memory of them."""
+
+    def __init__(self, transform: PictureTransform, backbone: nn.Module, decoder: Decoder) -> None:
+        super().__init__()
+        self.pixels = Pixels(transform)
+        self.backbone = backbone
+        self.decoder = decoder
+
+    def forward(self, pictures: Tensor) -> tuple[Tensor, ...]:
+        return self.decoder.remember(self.backbone(self.pixels(pictures)))
+
+
+class Saying(nn.Module):
+    """One step: each row goes on from a row of the step before.
+
+    Words (rows,), parents (rows,), memory and state -> of each row the `LIKELY` likeliest next words, their log
+    probabilities first; attention over the places; the state.
+    """
+
+    mask: Tensor
+
+    def __init__(self, decoder: Decoder, memory: int, words: int, banned: Sequence[int]) -> None:
+        """`memory` counts the tensors of a memory; `banned` are the tokens no sentence may hold."""
+        super().__init__()
+        self.decoder = decoder
+        self.memory = memory
+        self.likely = min(LIKELY, words)
+        mask = torch.zeros(words)
+        mask[list(banned)] = -1e9  # not minus infinity, which engines may turn into no number at all
+        self.register_buffer("mask", mask)
+
+    def forward(self, words: Tensor, parents: Tensor, *tensors: Tensor) -> tuple[Tensor, ...]:
+        memory, state = tensors[: self.memory], tensors[self.memory :]
+        logits, weights, state = self.decoder.step(words, memory, selected(state, parents))
+        likely = (logits.float().log_softmax(-1) + self.mask).topk(self.likely)
+        return (likely.values, likely.indices, weights, *state)
+
+
+@torch.no_grad()  # exporters take no tensors of inference mode
+def programs(seeing: Seeing, saying: Saying, size: int) -> tuple[Program, Program]:
+    """Both, with examples: one picture, and the second word of three beams."""
+    picture = torch.randint(0, 256, (1, 3, size, size), dtype=torch.uint8)
+    memory = seeing(picture)
+    first = torch.zeros(1, dtype=torch.int64)
+    state = saying(first + 1, first, *memory, *saying.decoder.begin(memory))[3:]
+    rows = torch.zeros(3, dtype=torch.int64)
+    example = (rows + 5, rows, *memory, *state)
+    grown = [_grows(before, after) for before, after in zip(saying.decoder.begin(memory), state, strict=True)]
+    free = ((0,), (0,), *[(0,)] * len(memory), *grown)
+    return Program("seeing", seeing, (picture,), ((0,),)), Program("saying", saying, example, free)
+
+
+def _grows(before: Tensor, after: Tensor) -> tuple[int, ...]:
+    """The axes of a state that differ between calls: its rows, and what a step makes longer."""
+    return (0, *(axis for axis in range(1, before.dim()) if before.shape[axis] != after.shape[axis]))

@@ -1,0 +1,96 @@
+"""What all encoders share: a network that sees, a network that reads, and the engines that run them."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor, nn
+
+from imagetext.encoder.calibration import Calibration
+from imagetext.engines import Array, Engines, Program, run_in_torch
+from imagetext.pixels import Pixels
+from imagetext.transform import PictureTransform
+
+_USUAL_TEXT = "a brown dog runs across the grass with a ball in its mouth"
+
+
+class PictureTower(nn.Module):
+    """Prepared pictures (n, 3, size, size) in bytes -> unit rows (n, dimensions), through a network of scaled ones."""
+
+    def __init__(self, transform: PictureTransform, network: nn.Module) -> None:
+        super().__init__()
+        self.pixels = Pixels(transform)
+        self.network = network
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        rows: Tensor = self.network(self.pixels(pictures))
+        return rows
+
+
+class TwoTowers(ABC):
+    """Pictures and texts in, unit rows out; not for use by several threads at once.
+
+    It runs in torch until `run_in` gives it other engines.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        fingerprint: str,
+        pictures: nn.Module,
+        texts: nn.Module,
+        dimensions: int,
+        transform: PictureTransform,
+        calibration: Calibration,
+    ) -> None:
+        """
+        Args:
+            pictures: scaled pictures (n, 3, size, size) -> unit rows.
+            texts: what `tokens` gives -> unit rows.
+        """
+        self.name = name
+        self.fingerprint = fingerprint
+        self.dimensions = dimensions
+        self.transform = transform
+        self.calibration = calibration
+        self.parameters = sum(p.numel() for p in {*pictures.parameters(), *texts.parameters()})
+        self._modules = PictureTower(transform, pictures).eval(), texts.eval()
+        self._see, self._read = (run_in_torch(module) for module in self._modules)
+
+    @abstractmethod
+    def tokens(self, texts: Sequence[str]) -> tuple[Tensor, ...]:
+        """What the reading network takes, each (n, steps) int64."""
+
+    def run_in(self, engines: Engines) -> None:
+        """Choose an engine for each of the two networks."""
+        seeing, reading = self._modules
+        size = self.transform.size
+        picture = torch.randint(0, 256, (1, 3, size, size), dtype=torch.uint8)
+        tokens = self.tokens([_USUAL_TEXT])
+        pictures = Program("pictures", seeing, (picture,), ((0,),))
+        texts = Program("texts", reading, tokens, ((0, 1),) * len(tokens))
+        self._see, self._read = (engines.run(program, self.fingerprint) for program in (pictures, texts))
+
+    def prepare(self, picture: Image.Image) -> NDArray[np.uint8]:
+        """An upright RGB picture -> one model input (3, size, size); safe in any thread."""
+        return self.transform.resize(picture)
+
+    def encode_pictures(self, inputs: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        """Prepared pictures -> unit rows (n, dimensions)."""
+        return _own(self._see(np.stack(inputs)))
+
+    def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Texts -> unit rows (n, dimensions)."""
+        return _own(self._read(*(tensor.numpy() for tensor in self.tokens(texts))))
+
+    def relevance(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Cosine similarities -> probabilities of a match."""
+        return self.calibration.relevance(scores)
+
+
+def _own(found: Sequence[Array]) -> NDArray[np.float32]:
+    """A copy: an engine may write over what it gave."""
+    return np.array(found[0], dtype=np.float32)

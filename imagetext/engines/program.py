@@ -1,0 +1,46 @@
+"""What an engine is given, and what it gives back; and torch itself, the engine that all others are compared with."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+Array = NDArray[Any]
+# Arrays in, arrays out, for one thread at a time. What comes out may be overwritten by the call after the next.
+Run = Callable[..., Sequence[Array]]
+
+
+@dataclass(frozen=True)
+class Program:
+    """A network in evaluation, as engines take it.
+
+    Attributes:
+        name: of what it does, fit for a file name: "pictures", "texts".
+        module: its forward takes tensors and returns a tensor or a tuple of tensors.
+        example: inputs of a usual size; engines are measured and compared on them.
+        free: of each input, the axes whose length differs from call to call.
+    """
+
+    name: str
+    module: nn.Module
+    example: tuple[Tensor, ...]
+    free: tuple[tuple[int, ...], ...]
+
+    @property
+    def inputs(self) -> list[Array]:
+        """The example as arrays."""
+        return [tensor.numpy() for tensor in self.example]
+
+
+def run_in_torch(module: nn.Module) -> Run:
+    """The reference."""
+
+    @torch.inference_mode()
+    def run(*inputs: Array) -> Sequence[Array]:
+        found = module(*map(torch.from_numpy, inputs))
+        return [tensor.numpy() for tensor in ((found,) if isinstance(found, Tensor) else found)]
+
+    return run

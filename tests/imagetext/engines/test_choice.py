@@ -1,0 +1,92 @@
+"""Which engine is taken: the fastest that agrees, remembered for the model and the machine."""
+
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from imagetext.engines import Engines, Program, Run, run_in_torch
+from imagetext.engines.choice import fastest
+from imagetext.errors import InvalidParameter
+
+
+class Doubling(nn.Module):
+    """A network that takes its time."""
+
+    def forward(self, rows: Tensor) -> Tensor:
+        time.sleep(0.002)
+        return 2 * rows
+
+
+@pytest.fixture
+def program() -> Program:
+    return Program("doubling", Doubling(), (torch.eye(3),), ((0,),))
+
+
+def quick(factor: float) -> Run:
+    def run(rows: np.ndarray) -> list[np.ndarray]:
+        return [rows * factor + (factor < 0)]
+
+    return run
+
+
+def broken(program: Program, folder: Path | None) -> Run:
+    raise RuntimeError("an operator is missing")
+
+
+def in_torch(program: Program, folder: Path | None) -> Run:
+    return run_in_torch(program.module)
+
+
+def test_the_fastest_that_agrees_is_taken(program: Program, tmp_path: Path) -> None:
+    """A faster engine wins, unless its numbers point elsewhere or it cannot take the network at all."""
+    right, wrong = quick(2), quick(-2)
+    loads = {"torch": in_torch, "wrong": lambda *_: wrong, "right": lambda *_: right, "broken": broken}
+
+    assert fastest(loads, program, tmp_path) is right
+
+    choice = json.loads((tmp_path / "choice.json").read_text())
+    assert choice["engine"] == "right"
+    assert set(choice["milliseconds"]) == {"torch", "right"}
+
+
+def test_torch_runs_what_no_engine_takes(program: Program) -> None:
+    """Where every other engine fails, torch still answers."""
+    run = fastest({"torch": in_torch, "broken": broken}, program, None)
+
+    assert np.array_equal(run(np.ones((2, 3), dtype=np.float32))[0], np.full((2, 3), 2.0))
+
+
+def test_a_choice_is_remembered_for_its_model(tmp_path: Path) -> None:
+    """The second start reads what the first has kept; another model gets a choice of its own."""
+    program = Program("line", nn.Linear(4, 2).eval(), (torch.randn(1, 4),), ((0,),))
+    engines = Engines(tmp_path / "kept")
+
+    engines.run(program, "one")
+    kept = {file: file.stat().st_mtime_ns for file in (tmp_path / "kept").rglob("*") if file.is_file()}
+    engines.run(program, "one")
+
+    assert {file: file.stat().st_mtime_ns for file in (tmp_path / "kept").rglob("*") if file.is_file()} == kept
+    assert any(file.name == "choice.json" for file in kept)
+    engines.run(program, "two")
+    assert len(list((tmp_path / "kept").iterdir())) == 2
+
+
+def test_a_folder_that_cannot_be_made_is_no_obstacle(tmp_path: Path) -> None:
+    """Without a place to keep anything the network runs all the same."""
+    (tmp_path / "file").write_text("in the way")
+    program = Program("line", nn.Linear(4, 2).eval(), (torch.randn(1, 4),), ((0,),))
+
+    run = Engines(tmp_path / "file" / "kept").run(program, "one")
+
+    assert run(np.zeros((3, 4), dtype=np.float32))[0].shape == (3, 2)
+
+
+def test_an_unknown_engine_is_refused(program: Program) -> None:
+    """A misspelt engine is an error that names those that there are."""
+    with pytest.raises(InvalidParameter, match="openvino-f32"):
+        Engines(only="openvyno").run(program, "one")
