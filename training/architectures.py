@@ -21,12 +21,15 @@ class CaptionerConfig(ABC):
     seed: int = 1
     backbone: str = "efficientnet-lite0"
     picture_from: str = ""
+    teacher: str = ""
+    taught: float = 0.0
     min_count: int = 5
     max_words: int = 20
     views: int = 6
     drawn: int = 1000
     epochs: int = 10
     batch: int = 50
+    captions: int = 5
     learning_rate: float = 1e-3
     picture_learning_rate: float = 1e-4
     weight_decay: float = 0.02

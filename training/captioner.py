@@ -28,13 +28,15 @@ from training.captions import CaptionSet, caption_set
 from training.cards import captioner_card
 from training.checkpoint import Checkpoint, Stateful
 from training.config import read_config
-from training.cross_entropy import cross_entropy_pass
+from training.cross_entropy import Lesson, WordLoss, cross_entropy_pass
 from training.dataset import CaptionedPicture, read_split
 from training.evaluation import score_captioner
 from training.features import DRAWN_VIEWS, cached_features
+from training.processes import Processes, launched
 from training.run_log import RunLog
 from training.self_critical import Reward, self_critical_pass
 from training.step import Stepper, parameter_groups
+from training.teacher import ask_teacher, load_teacher
 from training.tuning import starting_backbone
 
 # Settings of the second phase: with others the first need not be repeated.
@@ -44,10 +46,20 @@ REWARD_KEYS = frozenset({"reward_epochs", "reward_learning_rate", "samples", "bl
 class Run:
     """One training run: its data, network, log and the best weights so far."""
 
-    def __init__(self, config: CaptionerConfig, photos: Path, drawn: Path | None, cache: Path, work: Path) -> None:
+    def __init__(
+        self,
+        config: CaptionerConfig,
+        photos: Path,
+        drawn: Path | None,
+        cache: Path,
+        work: Path,
+        processes: Processes,
+    ) -> None:
         torch.manual_seed(config.seed)
         self.config = config
+        self.processes = processes
         self.work = work
+        self.cache = cache
         self.log = RunLog(work / "log.jsonl")
         self.transform = backbone_transform(config.backbone)
         train = [read_split(photos, "train")] + ([read_split(drawn, "train")[: config.drawn]] if drawn else [])
@@ -59,13 +71,15 @@ class Run:
         self.sets = [self._set(pictures, count, cache) for pictures, count in zip(train, views, strict=False)]
         self.dev = self._set(read_split(photos, "dev"), 1, cache)
         backbone = starting_backbone(config.backbone, config.picture_from)
-        self.network = CaptionNetwork(backbone, config.decoder(self.vocabulary, backbone))
+        decoder = config.decoder(self.vocabulary, backbone)
+        self.network = CaptionNetwork(backbone, decoder, config.picture_learning_rate > 0).to(processes.device)
         self.average = Average(self.network, config.average)
         self.taught = Best(work / "best-cross-entropy.pt", self.taught_as)
         self.best = Best(work / "best.pt", self.rewarded_as)
 
     def _set(self, pictures: list[CaptionedPicture], views: int, cache: Path) -> CaptionSet:
-        features = cached_features(pictures, views, cache, self.transform, self.config.backbone)
+        with self.processes.main_first():
+            features = cached_features(pictures, views, cache, self.transform, self.config.backbone)
         return caption_set(pictures, features, self.vocabulary, self.config.max_words)
 
     def cross_entropy(self) -> None:
@@ -77,10 +91,18 @@ class Run:
         optimizer = AdamW(groups, weight_decay=config.weight_decay)
         schedule = OneCycleLR(optimizer, [group["lr"] for group in groups], total_steps=steps, pct_start=0.15)
         stepper, checkpoint = self._stepper("cross-entropy", self.taught_as, optimizer, schedule)
+        word_loss, lessons = WordLoss(config.label_smoothing, config.taught, config.captions), self._lessons()
         for epoch in range(checkpoint.restore(), config.epochs):
             label = f"cross-entropy {epoch + 1}/{config.epochs}"
-            loss = cross_entropy_pass(self.network, stepper, self.sets, config.batch, config.label_smoothing, label)
+            loss = cross_entropy_pass(self.network, stepper, lessons, config.batch, word_loss, label)
             self._finish(self.average.module, checkpoint, self.taught, "cross-entropy", epoch + 1, loss=loss)
+
+    def _lessons(self) -> list[Lesson]:
+        if not self.config.teacher:
+            return [Lesson(part) for part in self.sets]
+        teacher = load_teacher(self.config.teacher, self.vocabulary)
+        with self.processes.main_first():
+            return [Lesson(part, ask_teacher(teacher, part, self.cache)) for part in self.sets]
 
     def self_critical(self) -> None:
         """Goes on from the best of cross-entropy, with the picture network as it is there, on photographs only.
@@ -89,7 +111,9 @@ class Run:
         closely.
         """
         config = self.config
-        self.best.offer(self.taught.restore(self.network), self.network)
+        scores = self.taught.restore(self.network)
+        if self.processes.main:
+            self.best.offer(scores, self.network)
         start, blend = copy.deepcopy(self.network), copy.deepcopy(self.network).eval()
         self.network.backbone.requires_grad_(False)
         self.average = Average(self.network, config.average)
@@ -114,7 +138,7 @@ class Run:
             "schedule": schedule,
         }
         checkpoint = Checkpoint(self.work / f"{phase}.pt", identity, **parts)
-        return Stepper(self.network, optimizer, schedule, self.average), checkpoint
+        return Stepper(self.network, optimizer, schedule, self.average, self.processes), checkpoint
 
     def _finish(
         self,
@@ -126,17 +150,23 @@ class Run:
         **numbers: float,
     ) -> None:
         """Score and keep what a pass has made."""
-        config = self.config
+        if self.processes.main:
+            scores = self._scored(network)
+            best.offer(scores, network)
+            checkpoint.save(epoch)
+            self.log.write(phase=phase, epoch=epoch, **numbers, dev=scores)
+        self.processes.wait()
+
+    def _scored(self, network: CaptionNetwork) -> dict[str, float]:
+        """On the processor, where a captioner is served."""
+        network = copy.deepcopy(network).cpu() if network.device.type != "cpu" else network
         captioner = Captioner(
-            "", "", network.backbone, network.decoder, self.vocabulary, self.transform, config.length_exponent
+            "", "", network.backbone, network.decoder, self.vocabulary, self.transform, self.config.length_exponent
         )
-        scores = score_captioner(captioner, self.dev, config.beams)
-        best.offer(scores, network)
-        checkpoint.save(epoch)
-        self.log.write(phase=phase, epoch=epoch, **numbers, **scores)
+        return score_captioner(captioner, self.dev, self.config.beams)
 
     def write(self, folder: Path) -> None:
-        network = self.average.module
+        network = self.average.module.cpu()
         scores = self.best.restore(network)
         config = {
             "format": 1,
@@ -199,16 +229,20 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--config", type=Path, help="a TOML file instead of the architecture's own")
     parser.add_argument("--cache", type=Path, default=Path(".cache/features"), help="where features are kept")
     parser.add_argument("--work", type=Path, help="checkpoints and the log; default .cache/ARCHITECTURE")
+    parser.add_argument("--device", default="", help="cpu, or one GPU of several: cuda:1")
     arguments = parser.parse_args(argv)
     # Every batch has another number of words, and oneDNN keeps a kernel for each: ten gigabytes after an hour.
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
     kind, file = ARCHITECTURES[arguments.architecture]
     config = read_config(kind, arguments.config or file)
     work = arguments.work or Path(".cache") / arguments.architecture
-    run = Run(config, arguments.photos, arguments.drawn, arguments.cache, work)
+    processes = launched(arguments.device)
+    run = Run(config, arguments.photos, arguments.drawn, arguments.cache, work, processes)
     run.cross_entropy()
     run.self_critical()
-    run.write(arguments.out)
+    if processes.main:
+        run.write(arguments.out)
+    processes.end()
 
 
 if __name__ == "__main__":

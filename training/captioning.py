@@ -1,5 +1,6 @@
 """What is trained of a captioner."""
 
+import torch
 from torch import Tensor, nn
 
 from imagetext.backbone import Backbone
@@ -10,13 +11,20 @@ from training.tuning import tune_top
 
 
 class CaptionNetwork(nn.Module):
-    """The decoder with what is tuned under it, the picture network's top."""
+    """The decoder with what is tuned under it, the picture network's top if `tuned`."""
 
-    def __init__(self, backbone: Backbone, decoder: AttentionDecoder | VitBert) -> None:
+    def __init__(self, backbone: Backbone, decoder: AttentionDecoder | VitBert, tuned: bool = True) -> None:
         super().__init__()
         self.backbone = backbone
         self.decoder = decoder
-        tune_top(backbone)
+        if tuned:
+            tune_top(backbone)
+        else:
+            backbone.requires_grad_(False)
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.parameters()).device
 
     def train(self, mode: bool = True) -> "CaptionNetwork":
         super().train(mode)

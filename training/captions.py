@@ -9,6 +9,7 @@ from torch import Tensor
 from imagetext.captioner.vocabulary import END, PAD, START, Vocabulary, words_of
 from training.dataset import CaptionedPicture
 from training.features import WHOLE, Features
+from training.processes import Processes
 
 SIDES = frozenset({"left", "right"})
 
@@ -47,16 +48,21 @@ def caption_set(
     return CaptionSet(pictures, features, tokens, sided)
 
 
-def batches(sets: Sequence[CaptionSet], size: int) -> Iterator[tuple[CaptionSet, Tensor]]:
-    """All pictures of all sets once, shuffled, each batch from one set."""
+def batches(sets: Sequence[CaptionSet], size: int, processes: Processes) -> Iterator[tuple[CaptionSet, Tensor]]:
+    """All pictures of all sets once, shuffled, each batch from one set; this process's share of each batch."""
+    processes.draw_alike()
     whole = [(part, rows) for part in sets for rows in torch.split(torch.randperm(len(part.pictures)), size)]
-    for number in torch.randperm(len(whole)).tolist():
-        yield whole[number]
+    order = torch.randperm(len(whole)).tolist()
+    processes.draw_apart()
+    for part, rows in (whole[number] for number in order):
+        own = processes.share(rows)
+        # The others wait for the gradient of each process, so none may be without a picture.
+        yield part, own if len(own) else rows[-1:]
 
 
 def shifted(tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Token ids (rows, steps) with the end -> inputs beginning with the start, targets, which of them count."""
     longest = int((tokens != PAD).sum(1).max())
     targets = tokens[:, :longest]
-    inputs = torch.cat([torch.full((len(targets), 1), START), targets[:, :-1]], 1)
+    inputs = torch.cat([targets.new_full((len(targets), 1), START), targets[:, :-1]], 1)
     return inputs, targets, targets != PAD

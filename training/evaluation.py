@@ -12,6 +12,7 @@ from imagetext.captioner.engine import Captioner, DecodingOptions
 from imagetext.captioner.vocabulary import words_of
 from training.captions import CaptionSet
 from training.metrics import caption_scores
+from training.precision import mixed_precision
 from training.ranking import rank
 
 BATCH = 50
@@ -24,7 +25,7 @@ def score_captioner(captioner: Captioner, part: CaptionSet, beams: int) -> dict[
     options = DecodingOptions(num_beams=beams)
     captions: list[str] = []
     for rows in tqdm(torch.split(torch.arange(len(part.pictures)), BATCH), desc="dev", unit="batch"):
-        with torch.autocast("cpu", torch.bfloat16), torch.inference_mode():
+        with mixed_precision(), torch.inference_mode():
             grid = backbone.grid(part.whole(rows)).float()
         captions += [found[0].text for found in captioner.caption_features(grid, options)]
     references = [[words_of(c) for c in picture.captions] for picture in part.pictures]

@@ -38,9 +38,9 @@ class Features:
     file: Path
 
     def of(self, rows: Tensor, views: Tensor) -> Tensor:
-        """The maps of n pictures, each in one view: (n, channels, rows, columns) in bfloat16, channels last."""
+        """The maps of n pictures, each in one view: (n, channels, rows, columns), channels last."""
         picked = torch.from_numpy(self.maps[rows.numpy(), views.numpy()])
-        return picked.to(torch.bfloat16).permute(0, 3, 1, 2)
+        return picked.float().permute(0, 3, 1, 2)
 
 
 def is_mirrored(view: int) -> bool:

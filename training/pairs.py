@@ -18,6 +18,7 @@ from imagetext.encoder.network import PAD, pooled_grid, text_states
 from training.captions import SIDES
 from training.dataset import CaptionedPicture
 from training.features import WHOLE, Features
+from training.precision import mixed_precision
 
 BATCH = 100
 
@@ -108,7 +109,7 @@ def _pooled(features: Features, backbone: Backbone) -> Tensor:
     pictures, views = features.maps.shape[:2]
     cells = torch.cartesian_prod(torch.arange(pictures), torch.arange(views)).view(-1, 2)
     pooled = []
-    with torch.autocast("cpu", torch.bfloat16):
+    with mixed_precision():
         for batch in tqdm(torch.split(cells, BATCH), desc="pooling", unit="batch"):
             pooled.append(pooled_grid(backbone.grid(features.of(*batch.T))).float())
     return torch.cat(pooled)

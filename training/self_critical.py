@@ -9,11 +9,12 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from imagetext.captioner.decoder import Decoder, Memory
+from imagetext.captioner.decoder import Decoder, Memory, repeated
 from imagetext.captioner.vocabulary import END, PAD, START, UNKNOWN, Vocabulary, words_of
 from training.captioning import CaptionNetwork
 from training.captions import CaptionSet, batches, shifted
 from training.metrics import CiderD, CiderVector
+from training.precision import mixed_precision
 from training.step import Stepper
 
 END_WORD = "<end>"
@@ -43,9 +44,9 @@ class Reward:
 @torch.no_grad()
 def sample(decoder: Decoder, memory: Memory, pictures: int, count: int, max_words: int) -> Tensor:
     """`count` captions for each picture, drawn word by word: (pictures, count, steps), padded after the end."""
-    state = decoder.begin(memory, count)
-    rows = pictures * count
-    words, open_rows = torch.full((rows,), START), torch.ones(rows, dtype=torch.bool)
+    state = repeated(decoder.begin(memory), count)
+    rows, device = pictures * count, memory[0].device
+    words, open_rows = torch.full((rows,), START, device=device), torch.ones(rows, dtype=torch.bool, device=device)
     drawn = []
     for _ in range(max_words + 1):
         logits, _, state = decoder.step(words, memory, state)
@@ -70,16 +71,18 @@ def self_critical_pass(
     network.eval()
     seen = []
     total = -(-len(part.pictures) // batch)
-    bar = tqdm(batches([part], batch), total=total, desc=label, unit="batch")
+    processes, device = stepper.processes, network.device
+    shared = batches([part], batch, processes)
+    bar = tqdm(shared, total=total, desc=label, unit="batch", disable=not processes.main)
     for _, rows in bar:
-        with torch.autocast("cpu", torch.bfloat16), torch.no_grad():
-            grid = network.backbone.grid(part.views(rows))
+        with mixed_precision(device.type), torch.no_grad():
+            grid = network.backbone.grid(part.views(rows).to(device))
             drawn = sample(
                 network.decoder, network.decoder.remember(grid), len(rows), samples, part.tokens.shape[2] - 1
             )
         rewards = reward(rows, drawn)
-        stepper.step(_loss(network, grid, drawn, _advantage(rewards)))
-        seen.append(float(rewards.mean()))
+        stepper.step(_loss(network, grid, drawn, _advantage(rewards).to(device)))
+        seen.append(processes.mean(rewards.mean()))
         bar.set_postfix(reward=f"{sum(seen) / len(seen):.3f}")
     return sum(seen) / len(seen)
 
@@ -93,7 +96,7 @@ def _advantage(rewards: Tensor) -> Tensor:
 def _loss(network: CaptionNetwork, grid: Tensor, drawn: Tensor, advantage: Tensor) -> Tensor:
     inputs, targets, counted = shifted(drawn.flatten(0, 1))
     decoder: Decoder = network.decoder
-    with torch.autocast("cpu", torch.bfloat16):
+    with mixed_precision(grid.device.type):
         logits = decoder.teach(inputs, decoder.remember(grid), counted).float()
     log_probabilities = logits.log_softmax(-1).gather(1, targets[counted][:, None])[:, 0]
     weights = advantage.flatten()[:, None].expand(targets.shape)[counted]

@@ -1,5 +1,6 @@
 """One optimisation step: backward, clip, update, schedule, average."""
 
+import math
 from typing import Any
 
 from torch import Tensor, nn
@@ -7,26 +8,36 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from training.average import Average
+from training.processes import ALONE, Processes
 
 
 class Stepper:
     """Applies losses to a module; keeps its schedule and its average in step."""
 
     def __init__(
-        self, module: nn.Module, optimizer: Optimizer, schedule: LRScheduler, average: Average[Any], clip: float = 5.0
+        self,
+        module: nn.Module,
+        optimizer: Optimizer,
+        schedule: LRScheduler,
+        average: Average[Any],
+        processes: Processes = ALONE,
+        clip: float = 5.0,
     ) -> None:
         self.module = module
         self.optimizer = optimizer
         self.schedule = schedule
         self.average = average
+        self.processes = processes
         self.clip = clip
 
     def step(self, loss: Tensor) -> float:
-        """Returns the loss as a number; a loss that is not finite is left out rather than spread into the weights."""
-        value = float(loss.detach())
+        """Returns the mean loss of all processes; one that is not finite is left out rather than spread into the
+        weights."""
+        value = self.processes.mean(loss.detach())
         self.optimizer.zero_grad(set_to_none=True)
-        if loss.isfinite():
+        if math.isfinite(value):
             loss.backward()  # type: ignore[no-untyped-call]
+            self.processes.average_gradients(self.module)
             nn.utils.clip_grad_norm_(self.module.parameters(), self.clip)
             self.optimizer.step()
         self.schedule.step()

@@ -7,10 +7,12 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 from imagetext.captioner.engine import DecodingOptions, load_captioner
 from imagetext.encoder.engine import load_encoder
 from imagetext.pictures import open_picture
+from tests.training.launching import launch
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -58,7 +60,7 @@ class Training:
         self.command += ["--cache", str(scenes / "cache")]
 
     def start(self) -> "subprocess.Popen[bytes]":
-        environment = os.environ | {"OMP_NUM_THREADS": "1"}
+        environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
         return subprocess.Popen(self.command, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL)
 
     def run(self) -> None:
@@ -83,9 +85,28 @@ def test_captioner_killed_and_resumed_is_the_undisturbed_one(architecture: str, 
 
     weights = [(run.out / "model.safetensors").read_bytes() for run in (undisturbed, killed)]
     assert weights[0] == weights[1]
-    captioner = load_captioner(killed.out)
+    assert caption(killed.out, scenes)
+
+
+def caption(model: Path, scenes: Path) -> str:
+    captioner = load_captioner(model)
     picture = captioner.prepare(open_picture(scenes / "Images" / "scene-000001.jpg"))
-    assert captioner.caption([picture], DecodingOptions())[0][0].text
+    return captioner.caption([picture], DecodingOptions())[0][0].text
+
+
+def test_two_processes_train_one_captioner(scenes: Path, tmp_path: Path) -> None:
+    """Both end with the same weights, also where a batch is one picture; one of them wrote the log and the model."""
+    config = CAPTIONER.replace("batch = 8", "batch = 5") + ARCHITECTURES["gru-attention"]
+    (tmp_path / "run.toml").write_text(config)
+
+    launch(2, "tests.training.trained_together", tmp_path / "run.toml", scenes, tmp_path)
+
+    first, second = (torch.load(tmp_path / f"{index}.pt") for index in (0, 1))
+    for mine, other in zip(first, second, strict=True):
+        assert all(torch.equal(mine[name], other[name]) for name in mine)
+    log = (tmp_path / "work" / "log.jsonl").read_text().splitlines()
+    assert len(log) == 3 + 1
+    assert caption(tmp_path / "model", scenes)
 
 
 def test_retrieval_run_learns_and_loads(scenes: Path, tmp_path: Path) -> None:

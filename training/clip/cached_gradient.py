@@ -3,6 +3,8 @@
 A contrastive loss needs all vectors of a batch at once, but no network. So the batch is encoded in chunks and without a
 graph; the loss gives the gradient at the vectors; each chunk is encoded once more, now with its graph, and takes its
 part of that gradient on. What comes out is the plain gradient of the whole batch, for one more pass forward.
+
+Several processes each encode their share of the batch; the loss sees the vectors of all.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,6 +12,8 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+from training.processes import ALONE, Processes
 
 
 @dataclass(frozen=True)
@@ -22,21 +26,26 @@ class Side:
     trained: bool = True
 
 
-def backward_in_chunks(sides: Sequence[Side], loss: Callable[..., Tensor]) -> float:
+def backward_in_chunks(sides: Sequence[Side], loss: Callable[..., Tensor], processes: Processes = ALONE) -> float:
     """Add the gradient of loss(rows of the first side, rows of the second, ...) to all parameters.
 
-    Returns the loss. One that is not finite leaves no gradient in the networks. Random choices within the networks,
-    such as dropout, are the same both times that a chunk is encoded.
+    The rows are those of all processes, each of which has some of every side; the gradient is the mean of what it is in
+    each of them. Returns the loss. One that is not finite leaves no gradient in the networks. Random choices within the
+    networks, such as dropout, are the same both times that a chunk is encoded.
     """
     encoded = [_encode(side) for side in sides]
-    vectors = [torch.cat([rows for rows, _ in chunks]).requires_grad_(True) for chunks in encoded]
+    gathered = [processes.gather(torch.cat([rows for rows, _ in chunks])) for chunks in encoded]
+    vectors = [torch.cat(parts).requires_grad_(True) for parts in gathered]
     value = loss(*vectors)
     if value.isfinite():
         value.backward()  # type: ignore[no-untyped-call]
         after = _random_state()
-        for side, chunks, whole in zip(sides, encoded, vectors, strict=True):
+        for side, chunks, parts, whole in zip(sides, encoded, gathered, vectors, strict=True):
             if side.trained and whole.grad is not None:
-                _pass_on(side, chunks, whole.grad)
+                own = torch.split(whole.grad, [len(part) for part in parts])[processes.index]
+                # Each process has all of the loss's own gradient, but of the networks' only what its rows add; times
+                # the number of processes, the mean over them is right for both.
+                _pass_on(side, chunks, own * processes.count)
         _restore(after)
     return float(value.detach())
 

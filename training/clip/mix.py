@@ -12,6 +12,7 @@ from imagetext.errors import InvalidParameter
 from training.captions import SIDES
 from training.clip.drawing import draw_captions
 from training.dataset import CaptionedPicture, read_split
+from training.processes import Processes
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,11 @@ class Batch:
         """The drawn captions of each picture."""
         pictures = [self.part.pictures[row] for row in self.rows.tolist()]
         return [[one.captions[c] for c in drawn] for one, drawn in zip(pictures, self.captions.tolist(), strict=True)]
+
+    def share(self, processes: Processes) -> "Batch":
+        """The pictures that this process takes."""
+        own = map(processes.share, (self.rows, self.captions, self.boxes, self.mirrored))
+        return Batch(self.part, *own)
 
 
 def draw_pass(sets: Sequence[CaptionedSet], size: int, captions: int, smallest: float, mirror: bool) -> list[Batch]:

@@ -84,7 +84,7 @@ class Reader:
     def _finish(self, batch: Batch, pictures: Sequence[Future[NDArray[np.uint8] | None]]) -> Ready:
         found = [(one.result(), texts) for one, texts in zip(pictures, batch.texts(), strict=True)]
         readable = [(picture, texts) for picture, texts in found if picture is not None]
-        if len(readable) < 2:
+        if not readable:
             size = self.transform.size
             return Ready(torch.empty(0, 3, size, size), torch.empty(0, 2, 0), len(found) - len(readable))
         inputs = self.scaled([picture for picture, _ in readable])

@@ -30,6 +30,7 @@ from training.clip.small_pictures import small_pictures
 from training.config import read_config
 from training.contrastive import info_nce
 from training.dataset import read_split
+from training.precision import mixed_precision
 from training.run_log import RunLog
 from training.step import Stepper
 
@@ -98,7 +99,7 @@ class ScratchRun:
         crops = augmented(self.pictures[rows], config.size, mirrors, config.smallest_crop, config.jitter)
         words = dropped(shortened(self.words.ids[drawn.flatten()]), config.word_dropout)
         # Convolutions in bfloat16 take a fraction of the time; similarities and the loss stay in float32.
-        with torch.autocast("cpu", torch.bfloat16):
+        with mixed_precision():
             pictures = network.pictures(_scaled(crops, self.transform))
             texts = network.texts(words)
         similar = texts.view(*drawn.shape, -1).transpose(0, 1) @ pictures.T

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from imagetext.encoder.clip import unit_rows
+from training.precision import mixed_precision
 
 
 class Towers:
@@ -17,10 +18,10 @@ class Towers:
         self.bfloat16 = bfloat16
 
     def pictures(self, chunk: Tensor) -> Tensor:
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
+        with mixed_precision(self.device.type, self.bfloat16):
             return unit_rows(self.model.get_image_features(pixel_values=chunk.to(self.device)))
 
     def texts(self, chunk: Tensor) -> Tensor:
         ids, mask = chunk.to(self.device).unbind(1)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
+        with mixed_precision(self.device.type, self.bfloat16):
             return unit_rows(self.model.get_text_features(input_ids=ids, attention_mask=mask))

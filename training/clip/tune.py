@@ -33,6 +33,7 @@ from training.clip.tune_config import CONFIG, TuneConfig
 from training.clip.tuned_folder import require_free, write_tuned_clip
 from training.clip.unlocking import trained_groups, unlock
 from training.config import read_config
+from training.processes import Processes, launched
 from training.run_log import RunLog
 
 SHARES = (0.25, 0.5, 0.75, 1.0)  # of the end's weights, to choose from
@@ -44,8 +45,11 @@ CLIP = 1.0  # of the gradient's length
 class TuneRun:
     """One run: its start, data, log and checkpoint. The first data set's dev split decides."""
 
-    def __init__(self, config: TuneConfig, start: str, sources: Sequence[Source], work: Path, device: str) -> None:
+    def __init__(
+        self, config: TuneConfig, start: str, sources: Sequence[Source], work: Path, processes: Processes
+    ) -> None:
         self.config = config
+        self.processes = processes
         require_source(start)
         self.encoder = load_clip(start)
         self.sources = sources
@@ -57,7 +61,7 @@ class TuneRun:
         if len(set(names)) < len(names):
             raise InvalidParameter(f"Each data set needs a name of its own; these are called {', '.join(names)}.")
         self.dev = [DevSplit(source.folder, self.reader, config.dev_pictures) for source in sources]
-        self.model = self.encoder.model.to(device)
+        self.model = self.encoder.model.to(processes.device)
         unlock(self.model, config.picture_layers, config.text_layers)
         identity = [asdict(config), self.encoder.fingerprint, [[str(s.folder), s.weight] for s in sources]]
         self.identity = hashlib.sha256(json.dumps(identity).encode()).hexdigest()
@@ -65,7 +69,8 @@ class TuneRun:
         self.log = RunLog(work / "log.jsonl")
 
     def train(self) -> Any:
-        """Returns the model with the weights to keep: the best pass's, averaged with the start's."""
+        """Returns the model with the weights to keep: the best pass's, averaged with the start's. Only the main process
+        has it."""
         config = self.config
         torch.manual_seed(config.seed)
         start = copy.deepcopy(self.model)
@@ -87,15 +92,18 @@ class TuneRun:
             stop=stop,
         )
         done = checkpoint.restore()
-        if not done:
+        if self.processes.main and not done:
             self.log.write(epoch=0, **self._scored(start, stop))
         for epoch in range(done, config.epochs):
-            if stop.over:
+            if self.processes.every(stop.over)[0]:
                 break
             record = self._pass(optimizer, schedule, average, f"tune {epoch + 1}/{config.epochs}")
-            scores = self._scored(average.module, stop)
-            checkpoint.save(epoch + 1)
-            self.log.write(epoch=epoch + 1, **record, **scores)
+            if self.processes.main:
+                scores = self._scored(average.module, stop)
+                checkpoint.save(epoch + 1)
+                self.log.write(epoch=epoch + 1, **record, **scores)
+        if not self.processes.main:
+            return None
         average.module.load_state_dict(stop.weights)
         return self._blended(start, average.module)
 
@@ -113,12 +121,14 @@ class TuneRun:
     def _pass(self, optimizer: AdamW, schedule: OneCycleLR, average: Average[Any], label: str) -> dict[str, float]:
         self.model.train()
         losses, unreadable = [], 0
-        plan = self._draw()
-        for ready in tqdm(self.reader.batches(plan), total=len(plan), desc=label, unit="batch"):
+        plan = self._shared_plan()
+        ahead, silent = self.reader.batches(plan), not self.processes.main
+        for ready in tqdm(ahead, total=len(plan), desc=label, unit="batch", disable=silent):
             unreadable += ready.unreadable
             optimizer.zero_grad(set_to_none=True)
-            loss = self._backward(ready) if len(ready.pictures) else math.nan
+            loss = self._backward(ready) if self._has_negatives(ready) else math.nan
             if math.isfinite(loss):
+                self.processes.average_gradients(self.model)
                 nn.utils.clip_grad_norm_(self.model.parameters(), CLIP)
                 optimizer.step()
                 with torch.no_grad():
@@ -127,7 +137,19 @@ class TuneRun:
             schedule.step()
             average.update(self.model)
         mean = sum(losses) / len(losses) if losses else math.nan
+        unreadable = sum(self.processes.every(unreadable))
         return {"loss": round(mean, 5), "unreadable": unreadable, "lost_steps": len(plan) - len(losses)}
+
+    def _shared_plan(self) -> list[Batch]:
+        self.processes.draw_alike()
+        plan = [batch.share(self.processes) for batch in self._draw()]
+        self.processes.draw_apart()
+        return plan
+
+    def _has_negatives(self, ready: Ready) -> bool:
+        """Whether a picture has another one beside it, and no process is without."""
+        pictures = self.processes.every(len(ready.pictures))
+        return sum(pictures) > 1 and min(pictures) > 0
 
     def _backward(self, ready: Ready) -> float:
         config, towers = self.config, Towers(self.model, self.config.bfloat16)
@@ -137,7 +159,7 @@ class TuneRun:
         def loss(pictures: Tensor, texts: Tensor) -> Tensor:
             return clip_loss(pictures, texts, self.model.logit_scale.exp(), config.hardest, config.margin)
 
-        return backward_in_chunks([pictures, texts], loss)
+        return backward_in_chunks([pictures, texts], loss, self.processes)
 
     def _scored(self, model: Any, stop: EarlyStop) -> dict[str, Any]:
         scores = self.scores(model)
@@ -181,12 +203,16 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, help="the model folder to write")
     parser.add_argument("--config", type=Path, default=CONFIG)
     parser.add_argument("--work", type=Path, default=Path(".cache/clip-tune"), help="checkpoint and log")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--device", default="", help="cpu, or one GPU of several: cuda:1")
 
 
 def run(options: argparse.Namespace) -> None:
     require_free(options.out)
     config = read_config(TuneConfig, options.config)
     sources = [Source.parse(text) for text in options.data]
-    training = TuneRun(config, options.start, sources, options.work, options.device)
-    training.write(training.train(), options.out)
+    processes = launched(options.device)
+    training = TuneRun(config, options.start, sources, options.work, processes)
+    model = training.train()
+    if processes.main:
+        training.write(model, options.out)
+    processes.end()
