@@ -13,7 +13,7 @@ GALLERY := data/gallery
 DRAWN   := .cache/gallery-train
 FOLDER   = $(if $(IMAGES),$(IMAGES),$(GALLERY)/Images)
 
-.PHONY: help install install-dev run gallery index test check fix train-data train-retrieval train-captioner train-clip-scratch evaluate meteor custom-set compose-test clean
+.PHONY: help install install-dev run gallery index test check fix train-data train-retrieval train-captioner train-clip-scratch evaluate meteor custom-set bench bench-quick compose-test clean
 
 help:            ## show this list
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: [^#]*##/\t/' | expand -t 20
@@ -56,21 +56,31 @@ train-data: install-dev          ## draw the scenes that the models are trained 
 
 train-retrieval: train-data      ## train models/retrieval: DATA=dir make train-retrieval
 	$(PYTHON) -m training.retrieval --photos "$(DATA)" --drawn $(DRAWN) --out models/retrieval
+	$(PYTHON) -m training.retrieval --config training/retrieval_again.toml --photos "$(DATA)" --drawn $(DRAWN) \
+	  --work .cache/retrieval-again --out models/retrieval
 
-train-captioner: train-data      ## train models/caption-gru
+train-captioner: train-data      ## train models/caption-gru, and models/caption-vit-bert, which it teaches
 	$(PYTHON) -m training.captioner gru-attention --photos "$(DATA)" --drawn $(DRAWN) --out models/caption-gru
+	$(PYTHON) -m training.captioner vit-bert --photos "$(DATA)" --drawn $(DRAWN) --out models/caption-vit-bert
 
 train-clip-scratch: install-dev  ## train a small CLIP from random weights, on Flickr8k alone
 	$(PYTHON) -m training.clip scratch --photos "$(DATA)" --out models/clip-scratch
 
 evaluate: train-data             ## score the models on the dev split; the page is .cache/report/index.html
-	@$(PYTHON) -m training.evaluate --photos "$(DATA)" --drawn $(DRAWN) --retrieval "$(MODEL)" --captioner models/caption-gru
+	@$(PYTHON) -m training.evaluate --photos "$(DATA)" --drawn $(DRAWN) --retrieval "$(MODEL)" \
+	  --captioner models/caption-vit-bert --captioner models/caption-gru
 
 meteor: install-dev              ## METEOR's jar for the evaluation (104 MB); needs Java
 	$(VENV)/bin/pip install --no-deps pycocoevalcap==1.2
 
 custom-set: install-dev          ## 1000 sentences by the offline grammar; docs/custom-set.md goes on from there
 	$(PYTHON) -m training.collect sentences --grammar --number 1000 --out data/custom/sentences.jsonl
+
+bench: install-dev               ## measure every work against its rival; the table is in bench/latest.json
+	@$(PYTHON) -m bench
+
+bench-quick: install-dev         ## the speed gate: fails where a ratio is 25 % below the one in bench/latest.json
+	@$(PYTHON) -m bench --quick
 
 compose-test: install-dev        ## the main journey in containers; needs a Docker engine
 	$(PYTHON) -m pytest tests/compose --run-compose

@@ -1,5 +1,6 @@
 """Model cards: what a model is, what made it, what it reaches and who owns its parts."""
 
+import textwrap
 from collections.abc import Mapping
 
 DATA = """\
@@ -18,16 +19,13 @@ CAPTIONERS = {
 def captioner_card(name: str, config: Mapping[str, object], scores: Mapping[str, float]) -> str:
     return f"""# {name}
 
-Captions pictures: EfficientNet-Lite0 features on a 7 x 7 grid; {CAPTIONERS[name]};
-beam search.
+{_filled(f"Captions pictures: EfficientNet-Lite0 features on a 7 x 7 grid; {CAPTIONERS[name]}; beam search.")}
 
 ## Data
 {DATA}
 
 ## Recipe
-`python -m training.captioner {name}`: cross-entropy on the decoder and the picture network's last five
-layers, then self-critical training of the decoder on CIDEr-D with the end token in the reward; averaged weights, the
-rewarded ones blended with those before; the pass with the best CIDEr on the dev split.
+{_filled(_captioner_recipe(name, config))}
 
 {_table(config)}
 
@@ -44,6 +42,22 @@ Flickr8k dev split, 1000 pictures, beam {config["beams"]}, by the definitions of
 Trained on eight thousand everyday scenes: it speaks of people, dogs, sport and outdoor life, and names what it does not
 know by what is nearest.
 """
+
+
+def _captioner_recipe(name: str, config: Mapping[str, object]) -> str:
+    tuned = (
+        "the decoder and the picture network's last five layers" if config["picture_learning_rate"] else "the decoder"
+    )
+    teacher = f" and on the word probabilities of {config['teacher']}" if config["teacher"] else ""
+    return (
+        f"`python -m training.captioner {name}`: cross-entropy on the true words{teacher}, for {tuned}, then "
+        "self-critical training of the decoder on CIDEr-D with the end token in the reward; averaged weights, the rewarded "
+        "ones blended with those before; the pass with the best CIDEr on the dev split."
+    )
+
+
+def _filled(paragraph: str) -> str:
+    return textwrap.fill(paragraph, 120, break_long_words=False, break_on_hyphens=False)
 
 
 def retrieval_card(name: str, config: Mapping[str, object], scores: Mapping[str, Mapping[str, float]]) -> str:

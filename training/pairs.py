@@ -37,7 +37,8 @@ class PairSet:
     """The pictures of one set with their captions, both as the towers take them and as the untuned towers give them.
 
     `pooled` (n, views, channels), `tokens` (n, captions, steps) padded with 0, `states` (n, captions, width); `sided`
-    (n, captions) tells for which captions no mirrored view is true.
+    (n, captions) tells for which captions no mirrored view is true. `pooled` and `states` are empty where no heads are
+    trained alone.
     """
 
     features: Features
@@ -62,26 +63,38 @@ class PairSet:
         return Drawn(rows, torch.where(untrue, WHOLE, views), chosen)
 
 
+@dataclass(frozen=True)
+class Untuned:
+    """The picture network as it comes, and where what both towers give is kept."""
+
+    backbone: Backbone
+    cache: Path
+
+
 def pair_set(
     pictures: Sequence[CaptionedPicture],
     features: Features,
-    backbone: Backbone,
     tower: TextTower,
-    cache: Path,
+    untuned: Untuned | None,
     share: float = 1.0,
 ) -> PairSet:
-    """What the untuned towers give is computed once and kept in the cache."""
+    """What the untuned towers give, if it is asked for, is computed once and kept in the cache."""
     captions = [caption for picture in pictures for caption in picture.captions]
     each = len(pictures[0].captions)
     tokens = tower.tokens(captions)
     sided = torch.tensor([bool(SIDES & set(words_of(caption))) for caption in captions])
-    pooled = _kept(cache, "pooled", [features.file.name, _fingerprint(backbone)], lambda: _pooled(features, backbone))
-    states = _kept(cache, "texts", captions, lambda: _states(tokens, tower))
+    pooled, states = torch.empty(0), torch.empty(0)
+    if untuned is not None:
+        backbone, cache = untuned.backbone, untuned.cache
+        identity = [features.file.name, _fingerprint(backbone)]
+        pooled = _kept(cache, "pooled", identity, lambda: _pooled(features, backbone))
+        pooled = pooled.view(len(pictures), len(features.mirrored), -1)
+        states = _kept(cache, "texts", captions, lambda: _states(tokens, tower)).view(len(pictures), each, -1)
     return PairSet(
         features,
-        pooled.view(len(pictures), len(features.mirrored), -1),
+        pooled,
         tokens.view(len(pictures), each, -1),
-        states.view(len(pictures), each, -1),
+        states,
         sided.view(len(pictures), each),
         share,
     )

@@ -6,6 +6,7 @@ Stopped at any moment it goes on from its last saved pass.
 """
 
 import argparse
+import copy
 import hashlib
 import json
 from collections.abc import Sequence
@@ -23,7 +24,7 @@ from imagetext.encoder.dual import ARCHITECTURE, TextTower
 from imagetext.encoder.network import Head, HeadShape, load_minilm
 from imagetext.model_folder import changed_tensors, write_model_folder
 from imagetext.transform import PictureTransform
-from training.average import Average
+from training.average import Average, blend_weights
 from training.calibrating import fit_calibration
 from training.cards import retrieval_card
 from training.checkpoint import Checkpoint, Stateful
@@ -32,12 +33,14 @@ from training.contrastive import Heads, Towers, contrastive_pass
 from training.dataset import CaptionedPicture, read_split
 from training.evaluation import retrieval_scores
 from training.features import DRAWN_VIEWS, WHOLE, cached_features
-from training.pairs import PairSet, pair_set
+from training.pairs import PairSet, Untuned, pair_set
 from training.run_log import RunLog
 from training.step import Stepper, parameter_groups
-from training.tuning import starting_backbone
+from training.tuning import starting_backbone, starting_encoder
 
 NAME = "dual-encoder"
+SHARES = (0.3, 0.5, 0.7, 1.0)
+RECALLS = ("text_to_picture_r1", "text_to_picture_r5", "text_to_picture_r10")
 Network = TypeVar("Network", Heads, Towers)
 
 
@@ -48,6 +51,7 @@ class RetrievalConfig:
     seed: int = 1
     backbone: str = "efficientnet-lite0"
     picture_from: str = "models/caption-gru"
+    start: str = ""
     served_size: int = 288
     dimensions: int = 512
     hidden: int = 1024
@@ -67,6 +71,7 @@ class RetrievalConfig:
     learning_rate: float = 3e-4
     picture_learning_rate: float = 1e-4
     text_learning_rate: float = 6e-5
+    blend: float = 1.0
 
 
 class Run:
@@ -79,8 +84,9 @@ class Run:
         self.transform = backbone_transform(config.backbone)
         self.served = replace(self.transform, size=config.served_size)
         self.identity = _identity(config, [photos, drawn])
-        self.backbone = starting_backbone(config.backbone, config.picture_from)
-        self.tower = TextTower(*load_minilm())
+        self.start = starting_encoder(config.start) if config.start else None
+        self.backbone = self.start.backbone if self.start else starting_backbone(config.backbone, config.picture_from)
+        self.tower = self.start.text_tower if self.start else TextTower(*load_minilm())
         self.cache = cache
         self.sets = [self._set(read_split(photos, "train"), self.transform, config.views)]
         self.dev = {"photos": self._set(read_split(photos, "dev"), self.served, 1)}
@@ -92,21 +98,46 @@ class Run:
         self, pictures: list[CaptionedPicture], transform: PictureTransform, views: int, share: float = 1.0
     ) -> PairSet:
         features = cached_features(pictures, views, self.cache, transform, self.config.backbone)
-        return pair_set(pictures, features, self.backbone, self.tower, self.cache, share)
+        untuned = None if self.start else Untuned(self.backbone, self.cache)
+        return pair_set(pictures, features, self.tower, untuned, share)
 
     def train(self) -> Towers:
         config = self.config
-        torch.manual_seed(config.seed)
-        heads = self._heads()
-        groups = parameter_groups((heads, config.head_learning_rate))
-        heads = self._fit("heads", heads, groups, config.head_epochs, config.head_batch, captions=1)
-        towers = Towers(heads, self.backbone, self.tower.bert, config.text_layers)
+        towers = Towers(self._trained_heads(), self.backbone, self.tower.bert, config.text_layers)
+        start = copy.deepcopy(towers)
         groups = parameter_groups(
             (towers.heads, config.learning_rate),
             (towers.backbone, config.picture_learning_rate),
             (towers.bert, config.text_learning_rate),
         )
-        return self._fit("towers", towers, groups, config.epochs, config.batch, config.captions)
+        return self._blended(start, self._fit("towers", towers, groups, config.epochs, config.batch, config.captions))
+
+    def _trained_heads(self) -> Heads:
+        config = self.config
+        if self.start:
+            self.start.picture_head.dropout.p, self.start.text_head.dropout.p = (
+                config.picture_dropout,
+                config.text_dropout,
+            )
+            return Heads(self.start.picture_head, self.start.text_head)
+        torch.manual_seed(config.seed)
+        heads = self._heads()
+        groups = parameter_groups((heads, config.head_learning_rate))
+        return self._fit("heads", heads, groups, config.head_epochs, config.head_batch, captions=1)
+
+    def _blended(self, start: Towers, end: Towers) -> Towers:
+        """On the line from start to end (Wortsman et al., 2022, "WiSE-FT")."""
+        shares = [self.config.blend] if self.config.blend else list(SHARES)
+        best, best_recall = end, -1.0
+        for share in shares:
+            mixed = copy.deepcopy(end)
+            blend_weights(mixed, start, end, share)
+            scores = self.scores(mixed)
+            self.log.write(phase="blend", epoch=round(100 * share), **scores)
+            recall = sum(scores["photos"][name] for name in RECALLS)
+            if recall > best_recall:
+                best, best_recall = mixed, recall
+        return best
 
     def _fit(
         self, name: str, network: Network, groups: list[dict[str, Any]], epochs: int, batch: int, captions: int

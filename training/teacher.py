@@ -1,4 +1,4 @@
-"""A trained captioner whose word probabilities another one learns (Hinton et al., 2015; word level: Kim and Rush, 2016).
+"""A trained captioner whose word probabilities another learns (Hinton et al., 2015; Kim and Rush, 2016, section 3.1).
 
 Six thousand pictures teach a transformer by heart before they teach it to see; what a smaller network would have said
 next tells it how sure to be. The teacher is asked once, about whole pictures, and its likeliest words are kept.
@@ -86,12 +86,13 @@ def ask_teacher(teacher: Captioner, part: CaptionSet, cache: Path) -> Opinions:
 def _ask(teacher: Captioner, part: CaptionSet) -> tuple[Tensor, Tensor]:
     backbone, decoder = teacher.backbone, teacher.decoder
     assert isinstance(backbone, Backbone), "load_teacher takes no other"
-    words = torch.zeros(*part.tokens.shape, KEPT, dtype=torch.int16)
-    probabilities = torch.zeros(*part.tokens.shape, KEPT, dtype=torch.float16)
+    kept = min(KEPT, decoder.words)
+    words = torch.zeros(*part.tokens.shape, kept, dtype=torch.int16)
+    probabilities = torch.zeros(*part.tokens.shape, kept, dtype=torch.float16)
     for rows in tqdm(torch.split(torch.arange(len(part.pictures)), BATCH), desc="teacher", unit="batch"):
         with mixed_precision():
             logits, counted = _taught(decoder, backbone.grid(part.whole(rows)), part.tokens[rows])
-        likely, chosen = logits.float().softmax(-1).topk(KEPT)
+        likely, chosen = logits.float().softmax(-1).topk(kept)
         steps = counted.shape[1]
         places = counted.view(len(rows), -1, steps).nonzero(as_tuple=True)
         words[rows[places[0]], places[1], places[2]] = chosen.to(torch.int16)

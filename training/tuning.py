@@ -4,6 +4,8 @@ from torch import nn
 
 from imagetext.backbone import Backbone, load_backbone
 from imagetext.captioner.engine import load_captioner
+from imagetext.encoder.dual import DualEncoder
+from imagetext.encoder.engine import load_encoder
 from imagetext.errors import InvalidParameter
 
 
@@ -20,6 +22,19 @@ def starting_backbone(name: str, picture_from: str) -> Backbone:
             raise InvalidParameter(f"The picture network of {picture_from} is no {name}.")
         backbone.load_state_dict(tuned)
     return backbone
+
+
+def starting_encoder(source: str) -> DualEncoder:
+    """A dual encoder whose towers are tuned further.
+
+    Raises:
+        ModelError: it cannot be loaded.
+        InvalidParameter: it is of another kind.
+    """
+    encoder = load_encoder(source)
+    if not isinstance(encoder, DualEncoder):
+        raise InvalidParameter(f"{source} is no dual encoder.")
+    return encoder
 
 
 def _shapes(module: nn.Module) -> dict[str, object]:

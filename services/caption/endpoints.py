@@ -2,7 +2,7 @@
 
 import asyncio
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
 from pydantic import ValidationError
 
 from imagetext.contracts import CaptionJSONRequest, CaptionOptions, CaptionReply, Models
@@ -33,13 +33,15 @@ def _request_body() -> dict[str, object]:
     return {"requestBody": {"required": True, "content": content}}
 
 
-@router.post("/captions", response_model_exclude_none=True, openapi_extra=_request_body())
-async def caption(request: Request) -> CaptionReply:
+@router.post("/captions", response_model=CaptionReply, response_model_exclude_none=True, openapi_extra=_request_body())
+async def caption(request: Request) -> Response:
     """Captions for 1 to 16 pictures: one result or one error for each, in order."""
     captioning: Captioning = request.state.captioning
     with request.state.admission.enter():
         pictures, options = await (_read_form(request) if is_form(request) else _read_json(request))
-        return await while_connected(request, captioning.caption(pictures, options))
+        reply = await while_connected(request, captioning.caption(pictures, options))
+    # Written here: FastAPI would check every number of the attention maps once more.
+    return Response(reply.model_dump_json(exclude_none=True), media_type="application/json")
 
 
 @router.get("/models")

@@ -16,7 +16,7 @@ class Settings(ServerSettings):
 
     port: int = Field(8001, ge=0, le=65_535)
     models: Annotated[tuple[str, ...], NoDecode] = Field(
-        ("models/caption-gru",),
+        ("models/caption-vit-bert", "models/caption-gru"),
         min_length=1,
         description="model folders, separated by commas; the first is the default",
     )

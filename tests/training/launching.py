@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE = 600  # seconds
+PATIENCE = 1200  # seconds; where much else runs, importing torch alone takes minutes
 
 
 def launch(number: int, module: str, *arguments: object) -> None:

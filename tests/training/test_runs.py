@@ -1,5 +1,6 @@
 """Tiny real runs of both trainings, on drawn scenes."""
 
+import json
 import os
 import subprocess
 import sys
@@ -37,6 +38,14 @@ head_batch = 16
 epochs = 2
 batch = 8
 text_layers = 1
+"""
+AGAIN = """
+start = "{start}"
+views = 2
+epochs = 1
+batch = 8
+text_layers = 1
+blend = 0.0
 """
 
 
@@ -110,17 +119,32 @@ def test_two_processes_train_one_captioner(scenes: Path, tmp_path: Path) -> None
 
 
 def test_retrieval_run_learns_and_loads(scenes: Path, tmp_path: Path) -> None:
-    """After a few passes over sixteen scenes the loaded model finds most of them by their sentences."""
+    """After a few passes over sixteen scenes the loaded model finds most of them by their sentences.
+
+    A second run goes on from the first one's model without training heads, and tries four blends with it.
+    """
     run = Training(("training.retrieval",), RETRIEVAL, scenes, tmp_path / "run")
 
     run.run()
 
-    encoder = load_encoder(run.out)
+    assert found_among_sixteen(run.out, scenes) >= 8
+    assert "R" in (run.out / "README.md").read_text()
+
+    again = Training(("training.retrieval",), AGAIN.format(start=run.out), scenes, tmp_path / "again")
+    again.run()
+
+    assert found_among_sixteen(again.out, scenes) >= 8
+    records = [json.loads(line) for line in (again.work / "log.jsonl").read_text().splitlines()]
+    assert [record["phase"] for record in records] == ["towers", *["blend"] * 4]
+
+
+def found_among_sixteen(folder: Path, scenes: Path) -> int:
+    """How many scenes of the train split their own sentence finds first."""
+    encoder = load_encoder(folder)
     lines = (scenes / "captions.token.txt").read_text().splitlines()
     sentences = dict(line.split("\t") for line in lines)
     names = [f"scene-{number:06}.jpg" for number in range(1, 17)]
     pictures = encoder.encode_pictures([encoder.prepare(open_picture(scenes / "Images" / name)) for name in names])
     texts = encoder.encode_texts([sentences[f"{name}#0"] for name in names])
     found = (texts @ pictures.T).argmax(1)
-    assert sum(found == range(16)) >= 8
-    assert "R" in (run.out / "README.md").read_text()
+    return int(sum(found == range(16)))

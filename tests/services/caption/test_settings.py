@@ -10,7 +10,7 @@ def test_defaults():
     """Without any setting the service runs our own captioner on its own port."""
     settings = Settings()
 
-    assert (settings.port, settings.models) == (8001, ("models/caption-gru",))
+    assert (settings.port, settings.models) == (8001, ("models/caption-vit-bert", "models/caption-gru"))
 
 
 def test_models_are_split_at_commas():

@@ -1,0 +1,83 @@
+"""What a teacher says of captions, and how a student is measured against it."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from imagetext.backbone import EFFICIENTNET_LITE0, load_backbone
+from imagetext.captioner.engine import Captioner
+from imagetext.captioner.network import AttentionDecoder, DecoderShape
+from imagetext.captioner.vocabulary import Vocabulary
+from imagetext.errors import InvalidParameter
+from imagetext.transform import PictureTransform
+from training.captions import CaptionSet, caption_set, shifted
+from training.dataset import CaptionedPicture
+from training.features import Features
+from training.teacher import ask_teacher, load_teacher
+
+CAPTIONER = Path(__file__).parents[2] / "models" / "caption-gru"
+VOCABULARY = Vocabulary(["a", "dog", "cat", "runs", "sits", "here"])  # with the special ones fewer than are kept
+
+
+@pytest.fixture
+def part(tmp_path: Path) -> CaptionSet:
+    maps = np.random.default_rng(0).normal(size=(3, 2, 7, 7, 192)).astype(np.float16)
+    features = Features(maps, (False, True), tmp_path / "features.npy")
+    captions = ("a dog runs", "a cat sits here", "dog")
+    pictures = [CaptionedPicture(tmp_path / f"{row}.jpg", captions) for row in range(3)]
+    return caption_set(pictures, features, VOCABULARY, max_words=6)
+
+
+@pytest.fixture
+def teacher() -> Captioner:
+    torch.manual_seed(0)
+    backbone = load_backbone(EFFICIENTNET_LITE0)
+    decoder = AttentionDecoder(DecoderShape(len(VOCABULARY), backbone.channels, 16, 8))
+    return Captioner("teacher", "teacher", backbone, decoder, VOCABULARY, PictureTransform(), 0.9)
+
+
+@torch.no_grad()
+def answer(teacher: Captioner, part: CaptionSet, rows: Tensor, captions: Tensor) -> tuple[Tensor, Tensor]:
+    """The teacher's own logits for whole pictures, and which steps count."""
+    inputs, _, counted = shifted(part.tokens[rows[:, None], captions].flatten(0, 1))
+    memory = teacher.decoder.remember(teacher.backbone.grid(part.whole(rows)))
+    return teacher.decoder.teach(inputs, memory, counted), counted
+
+
+def test_the_loss_is_the_cross_entropy_with_the_teacher(teacher: Captioner, part: CaptionSet, tmp_path: Path) -> None:
+    """For any pictures and captions in any order it is that of the teacher's probabilities, lowest for the teacher."""
+    opinions = ask_teacher(teacher, part, tmp_path)
+    rows, captions = torch.tensor([2, 0]), torch.tensor([[1, 0], [2, 1]])
+    taught, counted = answer(teacher, part, rows, captions)
+    student = torch.randn_like(taught)
+
+    loss = opinions.loss(student, rows, captions, counted)
+
+    expected = torch.nn.functional.cross_entropy(student, taught.softmax(-1))
+    assert float(loss) == pytest.approx(float(expected), abs=2e-3)
+    assert float(opinions.loss(taught, rows, captions, counted)) < float(loss)
+
+
+def test_a_teacher_is_asked_once(teacher: Captioner, part: CaptionSet, tmp_path: Path) -> None:
+    """The second time its opinions come from the cache; for other captions it is asked again."""
+    first = ask_teacher(teacher, part, tmp_path)
+    (kept,) = tmp_path.glob("opinions-*.safetensors")
+    written = kept.stat().st_mtime_ns
+
+    again = ask_teacher(teacher, part, tmp_path)
+
+    assert torch.equal(first.words, again.words)
+    assert torch.equal(first.probabilities, again.probabilities)
+    assert kept.stat().st_mtime_ns == written
+    ask_teacher(teacher, replace(part, tokens=part.tokens.flip(1)), tmp_path)
+    assert len(list(tmp_path.glob("opinions-*.safetensors"))) == 2
+
+
+def test_a_teacher_with_other_words_is_refused() -> None:
+    """Its probabilities would be of other words than the student's."""
+    with pytest.raises(InvalidParameter, match="other words"):
+        load_teacher(CAPTIONER, VOCABULARY)
