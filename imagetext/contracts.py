@@ -5,6 +5,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+INDEX_VERSION_HEADER = "X-Index-Version"  # of a search's answer: who passes it on need not read it
+
 MAX_QUERY_CHARACTERS = 2_000
 MAX_HITS = 200
 MAX_OFFSET = 10_000

@@ -51,8 +51,8 @@ def _captioner_recipe(name: str, config: Mapping[str, object]) -> str:
     teacher = f" and on the word probabilities of {config['teacher']}" if config["teacher"] else ""
     return (
         f"`python -m training.captioner {name}`: cross-entropy on the true words{teacher}, for {tuned}, then "
-        "self-critical training of the decoder on CIDEr-D with the end token in the reward; averaged weights, the rewarded "
-        "ones blended with those before; the pass with the best CIDEr on the dev split."
+        "self-critical training of the decoder on CIDEr-D with the end token in the reward; averaged weights, the "
+        "rewarded ones blended with those before; the pass with the best CIDEr on the dev split."
     )
 
 

@@ -1,15 +1,16 @@
 """A captioner's two networks as inference engines take them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
 
-from imagetext.captioner.decoder import Decoder, selected
+from imagetext.captioner.decoder import Decoder, Memory, repeated, selected
 from imagetext.engines import Program
 from imagetext.pixels import Pixels
 from imagetext.transform import PictureTransform
 
+STEPS = 20  # of the sentence on which engines are compared
 LIKELY = 21  # words a step names for each row: what a search with ten beams asks for
 
 
@@ -54,16 +55,27 @@ class Saying(nn.Module):
 
 @torch.no_grad()  # exporters take no tensors of inference mode
 def programs(seeing: Seeing, saying: Saying, size: int) -> tuple[Program, Program]:
-    """Both, with examples: one picture, and the second word of three beams."""
-    picture = torch.randint(0, 256, (1, 3, size, size), dtype=torch.uint8)
-    memory = seeing(picture)
-    first = torch.zeros(1, dtype=torch.int64)
-    state = saying(first + 1, first, *memory, *saying.decoder.begin(memory))[3:]
-    rows = torch.zeros(3, dtype=torch.int64)
-    example = (rows + 5, rows, *memory, *state)
-    grown = [_grows(before, after) for before, after in zip(saying.decoder.begin(memory), state, strict=True)]
+    """Both, with examples: one picture, and the second word of three beams; and a sentence of two pictures."""
+    pictures = torch.randint(0, 256, (2, 3, size, size), dtype=torch.uint8)
+    memory = seeing(pictures)
+    one = tuple(tensor[:1] for tensor in memory)
+    example, state = list(_steps(saying, one, 3, 2))[1], saying.decoder.begin(one)
+    grown = [_grows(before, after) for before, after in zip(state, example[2 + len(memory) :], strict=True)]
     free = ((0,), (0,), *[(0,)] * len(memory), *grown)
-    return Program("seeing", seeing, (picture,), ((0,),)), Program("saying", saying, example, free)
+    seen = Program("seeing", seeing, (pictures[:1],), ((0,),), ((pictures,),))
+    return seen, Program("saying", saying, example, free, tuple(_steps(saying, memory, 3, STEPS)))
+
+
+def _steps(saying: Saying, memory: Memory, beams: int, steps: int) -> Iterator[tuple[Tensor, ...]]:
+    """The inputs of each step of the likeliest sentences, the beams of a picture changing places."""
+    state = repeated(saying.decoder.begin(memory), beams)
+    rows = torch.arange(beams * len(memory[0]))
+    words = torch.ones_like(rows)
+    for _ in range(steps):
+        yield (words, rows, *memory, *state)
+        _, tokens, _, *grown = saying(words, rows, *memory, *state)
+        words, state = tokens[rows, rows % beams], tuple(grown)
+        rows = rows // beams * beams + (rows + 1) % beams
 
 
 def _grows(before: Tensor, after: Tensor) -> tuple[int, ...]:

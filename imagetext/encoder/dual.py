@@ -48,12 +48,13 @@ class DualEncoder(TwoTowers):
         transform: PictureTransform,
         calibration: Calibration,
     ) -> None:
+        self.backbone, self.picture_head = backbone, picture_head
+        self.text_tower, self.text_head = text_tower, text_head
         pictures, texts = _Pictures(backbone, picture_head), _Texts(text_tower.bert, text_head)
         super().__init__(name, fingerprint, pictures, texts, picture_head.shape.dimensions, transform, calibration)
-        self._text_tower = text_tower
 
     def tokens(self, texts: Sequence[str]) -> tuple[Tensor, ...]:
-        return (self._text_tower.tokens(texts),)
+        return (self.text_tower.tokens(texts),)
 
 
 class _Pictures(nn.Module):

@@ -68,10 +68,14 @@ class TwoTowers(ABC):
         """Choose an engine for each of the two networks."""
         seeing, reading = self._modules
         size = self.transform.size
-        picture = torch.randint(0, 256, (1, 3, size, size), dtype=torch.uint8)
+        picture = torch.randint(0, 256, (2, 3, size, size), dtype=torch.uint8)
         tokens = self.tokens([_USUAL_TEXT])
-        pictures = Program("pictures", seeing, (picture,), ((0,),))
-        texts = Program("texts", reading, tokens, ((0, 1),) * len(tokens))
+        # All lengths up to the usual one, and texts of different lengths together.
+        words = _USUAL_TEXT.split()
+        others = [self.tokens([" ".join(words[:count])]) for count in range(1, len(words))]
+        others.append(self.tokens([_USUAL_TEXT, "a dog", " ".join(words * 2)]))
+        pictures = Program("pictures", seeing, (picture[:1],), ((0,),), ((picture,),))
+        texts = Program("texts", reading, tokens, ((0, 1),) * len(tokens), tuple(others))
         self._see, self._read = (engines.run(program, self.fingerprint) for program in (pictures, texts))
 
     def prepare(self, picture: Image.Image) -> NDArray[np.uint8]:

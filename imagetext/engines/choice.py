@@ -9,14 +9,15 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import torch
 
-from imagetext.engines.onnx import run_in_onnx
+from imagetext.engines.onnxruntime import run_in_onnxruntime
 from imagetext.engines.openvino import precisions, run_in_openvino
-from imagetext.engines.program import Array, Program, Run, run_in_torch
+from imagetext.engines.program import Array, Program, Run, arrays, run_in_torch
 from imagetext.errors import InvalidParameter
 
 AGREEMENT = 0.999  # cosine of every row with torch's
@@ -25,7 +26,7 @@ TORCH = "torch"
 
 log = logging.getLogger(__name__)
 
-Load = Callable[[Program, Path | None], Run]
+Load = Callable[[Program, Path], Run]
 
 
 class Engines:
@@ -39,7 +40,7 @@ class Engines:
         """
         Args:
             folder: what is kept lies here; it is made where it is missing.
-            only: the one engine to use, without measuring.
+            only: the one engine to use, where it agrees with torch.
             threads: of one call; 0 takes every core.
         """
         self.folder = folder
@@ -56,20 +57,25 @@ class Engines:
         if self.only is not None and self.only not in loads:
             raise InvalidParameter(f"There is no engine {self.only!r} here; there are {', '.join(loads)}.")
         folder = self._folder(program, fingerprint)
-        remembered = self.only or _remembered(folder, loads)
-        if remembered is not None:
-            run = _loaded(remembered, loads, program, folder)
-            if run is not None:
-                return run
-        return fastest(loads, program, folder)
+        if folder is None:
+            with TemporaryDirectory() as passing:
+                return self._run(program, loads, Path(passing))
+        return self._run(program, loads, folder)
+
+    def _run(self, program: Program, loads: Mapping[str, Load], folder: Path) -> Run:
+        if self.only is not None:
+            return fastest({TORCH: loads[TORCH], self.only: loads[self.only]}, program, folder, preferred=self.only)
+        remembered = _remembered(folder, loads)
+        run = _loaded(remembered, loads, program, folder) if remembered else None
+        return run or fastest(loads, program, folder)
 
     def _loads(self) -> Mapping[str, Load]:
         loads: dict[str, Load] = {TORCH: lambda program, _: run_in_torch(program.module)}
-        if _has("openvino"):
+        if _has("onnxscript") and _has("openvino"):
             for precision in precisions():
                 loads[f"openvino-{precision}"] = partial(run_in_openvino, precision=precision, threads=self.threads)
-        if _has("onnxruntime") and _has("onnxscript"):
-            loads["onnxruntime"] = partial(run_in_onnx, threads=self.threads)
+        if _has("onnxscript") and _has("onnxruntime"):
+            loads["onnxruntime"] = partial(run_in_onnxruntime, threads=self.threads)
         return loads
 
     def _folder(self, program: Program, fingerprint: str) -> Path | None:
@@ -77,7 +83,9 @@ class Engines:
             return None
         packages = [f"{name}={_has(name)}" for name in ("torch", "transformers", "openvino", "onnxruntime")]
         shapes = [[list(tensor.shape), list(free)] for tensor, free in zip(program.example, program.free, strict=True)]
-        identity = json.dumps([fingerprint, program.name, shapes, dict(torch.cpu.get_capabilities()), self.threads, packages])
+        identity = json.dumps(
+            [fingerprint, program.name, shapes, dict(torch.cpu.get_capabilities()), self.threads, packages]
+        )
         folder = self.folder / f"{program.name}-{hashlib.sha256(identity.encode()).hexdigest()[:16]}"
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -95,32 +103,44 @@ def _has(package: str) -> str | None:
         return None
 
 
-def _remembered(folder: Path | None, loads: Mapping[str, Load]) -> str | None:
+def _remembered(folder: Path, loads: Mapping[str, Load]) -> str | None:
     try:
-        name = json.loads((folder / "choice.json").read_text())["engine"] if folder else None
+        name = json.loads((folder / "choice.json").read_text())["engine"]
     except (OSError, ValueError, KeyError):
         return None
     return name if name in loads else None
 
 
-def fastest(loads: Mapping[str, Load], program: Program, folder: Path | None) -> Run:
-    """The fastest of the engines that agree with torch; the choice is kept in `folder`."""
+def fastest(loads: Mapping[str, Load], program: Program, folder: Path, preferred: str | None = None) -> Run:
+    """The fastest of the engines that agree with torch, or the preferred one if it does.
+
+    What was found is kept in `folder`, unless there is a preference.
+    """
     reference = run_in_torch(program.module)
-    expected = [np.array(output) for output in reference(*program.inputs)]
     runs, seconds = {TORCH: reference}, {TORCH: _seconds(reference, program)}
     for name in loads:
         run = None if name == TORCH else _loaded(name, loads, program, folder)
-        if run is not None and _agrees(run(*program.inputs), expected):
+        if run is not None and agrees(run, reference, program):
             runs[name], seconds[name] = run, _seconds(run, program)
-    best = min(seconds, key=seconds.__getitem__)
+    best = preferred if preferred in runs else min(seconds, key=seconds.__getitem__)
     times = {name: round(found * 1000, 3) for name, found in seconds.items()}
     log.info("%s runs in %s; milliseconds: %s", program.name, best, times)
-    if folder is not None:
+    if preferred is None:
         _remember(folder, {"engine": best, "milliseconds": times})
     return runs[best]
 
 
-def _loaded(name: str, loads: Mapping[str, Load], program: Program, folder: Path | None) -> Run | None:
+def agrees(run: Run, reference: Run, program: Program) -> bool:
+    """Whether an engine gives what torch gives, on the example and on inputs of other lengths."""
+    for tensors in (program.example, *program.others):
+        inputs = arrays(tensors)
+        if not _alike(run(*inputs), [np.array(output) for output in reference(*inputs)]):
+            log.warning("an engine is left out for %s: it disagrees with torch", program.name)
+            return False
+    return True
+
+
+def _loaded(name: str, loads: Mapping[str, Load], program: Program, folder: Path) -> Run | None:
     """None where the engine cannot take the program: torch can."""
     try:
         return loads[name](program, folder)
@@ -129,7 +149,7 @@ def _loaded(name: str, loads: Mapping[str, Load], program: Program, folder: Path
         return None
 
 
-def _agrees(found: Sequence[Array], expected: Sequence[Array]) -> bool:
+def _alike(found: Sequence[Array], expected: Sequence[Array]) -> bool:
     """Whether every row of numbers points where torch's does; whole numbers may differ where two are all but equal."""
     if [one.shape for one in found] != [one.shape for one in expected]:
         return False

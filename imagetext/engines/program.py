@@ -20,19 +20,26 @@ class Program:
     Attributes:
         name: of what it does, fit for a file name: "pictures", "texts".
         module: its forward takes tensors and returns a tensor or a tuple of tensors.
-        example: inputs of a usual size; engines are measured and compared on them.
+        example: inputs of a usual size; engines are measured on them.
         free: of each input, the axes whose length differs from call to call.
+        others: more inputs, of other lengths; an engine must agree with torch on all of them.
     """
 
     name: str
     module: nn.Module
     example: tuple[Tensor, ...]
     free: tuple[tuple[int, ...], ...]
+    others: tuple[tuple[Tensor, ...], ...] = ()
 
     @property
     def inputs(self) -> list[Array]:
         """The example as arrays."""
-        return [tensor.numpy() for tensor in self.example]
+        return arrays(self.example)
+
+
+def arrays(tensors: Sequence[Tensor]) -> list[Array]:
+    """Tensors as engines take them."""
+    return [tensor.contiguous().numpy() for tensor in tensors]
 
 
 def run_in_torch(module: nn.Module) -> Run:

@@ -1,5 +1,6 @@
 """An open index version: search it, look up its pictures. Nothing here changes it, so all threads may share it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
@@ -57,6 +58,11 @@ class IndexReader:
     def dimensions(self) -> int:
         return int(self._vectors.shape[1])
 
+    @property
+    def numbers(self) -> int:
+        """How many numbers the vectors have together; a search looks at each of them."""
+        return int(self._vectors.size)
+
     def search(self, vectors: NDArray[np.float32], k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """The `k` nearest rows of each query, best first; fewer when the index holds fewer.
 
@@ -83,6 +89,10 @@ class IndexReader:
     def row(self, row: int) -> PictureRow:
         """The picture of a row. Raises NotFound."""
         return self._rows.by_row(int(row))  # SQLite takes no integers of NumPy
+
+    def pictures(self, rows: Sequence[int]) -> list[PictureRow]:
+        """The pictures of several rows, in this order. Raises NotFound."""
+        return self._rows.by_rows(rows)
 
     def by_id(self, id: str) -> PictureRow:
         """The picture with an id. Raises NotFound."""

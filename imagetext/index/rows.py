@@ -3,7 +3,7 @@
 import hashlib
 import sqlite3
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
@@ -98,6 +98,14 @@ class RowTable:
 
     def by_row(self, row: int) -> PictureRow:
         return self._find("row", row)
+
+    def by_rows(self, rows: Sequence[int]) -> list[PictureRow]:
+        """Several rows in the order in which they are asked for. Raises NotFound when one of them is not there."""
+        marks = ",".join("?" * len(rows))
+        found = {fields[0]: fields for fields in self._fetch(f"{_SELECT} WHERE row IN ({marks})", *rows)}
+        if not found.keys() >= set(rows):
+            raise NotFound("There is no such picture in the index.")
+        return [_to_row(found[row]) for row in rows]
 
     def by_id(self, id: str) -> PictureRow:
         return self._find("id", id)

@@ -34,11 +34,11 @@ def quick(factor: float) -> Run:
     return run
 
 
-def broken(program: Program, folder: Path | None) -> Run:
+def broken(program: Program, folder: Path) -> Run:
     raise RuntimeError("an operator is missing")
 
 
-def in_torch(program: Program, folder: Path | None) -> Run:
+def in_torch(program: Program, folder: Path) -> Run:
     return run_in_torch(program.module)
 
 
@@ -54,9 +54,9 @@ def test_the_fastest_that_agrees_is_taken(program: Program, tmp_path: Path) -> N
     assert set(choice["milliseconds"]) == {"torch", "right"}
 
 
-def test_torch_runs_what_no_engine_takes(program: Program) -> None:
+def test_torch_runs_what_no_engine_takes(program: Program, tmp_path: Path) -> None:
     """Where every other engine fails, torch still answers."""
-    run = fastest({"torch": in_torch, "broken": broken}, program, None)
+    run = fastest({"torch": in_torch, "broken": broken}, program, tmp_path)
 
     assert np.array_equal(run(np.ones((2, 3), dtype=np.float32))[0], np.full((2, 3), 2.0))
 

@@ -1,0 +1,49 @@
+"""A program as an ONNX file, which every engine reads."""
+
+import inspect
+import logging
+import os
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from imagetext.engines.program import Program
+
+OPSET = 20
+
+
+def exported(program: Program, folder: Path) -> Path:
+    """The program's file in `folder`; exported once."""
+    file = folder / f"{program.name}.onnx"
+    if not file.exists():
+        unfinished = folder / f"unfinished-{os.getpid()}-{file.name}"
+        _export(program).save(unfinished, external_data=False)
+        os.replace(unfinished, file)
+    return file
+
+
+def _export(program: Program) -> Any:
+    # It reports every operator that it leaves out, and everything that a later torch will do without.
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return torch.onnx.export(
+            program.module,
+            program.example,
+            dynamo=True,
+            dynamic_shapes=_shapes(program),
+            opset_version=OPSET,
+            verbose=False,
+        )
+
+
+def _shapes(program: Program) -> tuple[Any, ...]:
+    """The free axes in the form of the forward's own parameters: what goes into `*tensors` is one tuple."""
+    free = [dict.fromkeys(axes, torch.export.Dim.DYNAMIC) for axes in program.free]
+    kinds = [parameter.kind for parameter in inspect.signature(program.module.forward).parameters.values()]
+    if inspect.Parameter.VAR_POSITIONAL not in kinds:
+        return tuple(free)
+    named = kinds.index(inspect.Parameter.VAR_POSITIONAL)
+    return (*free[:named], tuple(free[named:]))
