@@ -155,7 +155,7 @@ class _Beams:
         if len(found) < self.search.beams:
             return False
         best_open = float(self.scores[place].max()) / length**self.search.length_exponent
-        return best_open <= self._best(found)[-1].rank
+        return bool(best_open <= self._best(found)[-1].rank)
 
     def _keep(self, going_on: Ints, tokens: Ints, rows: Ints) -> tuple[Ints, Ints]:
         """Leave out the rows of settled pictures."""

@@ -166,7 +166,8 @@ def _cosine(mine: Array, theirs: Array) -> float:
 
 def _seconds(run: Run, program: Program) -> float:
     """The fastest of some calls."""
-    inputs, found = program.inputs, []
+    inputs = program.inputs
+    found: list[float] = []
     run(*inputs)
     began = time.perf_counter()
     while len(found) < 3 or (len(found) < 50 and time.perf_counter() - began < SECONDS):

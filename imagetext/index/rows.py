@@ -102,7 +102,7 @@ class RowTable:
     def by_rows(self, rows: Sequence[int]) -> list[PictureRow]:
         """Several rows in the order in which they are asked for. Raises NotFound when one of them is not there."""
         marks = ",".join("?" * len(rows))
-        found = {fields[0]: fields for fields in self._fetch(f"{_SELECT} WHERE row IN ({marks})", *rows)}
+        found = {fields[0]: fields for fields in self._select(f"row IN ({marks})", *rows)}
         if not found.keys() >= set(rows):
             raise NotFound("There is no such picture in the index.")
         return [_to_row(found[row]) for row in rows]
@@ -118,13 +118,16 @@ class RowTable:
             self._connection.close()
 
     def _find(self, column: str, key: int | str) -> PictureRow:
-        try:
-            found = self._fetch(f"{_SELECT} WHERE {column} = ?", key)
-        except (OverflowError, UnicodeEncodeError):  # a key that could not even be stored
-            found = []
+        found = self._select(f"{column} = ?", key)
         if not found:
             raise NotFound("There is no such picture in the index.")
         return _to_row(found[0])
+
+    def _select(self, condition: str, *keys: int | str) -> list[tuple[Any, ...]]:
+        try:
+            return self._fetch(f"{_SELECT} WHERE {condition}", *keys)
+        except (OverflowError, UnicodeEncodeError):  # a key that could not even be stored
+            return []
 
     def _fetch(self, select: str, *keys: int | str) -> list[tuple[Any, ...]]:
         try:

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import nn
 
-from imagetext.backbone import load_backbone
+from imagetext.backbone import Backbone
 from imagetext.captioner.engine import Captioner, DecodingOptions
 from imagetext.captioner.network import AttentionDecoder, DecoderShape
 from imagetext.captioner.vit_bert import VitBert, VitBertShape
@@ -30,7 +31,7 @@ def pictures() -> list[Image.Image]:
 
 def tiny_captioner(architecture: str) -> Captioner:
     torch.manual_seed(4)
-    backbone = load_backbone("efficientnet-lite0")
+    backbone = Backbone(nn.Conv2d(3, 16, 32, 32), nn.ReLU(), 16)  # a grid of 7 x 7
     decoder: AttentionDecoder | VitBert
     if architecture == "gru-attention":
         decoder = AttentionDecoder(DecoderShape(WORDS, backbone.channels, 32, 16))

@@ -93,11 +93,22 @@ def test_rows_come_back_as_they_were_written(index, reader):
     assert reader.rows() == index.rows()
 
 
+def test_several_rows_come_in_the_order_of_the_question(index, reader):
+    """Also none, one twice, and as many as a page has at most."""
+    rows = index.rows()
+    wanted = [3, 0, 4, 3] + [1] * 200
+
+    assert reader.pictures(wanted) == [rows[row] for row in wanted]
+    assert reader.pictures([]) == []
+
+
 @pytest.mark.parametrize("row", [-1, 5, 2**70])
 def test_a_row_that_is_not_there_is_not_found(reader, row):
     """Rows are counted from 0 to size - 1."""
     with pytest.raises(NotFound):
         reader.row(row)
+    with pytest.raises(NotFound):
+        reader.pictures([0, row])
     with pytest.raises(NotFound):
         reader.vector(row)
 
