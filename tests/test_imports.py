@@ -19,8 +19,9 @@ MAY_IMPORT = {
     "indexer": {"imagetext"},
     "gallery": {"imagetext"},
     "training": {"imagetext"},
+    "bench": {"imagetext", "indexer"},
 }
-OURS = {"imagetext", "services", "indexer", "gallery", "training", "tests", "scripts"}
+OURS = {"imagetext", "services", "indexer", "gallery", "training", "bench", "tests", "scripts"}
 
 
 def imported(file: Path) -> Iterator[str]:

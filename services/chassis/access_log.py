@@ -18,7 +18,8 @@ class AccessLogMiddleware:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        level = logging.DEBUG if scope.get("path") in _QUIET_PATHS else logging.INFO
+        if scope["type"] != "http" or not log.isEnabledFor(level):
             await self.app(scope, receive, send)
             return
         start = time.perf_counter()
@@ -51,5 +52,4 @@ class AccessLogMiddleware:
                 "bytes_out": bytes_out,
                 "client": scope["client"][0] if scope.get("client") else None,
             }
-            level = logging.DEBUG if scope["path"] in _QUIET_PATHS else logging.INFO
             log.log(level, "request", extra={"fields": fields})

@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
+from fastapi.routing import APIRoute
 from prometheus_client import CollectorRegistry
 from starlette.middleware import Middleware
 
@@ -50,7 +51,6 @@ def create_app(
         title=f"imagetext {service}",
         version="1",
         lifespan=lifespan,
-        responses=_PROBLEM_RESPONSE,
         redirect_slashes=False,
         docs_url=None,  # FastAPI's pages load their scripts from the internet; /openapi.json does not
         redoc_url=None,
@@ -63,6 +63,14 @@ def create_app(
         ],
     )
     add_problem_handlers(app)
-    for router in (health_router(ready), metrics_router(registry), *routers):
-        app.include_router(router)
+    for router in (*routers, health_router(ready), metrics_router(registry)):
+        _add_routes(app, router)
     return app
+
+
+def _add_routes(app: FastAPI, router: APIRouter) -> None:
+    """Not by `include_router`: it finds the route of each request twice, and asks every router before the right one."""
+    for route in router.routes:
+        if isinstance(route, APIRoute):
+            route.responses = _PROBLEM_RESPONSE | route.responses
+        app.router.routes.append(route)

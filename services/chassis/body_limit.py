@@ -3,11 +3,11 @@
 import asyncio
 import time
 
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from imagetext.errors import DeadlineExceeded, ImageTextError, TooLarge
 from services.chassis.problems import problem_response
+from services.chassis.raw_headers import header
 
 # A server that closes while the client still sends makes the client's system throw the answer away (TCP reset).
 # So the rest of a refused body is read and dropped for a while; a longer one loses its answer, not our memory.
@@ -64,9 +64,10 @@ class _LimitedBody:
         self._complete = False
 
     async def receive(self) -> Message:
+        if self._complete:  # now comes only the news that the client has gone, which may take as long as it likes
+            return await self._receive()
         try:
-            # After the body comes only the news that the client has gone, which may take as long as it likes.
-            async with asyncio.timeout(None if self._complete else max(0.0, self._deadline - time.monotonic())):
+            async with asyncio.timeout(max(0.0, self._deadline - time.monotonic())):
                 message = await self._receive()
         except TimeoutError:
             self.refusal = DeadlineExceeded("The request took too long to arrive.")
@@ -105,7 +106,7 @@ async def _refuse(error: ImageTextError, body: _LimitedBody, scope: Scope, send:
 
 
 def _announced_bytes(scope: Scope) -> int:
-    announced = Headers(scope=scope).get("Content-Length", "")
+    announced = header(scope, b"content-length") or ""
     return int(announced) if announced.isascii() and announced.isdigit() else 0
 
 

@@ -1,14 +1,16 @@
 """One id per request: taken over from the caller or made here, logged everywhere, returned as `X-Request-ID`."""
 
+import os
 import re
-import uuid
 from contextvars import ContextVar
 
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from services.chassis.raw_headers import header
 
 HEADER = "X-Request-ID"
 
+_RAW_HEADER = HEADER.lower().encode()
 _ACCEPTED = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
@@ -26,11 +28,13 @@ class RequestIdMiddleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        request_id = _accepted(Headers(scope=scope).get(HEADER)) or uuid.uuid4().hex
+        request_id = _accepted(header(scope, _RAW_HEADER)) or os.urandom(16).hex()
+        own = (_RAW_HEADER, request_id.encode())
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message)[HEADER] = request_id
+                others = [each for each in message.get("headers", ()) if each[0].lower() != _RAW_HEADER]
+                message = {**message, "headers": [*others, own]}
             await send(message)
 
         token = _request_id.set(request_id)

@@ -1,33 +1,33 @@
-"""Captions for pictures: each is looked up in the cache by its content, and the rest is asked for in one request."""
+"""Captions for pictures: each is looked up in the cache by its content, and the rest is asked for in one request.
+
+What a picture's result is in a reply's JSON is kept as it is, so that a cached reply is put together and not written.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from prometheus_client import Counter
-from pydantic import ValidationError
-from starlette.concurrency import run_in_threadpool
 
-from imagetext.contracts import CaptionOptions, CaptionReply, CaptionResult, Contract, ModelInfo, Models
-from imagetext.errors import InvalidPicture, NotAPicture, TooLarge, Unavailable
+from imagetext.contracts import CaptionOptions, CaptionReply, CaptionResult, ModelInfo, Models, Problem
+from imagetext.errors import InvalidPicture, NotAPicture, TooLarge
 from services.chassis.problems import problem_of
 from services.chassis.request_id import current_request_id
 from services.gateway.answer import Answer
 from services.gateway.cache import Cache
 from services.gateway.deadline import Deadline
+from services.gateway.digests import digests_of
 from services.gateway.gate import Gate
-from services.gateway.keys import caption_key, decoding_of, digests_of
+from services.gateway.keys import caption_key, decoding_of
+from services.gateway.outgoing import form_body
+from services.gateway.sealed import sealed, unsealed
 from services.gateway.single_flight import SingleFlight
 from services.gateway.upstream import Upstream
 from services.gateway.watched import Watched
 
 _PICTURE_ERRORS = (InvalidPicture, NotAPicture, TooLarge)
 
-
-class StoredCaption(Contract):
-    """What the cache keeps for one picture."""
-
-    model: ModelInfo
-    result: CaptionResult
+Result = bytes | Problem  # JSON, but for a problem: that names the request which meets it
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,15 @@ class _Captioned:
     """The work of one model: results by the digest of the picture."""
 
     model: ModelInfo
-    results: Mapping[str, CaptionResult]
+    results: Mapping[str, Result]
+
+
+@dataclass(frozen=True)
+class _Ordered:
+    """The work of one model: results in the order of the request."""
+
+    model: ModelInfo
+    results: Sequence[Result]
 
 
 class Captions:
@@ -45,37 +53,35 @@ class Captions:
         self._cache = cache
         self._gate = gate
         self._lookups = lookups
-        self._flights: SingleFlight[Answer[CaptionReply]] = SingleFlight()
+        self._flights: SingleFlight[Answer[_Ordered]] = SingleFlight()
 
-    async def answer(
-        self, pictures: Sequence[bytes], options: CaptionOptions, deadline: Deadline
-    ) -> Answer[CaptionReply]:
-        """One result per picture, in order; a picture that fails has its error there.
+    async def answer(self, pictures: Sequence[bytes], options: CaptionOptions, deadline: Deadline) -> Answer[bytes]:
+        """A CaptionReply as JSON: one result per picture, in order; a picture that fails has its error there.
 
         Raises:
             ImageTextError: the error of the only picture, or what kept all of them from an answer.
         """
-        digests = await run_in_threadpool(digests_of, pictures)
+        digests = await digests_of(pictures)
         flight = ":".join([options.model or "", decoding_of(options), *digests])
         answer = await self._flights.run(flight, lambda: self._answer(digests, pictures, options, deadline))
-        return Answer(_with_own_request_id(answer.reply), answer.source)
+        return Answer(_written(answer.reply), answer.source)
 
     async def _answer(
         self, digests: Sequence[str], pictures: Sequence[bytes], options: CaptionOptions, deadline: Deadline
-    ) -> Answer[CaptionReply]:
+    ) -> Answer[_Ordered]:
         by_digest = dict(zip(digests, pictures, strict=True))
         model = self._believed(options)
         found = await self._look_up(list(by_digest), options, model) if model else None
         missing = {digest: picture for digest, picture in by_digest.items() if not found or digest not in found.results}
         if found and not missing:
-            return Answer(_reply(digests, found), "hit")
+            return Answer(_ordered(digests, found), "hit")
         asked = await self._ask(missing, options, deadline, refused_by=model if len(pictures) > 1 else None)
         if not found or not found.results:
-            return Answer(_reply(digests, asked), "miss")
+            return Answer(_ordered(digests, asked), "miss")
         if asked.model.fingerprint == found.model.fingerprint:
-            return Answer(_reply(digests, found, asked), "partial")
+            return Answer(_ordered(digests, found, asked), "partial")
         # The model was replaced between then and now, and a reply is the work of one model.
-        return Answer(_reply(digests, await self._ask(by_digest, options, deadline)), "miss")
+        return Answer(_ordered(digests, await self._ask(by_digest, options, deadline)), "miss")
 
     def _believed(self, options: CaptionOptions) -> ModelInfo | None:
         """The model that will answer, as far as the last poll knows."""
@@ -86,8 +92,8 @@ class Captions:
 
     async def _look_up(self, digests: Sequence[str], options: CaptionOptions, model: ModelInfo) -> _Captioned:
         values = await self._cache.get([caption_key(digest, options, model.fingerprint) for digest in digests])
-        stored = {digest: _parsed(value) for digest, value in zip(digests, values, strict=True)}
-        results = {digest: each.result for digest, each in stored.items() if each}
+        stored = {digest: unsealed(value) for digest, value in zip(digests, values, strict=True)}
+        results: dict[str, Result] = {digest: each for digest, each in stored.items() if each}
         self._lookups.labels("caption", "hit").inc(len(results))
         self._lookups.labels("caption", "miss").inc(len(digests) - len(results))
         return _Captioned(model, results)
@@ -112,22 +118,16 @@ class Captions:
             if refused_by is None or len(pictures) > 1:
                 raise
             problem = problem_of(error, current_request_id())
-            return _Captioned(refused_by, dict.fromkeys(pictures, CaptionResult(error=problem)))
+            return _Captioned(refused_by, dict.fromkeys(pictures, problem))
         if len(reply.results) != len(pictures):
-            raise Unavailable("The caption service gave an answer that cannot be read.")
-        captioned = _Captioned(reply.model, dict(zip(pictures, reply.results, strict=True)))
+            raise self._upstream.unreadable(CaptionReply)
+        captioned = _Captioned(reply.model, dict(zip(pictures, map(_result, reply.results), strict=True)))
         await self._store(captioned, options)
         return captioned
 
     async def _request(self, pictures: Sequence[bytes], options: CaptionOptions, deadline: Deadline) -> CaptionReply:
-        return await self._upstream.ask(
-            CaptionReply,
-            "POST",
-            "/v1/captions",
-            deadline=deadline,
-            files=[("image", ("picture", picture, "application/octet-stream")) for picture in pictures],
-            data=options.model_dump(exclude_none=True),
-        )
+        reply = await self._upstream.post("/v1/captions", form_body(pictures, options), deadline)
+        return self._upstream.parsed(CaptionReply, reply)
 
     async def _store(self, captioned: _Captioned, options: CaptionOptions) -> None:
         """Keeps what succeeded, under the model that did it, whichever was believed to answer."""
@@ -136,35 +136,33 @@ class Captions:
             self._models.wake()
         await self._cache.set(
             {
-                caption_key(digest, options, model.fingerprint): StoredCaption(model=model, result=result)
-                .model_dump_json()
-                .encode()
+                caption_key(digest, options, model.fingerprint): sealed(result)
                 for digest, result in captioned.results.items()
-                if result.captions is not None
+                if isinstance(result, bytes)
             }
         )
 
 
-def _parsed(value: bytes | None) -> StoredCaption | None:
-    """What was stored; None also for bytes that somebody else put there."""
-    try:
-        return StoredCaption.model_validate_json(value) if value else None
-    except ValidationError:
-        return None
+def _result(result: CaptionResult) -> Result:
+    return result.error or result.model_dump_json(exclude_none=True).encode()
 
 
-def _reply(digests: Sequence[str], *captioned: _Captioned) -> CaptionReply:
+def _ordered(digests: Sequence[str], *captioned: _Captioned) -> _Ordered:
     results = {digest: result for each in captioned for digest, result in each.results.items()}
-    return CaptionReply(model=captioned[0].model, results=[results[digest] for digest in digests])
+    return _Ordered(captioned[0].model, [results[digest] for digest in digests])
 
 
-def _with_own_request_id(reply: CaptionReply) -> CaptionReply:
-    """Problems inside a reply name the request that meets them, also when another request did the work."""
-    return reply.model_copy(update={"results": [_owned(result) for result in reply.results]})
+def _written(reply: _Ordered) -> bytes:
+    """As JSON. Problems in it name the request that meets them, also when another request did the work."""
+    results = b",".join(each if isinstance(each, bytes) else _failed(each) for each in reply.results)
+    return b'{"model":%b,"results":[%b]}' % (_model(reply.model), results)
 
 
-def _owned(result: CaptionResult) -> CaptionResult:
-    if result.error is None:
-        return result
-    error = result.error.model_copy(update={"request_id": current_request_id()})
-    return result.model_copy(update={"error": error})
+def _failed(problem: Problem) -> bytes:
+    own = problem.model_copy(update={"request_id": current_request_id()})
+    return CaptionResult(error=own).model_dump_json(exclude_none=True).encode()
+
+
+@lru_cache(16)
+def _model(model: ModelInfo) -> bytes:
+    return model.model_dump_json(exclude_none=True).encode()

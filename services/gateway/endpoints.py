@@ -1,6 +1,7 @@
 """The public API."""
 
 import asyncio
+import time
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
@@ -9,33 +10,43 @@ from imagetext.contracts import CaptionOptions, CaptionReply, IndexInfo, Models,
 from imagetext.errors import ImageTextError
 from services.chassis.admission import Admission
 from services.chassis.disconnect import while_connected
-from services.gateway.answer import Answer
+from services.chassis.json_body import documented, read_json
+from services.chassis.plain_route import PlainRoute
+from services.gateway.answer import Answer, Source
 from services.gateway.caption_requests import caption_body, read_caption_request
 from services.gateway.captions import Captions
 from services.gateway.deadline import Deadline
+from services.gateway.digests import digests_of
 from services.gateway.fetch import Fetcher
 from services.gateway.image_search_requests import image_search_body, read_image_search
 from services.gateway.images import checked_id, relay_image
-from services.gateway.searches import Searches
+from services.gateway.search_replies import closed
+from services.gateway.searches import Search, Searches, search_by_picture, search_by_request
 from services.gateway.upstream import Upstream
 
 CACHE_HEADER = "X-Cache"
 
 router = APIRouter(prefix="/v1")
+plain_router = APIRouter(prefix="/v1", route_class=PlainRoute)
 
 
-@router.post("/captions", response_model_exclude_none=True, openapi_extra=caption_body(), tags=["captions"])
-async def caption(request: Request, response: Response) -> CaptionReply:
+@plain_router.post(
+    "/captions",
+    response_model=CaptionReply,
+    response_model_exclude_none=True,
+    openapi_extra=caption_body(),
+    tags=["captions"],
+)
+async def caption(request: Request) -> Response:
     """Captions for 1 to 16 pictures: one result or one error for each, in order."""
     admission: Admission = request.state.admission
     with admission.enter():
         pictures, options = await read_caption_request(request)
         answer = await while_connected(request, _caption(request, pictures, options))
-    response.headers[CACHE_HEADER] = answer.source
-    return answer.reply
+    return _json(answer.reply, answer.source)
 
 
-async def _caption(request: Request, pictures: list[bytes] | str, options: CaptionOptions) -> Answer[CaptionReply]:
+async def _caption(request: Request, pictures: list[bytes] | str, options: CaptionOptions) -> Answer[bytes]:
     captions: Captions = request.state.captions
     fetcher: Fetcher = request.state.fetcher
     deadline = _deadline(request)
@@ -44,25 +55,34 @@ async def _caption(request: Request, pictures: list[bytes] | str, options: Capti
     return await captions.answer(pictures, options, deadline)
 
 
-@router.post("/search", tags=["search"])
-async def search(request: Request, response: Response, search: SearchRequest) -> SearchReply:
+@plain_router.post("/search", response_model=SearchReply, openapi_extra=documented(SearchRequest), tags=["search"])
+async def search(request: Request) -> Response:
     """The indexed pictures that fit the words, or that are like another indexed picture, best first."""
-    searches: Searches = request.state.searches
-    answer = await while_connected(request, searches.by_request(search, _deadline(request)))
-    response.headers[CACHE_HEADER] = answer.source
-    return answer.reply
+    return await _searched(request, search_by_request(await read_json(request, SearchRequest)))
 
 
-@router.post("/search/image", openapi_extra=image_search_body(), tags=["search"])
-async def search_by_image(request: Request, response: Response) -> SearchReply:
+@plain_router.post("/search/image", response_model=SearchReply, openapi_extra=image_search_body(), tags=["search"])
+async def search_by_image(request: Request) -> Response:
     """The indexed pictures that are like the one sent, best first."""
-    searches: Searches = request.state.searches
     admission: Admission = request.state.admission
     with admission.enter():
         picture, page = await read_image_search(request)
-        answer = await while_connected(request, searches.by_picture(picture, page, _deadline(request)))
-    response.headers[CACHE_HEADER] = answer.source
-    return answer.reply
+        [digest] = await digests_of([picture])
+        return await _searched(request, search_by_picture(picture, digest, page))
+
+
+async def _searched(request: Request, search: Search) -> Response:
+    searches: Searches = request.state.searches
+    start = time.perf_counter()
+    source: Source = "hit"
+    reply = await searches.look_up(search)
+    if reply is None:
+        source, reply = "miss", await while_connected(request, searches.find(search, _deadline(request)))
+    return _json(closed(reply, time.perf_counter() - start), source)
+
+
+def _json(content: bytes, source: Source) -> Response:
+    return Response(content, media_type="application/json", headers={CACHE_HEADER: source})
 
 
 @router.get("/images/{image_id}", response_class=Response, tags=["images"])
@@ -79,9 +99,8 @@ async def thumbnail(
 ) -> Response:
     """An indexed picture upright and small, as a JPEG that fits into a square of `size` pixels."""
     retrieval: Upstream = request.state.retrieval
-    path = f"/v1/images/{checked_id(image_id)}/thumbnail"
-    params = {} if size is None else {"size": str(size)}
-    return await relay_image(retrieval, path, deadline=_deadline(request), headers=request.headers, params=params)
+    path = f"/v1/images/{checked_id(image_id)}/thumbnail" + ("" if size is None else f"?size={size}")
+    return await relay_image(retrieval, path, deadline=_deadline(request), headers=request.headers)
 
 
 @router.get("/models", tags=["models"])
@@ -98,7 +117,7 @@ async def models(request: Request) -> Models:
 
 async def _models_of(service: Upstream, deadline: Deadline) -> Models | ImageTextError:
     try:
-        return await service.ask(Models, "GET", "/v1/models", deadline=deadline)
+        return await service.get(Models, "/v1/models", deadline)
     except ImageTextError as error:
         return error
 
@@ -107,7 +126,7 @@ async def _models_of(service: Upstream, deadline: Deadline) -> Models | ImageTex
 async def index(request: Request) -> IndexInfo:
     """The index version that searches are answered from."""
     retrieval: Upstream = request.state.retrieval
-    return await retrieval.ask(IndexInfo, "GET", "/v1/index", deadline=_deadline(request))
+    return await retrieval.get(IndexInfo, "/v1/index", _deadline(request))
 
 
 def _deadline(request: Request) -> Deadline:

@@ -40,13 +40,11 @@ async def relay_image(
     *,
     deadline: Deadline,
     headers: Mapping[str, str],
-    params: dict[str, str] | None = None,
 ) -> RelayedImage:
     """The picture at `path`; of the caller's `headers` only those that make a request conditional travel."""
     conditions = {name: headers[name] for name in _ASKED_WITH if name in headers}
     async with AsyncExitStack() as opening:
-        stream = retrieval.stream(path, deadline=deadline, headers=conditions, params=params or {})
-        image = await opening.enter_async_context(stream)
+        image = await opening.enter_async_context(retrieval.stream(path, deadline=deadline, headers=conditions))
         return RelayedImage(image, opening.pop_all())
 
 

@@ -2,19 +2,14 @@
 a new model or index version asks under other keys, and the old ones grow old."""
 
 import hashlib
-from collections.abc import Sequence
 
 from imagetext.contracts import CaptionOptions, IndexInfo, SearchRequest
 
-_FORMAT = "imagetext:1"  # another number when the stored bytes change their meaning
+_FORMAT = "imagetext:2"  # another number when the stored bytes change their meaning
 
 
 def digest_of(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
-
-
-def digests_of(pictures: Sequence[bytes]) -> list[str]:
-    return [digest_of(picture) for picture in pictures]
 
 
 def caption_key(picture: str, options: CaptionOptions, fingerprint: str) -> str:

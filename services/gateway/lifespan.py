@@ -24,12 +24,12 @@ from services.gateway.redis_cache import RedisCache
 from services.gateway.replicas import Replicas
 from services.gateway.searches import Searches
 from services.gateway.settings import Settings
+from services.gateway.transport import PooledTransport
 from services.gateway.upstream import Upstream
 from services.gateway.watched import Watched, described_by
 
 _RESOLVE_EVERY_S = 3.0
 _MAX_CONNECTIONS = 100  # to one service
-_MAX_IDLE_CONNECTIONS = 20
 _IDLE_S = 1.5  # less than the services keep an idle connection (gunicorn: 2), so that ours is not the one that breaks
 
 
@@ -123,13 +123,10 @@ def _service(
     transport: httpx.AsyncBaseTransport | None,
     resolve: Resolve,
 ) -> Service:
-    limits = httpx.Limits(
-        max_connections=_MAX_CONNECTIONS, max_keepalive_connections=_MAX_IDLE_CONNECTIONS, keepalive_expiry=_IDLE_S
-    )
     replicas = Replicas(name, bases, resolve=resolve)
     upstream = Upstream(
         name,
-        transport=transport or httpx.AsyncHTTPTransport(limits=limits),
+        transport=transport or PooledTransport(max_connections=_MAX_CONNECTIONS, idle_s=_IDLE_S),
         replicas=replicas,
         timeout=httpx.Timeout(settings.read_timeout_s, connect=settings.connect_timeout_s),
         retries=metrics.retries,

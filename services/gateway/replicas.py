@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 
 import httpx
 
@@ -16,6 +17,7 @@ from imagetext.errors import Unavailable
 _RESOLVE_PATIENCE_S = 5.0
 _REST_S = 5.0
 _PORTS = {"http": 80, "https": 443}
+_ADDRESSES = 128  # of one replica that are remembered
 
 log = logging.getLogger(__name__)
 
@@ -29,9 +31,19 @@ class Replica:
     outstanding: int = 0
     rests_until: float = 0.0
 
+    def __post_init__(self) -> None:
+        self.host = self.base.netloc.decode("ascii")  # with the port, as a request names it
+        self.server_name = self.base.raw_host.decode("ascii")
+        # To put an address together takes longer than to ask a whole memory of them.
+        self.at = lru_cache(_ADDRESSES)(self._at)
+
     @property
     def url(self) -> httpx.URL:
         return self.base.copy_with(host=self.address)
+
+    def _at(self, path: str) -> httpx.URL:
+        """The address of a path, which may have a query behind it and is quoted already."""
+        return self.url.copy_with(raw_path=path.encode("ascii"))
 
     @contextmanager
     def occupied(self) -> Iterator[None]:

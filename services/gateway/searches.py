@@ -1,85 +1,100 @@
-"""Searches, looked up in the cache under the index version that answers them now."""
+"""Searches, looked up in the cache under the index version that answers them now.
 
-import time
-from collections.abc import Callable, Coroutine
-from typing import Any
+Replies are neither read nor written here: they stay the bytes that the retrieval service sent.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from prometheus_client import Counter
-from pydantic import ValidationError
-from starlette.concurrency import run_in_threadpool
 
-from imagetext.contracts import IndexInfo, SearchReply, SearchRequest
+from imagetext.contracts import INDEX_VERSION_HEADER, IndexInfo, SearchReply, SearchRequest
 from imagetext.errors import InvalidParameter
-from services.gateway.answer import Answer
 from services.gateway.cache import Cache
 from services.gateway.deadline import Deadline
 from services.gateway.image_search_requests import HitsPage
-from services.gateway.keys import digest_of, picture_identity, search_key, words_identity
+from services.gateway.incoming import Reply
+from services.gateway.keys import picture_identity, search_key, words_identity
+from services.gateway.outgoing import Body, form_body, json_body
+from services.gateway.sealed import sealed, unsealed
+from services.gateway.search_replies import opened
 from services.gateway.single_flight import SingleFlight
 from services.gateway.upstream import Upstream
 from services.gateway.watched import Watched
 
-Ask = Callable[[], Coroutine[Any, Any, SearchReply]]
+
+@dataclass(frozen=True)
+class Search:
+    """One search: what tells it from others, and how the retrieval service is asked."""
+
+    identity: str
+    path: str
+    body: Callable[[], Body]
 
 
 class Searches:
-    """Each method may raise any ImageTextError that the retrieval service answers with."""
+    """Replies are open ones, as in `search_replies`."""
 
     def __init__(self, upstream: Upstream, index: Watched[IndexInfo], cache: Cache, lookups: Counter) -> None:
         self._upstream = upstream
         self._index = index
         self._cache = cache
-        self._lookups = lookups
-        self._flights: SingleFlight[Answer[SearchReply]] = SingleFlight()
+        self._hits, self._misses = (lookups.labels("search", outcome) for outcome in ("hit", "miss"))
+        self._flights: SingleFlight[bytes] = SingleFlight()
 
-    async def by_request(self, request: SearchRequest, deadline: Deadline) -> Answer[SearchReply]:
-        request = _normalised(request)
-
-        async def ask() -> SearchReply:
-            body = request.model_dump(exclude_none=True)
-            return await self._upstream.ask(SearchReply, "POST", "/v1/search", deadline=deadline, json=body)
-
-        return await self._answer(words_identity(request), ask)
-
-    async def by_picture(self, picture: bytes, page: HitsPage, deadline: Deadline) -> Answer[SearchReply]:
-        async def ask() -> SearchReply:
-            files = {"image": ("picture", picture, "application/octet-stream")}
-            return await self._upstream.ask(
-                SearchReply, "POST", "/v1/search/image", deadline=deadline, files=files, data=page.model_dump()
-            )
-
-        digest = await run_in_threadpool(digest_of, picture)
-        return await self._answer(picture_identity(digest, page.k, page.offset), ask)
-
-    async def _answer(self, identity: str, ask: Ask) -> Answer[SearchReply]:
-        start = time.perf_counter()
+    async def look_up(self, search: Search) -> bytes | None:
+        """The reply that is cached."""
         index = self._index.value
-        flight = search_key(identity, index) if index else identity
-        answer = await self._flights.run(flight, lambda: self._find(identity, index, ask))
-        took_ms = round((time.perf_counter() - start) * 1000, 1)
-        return Answer(answer.reply.model_copy(update={"took_ms": took_ms}), answer.source)
+        if index is None:
+            return None
+        [value] = await self._cache.get([search_key(search.identity, index)])
+        reply = unsealed(value)
+        (self._hits if reply else self._misses).inc()
+        return reply
 
-    async def _find(self, identity: str, index: IndexInfo | None, ask: Ask) -> Answer[SearchReply]:
-        stored = await self._look_up(identity, index) if index else None
-        if stored:
-            return Answer(stored, "hit")
-        reply = await ask()
-        await self._store(identity, reply)
-        return Answer(reply, "miss")
+    async def find(self, search: Search, deadline: Deadline) -> bytes:
+        """The reply of the retrieval service, asked once for all who search the same at the same time.
 
-    async def _look_up(self, identity: str, index: IndexInfo) -> SearchReply | None:
-        [value] = await self._cache.get([search_key(identity, index)])
-        stored = _parsed(value)
-        self._lookups.labels("search", "hit" if stored else "miss").inc()
-        return stored
+        Raises:
+            ImageTextError: whichever the retrieval service answers with.
+        """
+        index = self._index.value
+        flight = search_key(search.identity, index) if index else search.identity
+        return await self._flights.run(flight, lambda: self._ask(search, deadline))
 
-    async def _store(self, identity: str, reply: SearchReply) -> None:
+    async def _ask(self, search: Search, deadline: Deadline) -> bytes:
+        reply = await self._upstream.post(search.path, search.body(), deadline)
+        version, content = reply.headers.get(INDEX_VERSION_HEADER), self._opened(reply)
+        if version is None or content is None:
+            raise self._upstream.unreadable(SearchReply)
+        await self._store(search.identity, version, content)
+        return content
+
+    def _opened(self, reply: Reply) -> bytes | None:
+        try:
+            return opened(reply.content) if reply.is_of("application/json") else None
+        except ValueError:
+            return None
+
+    async def _store(self, identity: str, version: str, reply: bytes) -> None:
         """Keeps the reply if its index is the one that is known; if not, the one that it names is asked about."""
         index = self._index.value
-        if index is None or index.version != reply.index.version:
+        if index is None or index.version != version:
             self._index.wake()
             return
-        await self._cache.set({search_key(identity, index): reply.model_dump_json().encode()})
+        await self._cache.set({search_key(identity, index): sealed(reply)})
+
+
+def search_by_request(request: SearchRequest) -> Search:
+    """Raises InvalidParameter unless there is one thing to search with."""
+    request = _normalised(request)
+    return Search(words_identity(request), "/v1/search", lambda: json_body(request))
+
+
+def search_by_picture(picture: bytes, digest: str, page: HitsPage) -> Search:
+    """`digest` is that of the picture."""
+    identity = picture_identity(digest, page.k, page.offset)
+    return Search(identity, "/v1/search/image", lambda: form_body([picture], page))
 
 
 def _normalised(request: SearchRequest) -> SearchRequest:
@@ -91,12 +106,4 @@ def _normalised(request: SearchRequest) -> SearchRequest:
     text = " ".join(request.text.split())
     if not text:
         raise InvalidParameter("Field `text`: there are no words in it.")
-    return request.model_copy(update={"text": text})
-
-
-def _parsed(value: bytes | None) -> SearchReply | None:
-    """What was stored; None also for bytes that somebody else put there."""
-    try:
-        return SearchReply.model_validate_json(value) if value else None
-    except ValidationError:
-        return None
+    return request.model_copy(update={"text": text}) if text != request.text else request

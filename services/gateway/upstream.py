@@ -7,9 +7,9 @@ when the first could not be reached, broke off or was not ready.
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import httpx
 from prometheus_client import Counter
@@ -19,6 +19,8 @@ from imagetext.contracts import Health
 from imagetext.errors import Busy, DeadlineExceeded, Unavailable
 from services.chassis.request_id import HEADER, current_request_id
 from services.gateway.deadline import Deadline
+from services.gateway.incoming import Reply, read_reply
+from services.gateway.outgoing import NOTHING, Body
 from services.gateway.replicas import Replica, Replicas
 from services.gateway.upstream_errors import error_of
 
@@ -27,7 +29,8 @@ _NOT_REACHED = (httpx.ConnectError, httpx.ConnectTimeout)
 _BROKE_OFF = (httpx.NetworkError, httpx.RemoteProtocolError)
 
 M = TypeVar("M", bound=BaseModel)
-Use = Callable[[Replica], Awaitable[httpx.Response]]
+A = TypeVar("A", Reply, httpx.Response)
+Use = Callable[[Replica], Awaitable[A]]
 log = logging.getLogger(__name__)
 
 
@@ -46,52 +49,67 @@ class Upstream:
         self.name = name
         self._transport = transport
         self._replicas = replicas
-        self._timeout = timeout
+        self._timeout = timeout.as_dict()
         self._retries = retries
 
-    async def ask(self, kind: type[M], method: str, path: str, *, deadline: Deadline, **content: Any) -> M:
-        """The answer, read as `kind`. `content` is `json`, or `data` and `files`, as httpx.Request takes them."""
-        response = await self._read(method, path, deadline, content)
-        if not response.is_success:
-            raise error_of(response, self.name)
-        return self._parsed(kind, response)
+    async def get(self, kind: type[M], path: str, deadline: Deadline) -> M:
+        """The answer to a GET, read as `kind`."""
+        return self.parsed(kind, await self._successful("GET", path, NOTHING, deadline))
+
+    async def post(self, path: str, body: Body, deadline: Deadline) -> Reply:
+        """The answer to a POST, a success, as bytes."""
+        return await self._successful("POST", path, body, deadline)
 
     async def health(self, deadline: Deadline) -> Health:
         """What the service says of its own readiness."""
-        response = await self._read("GET", "/health/ready", deadline, {})
-        if response.status_code not in (httpx.codes.OK, httpx.codes.SERVICE_UNAVAILABLE):
-            raise error_of(response, self.name)
-        return self._parsed(Health, response)
+        reply = await self._read("GET", "/health/ready", NOTHING, deadline)
+        if reply.status not in (httpx.codes.OK, httpx.codes.SERVICE_UNAVAILABLE):
+            raise error_of(reply, self.name)
+        return self.parsed(Health, reply)
+
+    def parsed(self, kind: type[M], reply: Reply) -> M:
+        try:
+            return kind.model_validate_json(reply.content)
+        except ValidationError:
+            raise self.unreadable(kind) from None
+
+    def unreadable(self, kind: type[BaseModel]) -> Unavailable:
+        """The error for an answer that should have been a `kind`; the log is told as well."""
+        log.error("the %s service's answer is not a %s", self.name, kind.__name__)
+        return Unavailable(f"The {self.name} service gave an answer that cannot be read.")
 
     @asynccontextmanager
     async def stream(
-        self, path: str, *, deadline: Deadline, headers: dict[str, str], params: dict[str, str]
+        self, path: str, *, deadline: Deadline, headers: Mapping[str, str]
     ) -> AsyncIterator[httpx.Response]:
         """An answer whose body is still on its way; the deadline is for its head."""
         async with AsyncExitStack() as opened:
 
             async def use(replica: Replica) -> httpx.Response:
-                content = {"headers": headers, "params": params}
-                return await opened.enter_async_context(self._asked(replica, "GET", path, content))
+                return await opened.enter_async_context(self._asked(replica, "GET", path, NOTHING, headers))
 
             response = await self._exchange(use, deadline)
             if not response.is_success and response.status_code != httpx.codes.NOT_MODIFIED:
-                await response.aread()
-                raise error_of(response, self.name)
+                raise error_of(await read_reply(response), self.name)
             yield response
 
     async def close(self) -> None:
         await self._transport.aclose()
 
-    async def _read(self, method: str, path: str, deadline: Deadline, content: dict[str, Any]) -> httpx.Response:
-        async def use(replica: Replica) -> httpx.Response:
-            async with self._asked(replica, method, path, content) as response:
-                await response.aread()
-                return response
+    async def _successful(self, method: str, path: str, body: Body, deadline: Deadline) -> Reply:
+        reply = await self._read(method, path, body, deadline)
+        if not reply.is_success:
+            raise error_of(reply, self.name)
+        return reply
+
+    async def _read(self, method: str, path: str, body: Body, deadline: Deadline) -> Reply:
+        async def use(replica: Replica) -> Reply:
+            async with self._asked(replica, method, path, body) as response:
+                return await read_reply(response)
 
         return await self._exchange(use, deadline)
 
-    async def _exchange(self, use: Use, deadline: Deadline) -> httpx.Response:
+    async def _exchange(self, use: Use[A], deadline: Deadline) -> A:
         try:
             async with deadline.enforced():
                 return await self._try_twice(use)
@@ -105,12 +123,12 @@ class Upstream:
                 raise DeadlineExceeded(f"The {self.name} service did not answer in time.") from error
             raise Unavailable(f"The {self.name} service cannot be reached.", retry_after=2) from error
 
-    async def _try_twice(self, use: Use) -> httpx.Response:
+    async def _try_twice(self, use: Use[A]) -> A:
         replica = await self._replicas.choose()
         try:
-            response = await self._use(use, replica)
-            if response.status_code != httpx.codes.SERVICE_UNAVAILABLE or not self._replicas.has_other(replica):
-                return response
+            answer = await self._use(use, replica)
+            if not _is_unavailable(answer) or not self._replicas.has_other(replica):
+                return answer
             self._replicas.rest(replica)
         except (*_NOT_REACHED, *_BROKE_OFF) as error:
             log.info("the %s service is asked again after %s", self.name, type(error).__name__)
@@ -118,7 +136,7 @@ class Upstream:
         await asyncio.sleep(random.uniform(0, _JITTER_S))
         return await self._use(use, await self._replicas.choose(but=replica))
 
-    async def _use(self, use: Use, replica: Replica) -> httpx.Response:
+    async def _use(self, use: Use[A], replica: Replica) -> A:
         try:
             return await use(replica)
         except _NOT_REACHED:
@@ -127,16 +145,15 @@ class Upstream:
 
     @asynccontextmanager
     async def _asked(
-        self, replica: Replica, method: str, path: str, content: dict[str, Any]
+        self, replica: Replica, method: str, path: str, body: Body, headers: Mapping[str, str] | None = None
     ) -> AsyncIterator[httpx.Response]:
-        headers = {
-            "Host": replica.base.netloc.decode("ascii"),
-            **({HEADER: request_id} if (request_id := current_request_id()) else {}),
-            **content.get("headers", {}),
-        }
-        extensions = {"timeout": self._timeout.as_dict(), "sni_hostname": replica.base.raw_host.decode("ascii")}
-        url = replica.url.copy_with(path=path)
-        request = httpx.Request(method, url, **{**content, "headers": headers, "extensions": extensions})
+        request = httpx.Request(
+            method,
+            replica.at(path),
+            headers=[("Host", replica.host), *_identity(), *_description(body), *(headers or {}).items()],
+            stream=body,
+            extensions={"timeout": self._timeout, "sni_hostname": replica.server_name},
+        )
         with replica.occupied():
             response = await self._transport.handle_async_request(request)
             try:
@@ -144,9 +161,16 @@ class Upstream:
             finally:
                 await response.aclose()
 
-    def _parsed(self, kind: type[M], response: httpx.Response) -> M:
-        try:
-            return kind.model_validate_json(response.content)
-        except ValidationError:
-            log.error("the %s service's answer is not a %s", self.name, kind.__name__)
-            raise Unavailable(f"The {self.name} service gave an answer that cannot be read.") from None
+
+def _identity() -> list[tuple[str, str]]:
+    request_id = current_request_id()
+    return [(HEADER, request_id)] if request_id else []
+
+
+def _description(body: Body) -> list[tuple[str, str]]:
+    return [("Content-Type", body.media_type), ("Content-Length", str(body.size))] if body.pieces else []
+
+
+def _is_unavailable(answer: Reply | httpx.Response) -> bool:
+    status = answer.status if isinstance(answer, Reply) else answer.status_code
+    return status == httpx.codes.SERVICE_UNAVAILABLE

@@ -64,6 +64,6 @@ def described_by(upstream: Upstream, kind: type[M], path: str) -> Callable[[Dead
         health = await upstream.health(deadline)
         if health.status != "ok":
             raise Unavailable(" ".join(health.parts.values()) or f"The {upstream.name} service is not ready.")
-        return await upstream.ask(kind, "GET", path, deadline=deadline)
+        return await upstream.get(kind, path, deadline)
 
     return ask

@@ -13,7 +13,7 @@ from services.chassis.json_logging import configure_logging
 from services.chassis.metrics import ModelMetrics
 from services.chassis.serve import read_settings
 from services.retrieval.current_index import CurrentIndex
-from services.retrieval.endpoints import router
+from services.retrieval.endpoints import plain_router, router
 from services.retrieval.lifespan import Load, Retrieval, lifespan_of
 from services.retrieval.metrics import IndexMetrics
 from services.retrieval.picture_shelf import PictureShelf
@@ -38,7 +38,7 @@ def create_app(settings: Settings | None = None, *, load: Load | None = None) ->
         lifespan=lifespan_of(retrieval, settings.model, load),
         ready=retrieval.not_ready,
         max_body_bytes=settings.max_body_bytes,
-        routers=[router],
+        routers=[plain_router, router],
         registry=registry,
     )
 

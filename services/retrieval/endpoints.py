@@ -2,23 +2,36 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
+from fastapi import Query as QueryParameter
 from fastapi.responses import StreamingResponse
 from pydantic import Field, ValidationError
 from starlette.responses import Response
 
-from imagetext.contracts import MAX_OFFSET, Contract, HitCount, IndexInfo, Models, SearchReply, SearchRequest
+from imagetext.contracts import (
+    INDEX_VERSION_HEADER,
+    MAX_OFFSET,
+    Contract,
+    HitCount,
+    IndexInfo,
+    Models,
+    SearchReply,
+    SearchRequest,
+)
 from imagetext.errors import InvalidParameter
 from services.chassis.disconnect import while_connected
 from services.chassis.forms import read_upload
+from services.chassis.json_body import documented, read_json
+from services.chassis.plain_route import PlainRoute
 from services.chassis.problems import sentence_of
 from services.retrieval.lifespan import Retrieval
 from services.retrieval.picture_files import OpenPicture
 from services.retrieval.picture_shelf import FULL_SIDE, stream
 from services.retrieval.revalidation import caching_headers, is_unchanged, not_modified
-from services.retrieval.searching import Like, Page, PictureFile, Words
+from services.retrieval.searching import Like, Page, PictureFile, Query, Words
 
 router = APIRouter(prefix="/v1", tags=["retrieval"])
+plain_router = APIRouter(prefix="/v1", tags=["retrieval"], route_class=PlainRoute)
 
 _PICTURE: dict[int | str, dict[str, Any]] = {
     200: {"description": "The picture", "content": {"image/*": {"schema": {"type": "string", "format": "binary"}}}},
@@ -40,17 +53,18 @@ def _upload_body() -> dict[str, object]:
     return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": form}}}}
 
 
-@router.post("/search")
-async def search(body: SearchRequest, request: Request) -> SearchReply:
+@plain_router.post("/search", response_model=SearchReply, openapi_extra=documented(SearchRequest))
+async def search(request: Request) -> Response:
     """Pictures that fit the words, or that are like an indexed picture."""
     retrieval: Retrieval = request.state.retrieval
+    body = await read_json(request, SearchRequest)
     query = _query(body)
     with retrieval.admission.enter():
-        return await while_connected(request, retrieval.searching.search(query, Page(body.k, body.offset)))
+        return await _found(request, query, Page(body.k, body.offset))
 
 
-@router.post("/search/image", openapi_extra=_upload_body())
-async def search_image(request: Request) -> SearchReply:
+@plain_router.post("/search/image", response_model=SearchReply, openapi_extra=_upload_body())
+async def search_image(request: Request) -> Response:
     """Pictures that are like the uploaded one."""
     retrieval: Retrieval = request.state.retrieval
     with retrieval.admission.enter():
@@ -59,8 +73,14 @@ async def search_image(request: Request) -> SearchReply:
             options = PageOptions.model_validate(upload.options)
         except ValidationError as error:
             raise InvalidParameter(sentence_of(error.errors())) from None
-        query, page = PictureFile(upload.pictures[0]), Page(options.k, options.offset)
-        return await while_connected(request, retrieval.searching.search(query, page))
+        return await _found(request, PictureFile(upload.pictures[0]), Page(options.k, options.offset))
+
+
+async def _found(request: Request, query: Query, page: Page) -> Response:
+    retrieval: Retrieval = request.state.retrieval
+    reply = await while_connected(request, retrieval.searching.search(query, page))
+    headers = {INDEX_VERSION_HEADER: reply.index.version}
+    return Response(reply.model_dump_json(), media_type="application/json", headers=headers)
 
 
 @router.get("/images/{id}", response_class=Response, responses=_PICTURE)
@@ -78,7 +98,7 @@ async def image(id: str, request: Request) -> Response:
 
 
 @router.get("/images/{id}/thumbnail", response_class=Response, responses=_PICTURE)
-async def thumbnail(id: str, request: Request, size: Annotated[int, Query(ge=64, le=1024)] = 320) -> Response:
+async def thumbnail(id: str, request: Request, size: Annotated[int, QueryParameter(ge=64, le=1024)] = 320) -> Response:
     """The picture upright and small, as a JPEG that fits into a square of `size` pixels."""
     retrieval: Retrieval = request.state.retrieval
     return await _jpeg(request, await retrieval.shelf.open(id), size)

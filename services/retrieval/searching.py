@@ -58,7 +58,7 @@ class Searching:
             async with asyncio.timeout(self._deadline_s):
                 target = await self._encode(query)
                 encoder = self._queries.encoder
-                index, hits = await self._index.use(lambda reader: _find(reader, encoder, target, page))
+                index, hits = await self._index.search(lambda reader: _find(reader, encoder, target, page))
         except TimeoutError:
             raise DeadlineExceeded(f"No answer was ready within {self._deadline_s:g} seconds.") from None
         return SearchReply(index=index, results=hits, took_ms=round((time.perf_counter() - start) * 1000, 1))
@@ -74,7 +74,7 @@ class Searching:
 
 
 def _find(reader: IndexReader, encoder: Encoder, target: Vector | Like, page: Page) -> tuple[IndexRef, list[Hit]]:
-    """In a thread, all of it on one version."""
+    """All of it on one version."""
     if isinstance(target, Like):
         own_row = reader.by_id(target.id).row
         scores, rows = _best(reader, reader.vector(own_row), page.offset + page.k + 1)
@@ -82,7 +82,7 @@ def _find(reader: IndexReader, encoder: Encoder, target: Vector | Like, page: Pa
     else:
         scores, rows = _best(reader, target, page.offset + page.k)
     wanted = slice(page.offset, page.offset + page.k)
-    pictures = [reader.row(int(row)) for row in rows[wanted]]
+    pictures = reader.pictures(rows[wanted].tolist())  # SQLite takes no integers of NumPy
     relevance = encoder.relevance(scores[wanted])
     hits = [
         _hit(picture, float(score), float(each))

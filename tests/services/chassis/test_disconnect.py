@@ -4,6 +4,12 @@ import asyncio
 import logging
 import socket
 
+import pytest
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import Message
+
+from services.chassis.disconnect import while_connected
+
 
 async def test_work_of_a_client_that_leaves_is_cancelled(app, shop, port_of, caplog):
     """When the client closes its connection, the work for it is cancelled, and the log says so."""
@@ -27,3 +33,55 @@ async def test_error_of_the_work_is_the_answer(client_of, app):
     """Work that fails gives its own error."""
     async with client_of(app) as client:
         assert (await client.post("/failing")).status_code == 429
+
+
+class Client:
+    """A request whose client goes when it is told to."""
+
+    def __init__(self) -> None:
+        self.goes = asyncio.Event()
+
+    async def receive(self) -> Message:
+        await self.goes.wait()
+        return {"type": "http.disconnect"}
+
+
+async def test_whoever_cancels_the_request_is_not_taken_for_the_client():
+    """A deadline around the work ends as a deadline, and a cancelled task as one, also when the client goes then."""
+    client = Client()
+    request = Request({"type": "http"}, client.receive)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01):
+            await while_connected(request, asyncio.sleep(30))
+    task = asyncio.create_task(while_connected(request, asyncio.sleep(30)))
+    await asyncio.sleep(0.01)
+    client.goes.set()
+    task.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_a_client_that_goes_too_late_stops_nothing():
+    """Once the work is done, the client's going cancels nothing of what comes after."""
+    client = Client()
+    request = Request({"type": "http"}, client.receive)
+
+    async def work() -> str:
+        client.goes.set()
+        return "done"
+
+    assert await while_connected(request, work()) == "done"
+    await asyncio.sleep(0.01)
+
+
+async def test_a_deadline_after_the_client_has_gone_is_still_one():
+    """What runs after the work in the same task is not cancelled by what stopped the work."""
+    client = Client()
+    client.goes.set()
+    with pytest.raises(ClientDisconnect):
+        await while_connected(Request({"type": "http"}, client.receive), asyncio.sleep(30))
+
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01):
+            await asyncio.sleep(30)

@@ -1,5 +1,7 @@
 """Reading uploads."""
 
+from collections.abc import AsyncIterator
+
 import pytest
 
 from services.chassis.base64_pictures import decode_base64_picture
@@ -48,6 +50,43 @@ async def test_forms_that_do_not_fit_are_refused(client_of, app, form):
     status, reply = await _upload(client_of, app, **form)
 
     assert (status, reply["title"]) == (422, "Invalid parameter")
+
+
+async def test_pictures_arrive_as_they_were_sent(client_of, app):
+    """A picture that holds the boundary's beginning and comes in pieces of any length is whole."""
+    picture = b"\r\n--" + b"--x\r\n-\r" * 50
+    head = b'--xyz\r\ncontent-DISPOSITION: form-data; name="image"; filename="a"\r\nX-Other: 1\r\n\r\n'
+    body = head + picture + b"\r\n--xyz--\r\n"
+    headers = {"Content-Type": "multipart/form-data; boundary=xyz"}
+    for length in (1, 7, 64):
+
+        async def pieces(length: int = length) -> AsyncIterator[bytes]:
+            for start in range(0, len(body), length):
+                yield body[start : start + length]
+
+        assert await _upload(client_of, app, content=pieces(), headers=headers) == (
+            200,
+            {"pictures": [picture.decode()], "options": {}},
+        )
+
+
+@pytest.mark.parametrize(
+    "disposition", [b'form-data; filename="a"', b"form-data", b"", b'form-data; name="k"\r\nContent-Length: 5']
+)
+async def test_damaged_parts_are_refused(client_of, app, disposition):
+    """A part without a name, and a form without a picture, are a 422."""
+    part = b"--x\r\nContent-Disposition: " + disposition + b"\r\n\r\n1\r\n--x--\r\n"
+    headers = {"Content-Type": "multipart/form-data; boundary=x"}
+
+    assert (await _upload(client_of, app, content=part, headers=headers))[0] == 422
+
+
+async def test_text_that_is_no_utf8_is_read(client_of, app):
+    """Old browsers send options in Latin-1."""
+    files = [("image", ("a", b"x")), ("note", (None, "é".encode("latin-1")))]
+    status, reply = await _upload(client_of, app, files=files)
+
+    assert (status, reply["options"]) == (200, {"note": "é"})
 
 
 async def test_text_in_the_place_of_a_file_is_told(client_of, app):

@@ -21,6 +21,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from imagetext.contracts import (
+    INDEX_VERSION_HEADER,
     Caption,
     CaptionOptions,
     CaptionReply,
@@ -151,16 +152,16 @@ class FakeRetrievalService(FakeService):
         router = APIRouter()
 
         @router.post("/v1/search")
-        async def search(request: Request, body: SearchRequest) -> SearchReply:
+        async def search(request: Request, body: SearchRequest, response: Response) -> SearchReply:
             self.requests.append(body)
-            version = self.version
+            response.headers[INDEX_VERSION_HEADER] = version = self.version
             await self.work("search", request)
             return _found(body.text or body.like or "", version)
 
         @router.post("/v1/search/image")
-        async def search_image(request: Request) -> SearchReply:
+        async def search_image(request: Request, response: Response) -> SearchReply:
             upload = await read_upload(request, max_pictures=1)
-            version = self.version
+            response.headers[INDEX_VERSION_HEADER] = version = self.version
             await self.work("search/image", request)
             if upload.pictures[0].startswith(b"TXT"):
                 raise NotAPicture("This is not a picture.")

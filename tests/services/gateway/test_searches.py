@@ -3,6 +3,10 @@
 import asyncio
 
 import pytest
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+from starlette.types import ASGIApp
+
+from imagetext.contracts import INDEX_VERSION_HEADER
 
 
 def path_of(response) -> str:
@@ -19,6 +23,49 @@ async def test_second_time_is_a_hit(client, door):
     assert second.json()["index"] == {"version": "v1", "size": 1}
     assert second.json()["took_ms"] < 1_000
     assert door.retrieval.calls["search"] == 1
+
+
+async def test_replies_pass_as_they_are(client, door):
+    """What the retrieval service says reaches the caller unread, the first time and from the cache."""
+    said = {"index": {"version": "v1", "size": 1}, "results": [{"path": "a.jpg", "more": [1, None]}], "took_ms": 99_999}
+    door.network.plug_in("10.0.0.2:8002", answering(JSONResponse(said, headers={INDEX_VERSION_HEADER: "v1"})))
+    replies = [await client.post("/v1/search", json={"text": "a dog"}) for _ in range(2)]
+
+    assert [reply.headers["X-Cache"] for reply in replies] == ["miss", "hit"]
+    for reply in replies:
+        assert reply.headers["Content-Type"] == "application/json"
+        assert reply.json() == said | {"took_ms": reply.json()["took_ms"]}
+        assert reply.json()["took_ms"] < 99_999
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Response(b"", 200),
+        PlainTextResponse("hello"),
+        JSONResponse({"hello": 1}, headers={INDEX_VERSION_HEADER: "v1"}),
+        JSONResponse({"results": [], "took_ms": 1}),
+        HTMLResponse('{"results":[],"took_ms":1}', headers={INDEX_VERSION_HEADER: "v1"}),
+        JSONResponse({"results": [], "took_ms": 1}, 302, {INDEX_VERSION_HEADER: "v1", "Location": "/"}),
+        HTMLResponse("<h1>502</h1>", 502),
+    ],
+)
+async def test_answers_of_somebody_else(client, door, answer):
+    """An answer that is no reply to a search, or does not name its index version, is a 503 and is not kept."""
+    door.network.plug_in("10.0.0.2:8002", answering(answer))
+    for _ in range(2):
+        response = await client.post("/v1/search", json={"text": "a dog"})
+
+        assert (response.status_code, response.json()["status"]) == (503, 503)
+
+
+def answering(answer: Response) -> ASGIApp:
+    """A service that gives one answer to everything."""
+
+    async def answer_all(scope, receive, send) -> None:
+        await answer(scope, receive, send)
+
+    return answer_all
 
 
 async def test_white_space_is_no_difference(client, door):

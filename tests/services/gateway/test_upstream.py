@@ -38,6 +38,30 @@ async def test_both_replicas_work(two_captioners, client):
     assert min(asked["10.0.0.1:8001"], asked["10.0.0.3:8001"]) >= 5
 
 
+async def test_the_least_busy_replica_is_asked(two_captioners, client, until):
+    """While one replica has a request in work, all that follow go to the other; after that both are asked again."""
+    slow, quick = two_captioners.caption, type(two_captioners.caption)()
+    two_captioners.network.plug_in("10.0.0.3:8001", quick.app)
+    slow.go_on.clear()
+    held: list[asyncio.Task[httpx.Response]] = []
+    while not slow.calls["captions"]:  # which of two idle ones is asked is left to chance
+        held.append(asyncio.create_task(caption(client, f"held{len(held)}".encode())))
+        await asyncio.sleep(0.1)
+    asked = slow.calls["captions"], quick.calls["captions"]
+    for i in range(20):
+        assert (await caption(client, f"p{i}".encode())).status_code == 200
+
+    assert (slow.calls["captions"], quick.calls["captions"]) == (asked[0], asked[1] + 20)
+    slow.go_on.set()
+    assert {reply.status_code for reply in await asyncio.gather(*held)} == {200}
+
+    async def is_asked_again() -> bool:
+        await caption(client, str(sum(two_captioners.network.asked.values())).encode())
+        return slow.calls["captions"] > asked[0]
+
+    await until(is_asked_again)
+
+
 async def test_a_dead_replica_is_passed_over(two_captioners, client):
     """With one of two replicas dead every request is answered, and few of them try the dead one."""
     del two_captioners.network.machines["10.0.0.1:8001"]

@@ -47,11 +47,37 @@ async def test_version_stays_open_while_a_thread_reads_it(current, album, encode
         reader.row(0)  # closed by now
 
 
+async def test_small_indexes_are_searched_at_once(current, album, encoder):
+    """Work on a small index waits for no thread, not even when all of them are busy."""
+    album.build(encoder)
+    await current.start(encoder.fingerprint)
+    go_on = threading.Event()
+    busy = [asyncio.create_task(current.use(lambda _: go_on.wait(60))) for _ in range(4)]
+    await asyncio.sleep(0.05)
+
+    assert await asyncio.wait_for(current.search(lambda reader: threading.get_ident()), 30) == threading.get_ident()
+    go_on.set()
+    assert await asyncio.gather(*busy) == [True] * 4
+    await current.stop()
+
+
+async def test_large_indexes_are_searched_in_a_thread(album, encoder):
+    """Work that takes its time keeps the event loop free."""
+    album.build(encoder)
+    metrics = IndexMetrics(CollectorRegistry())
+    large = CurrentIndex(album.index, poll_s=60, threads=2, metrics=metrics, small_numbers=11)  # four colours are 12
+    await large.start(encoder.fingerprint)
+
+    assert await large.search(lambda reader: threading.get_ident()) != threading.get_ident()
+    await large.stop()
+
+
 async def test_no_version_is_unavailable(current, encoder):
     """Without an index there is nothing to use, before and after start and stop."""
     await current.start(encoder.fingerprint)
-    with pytest.raises(Unavailable):
-        await current.use(lambda reader: reader)
+    for call in (current.use, current.search):
+        with pytest.raises(Unavailable):
+            await call(lambda reader: reader)
     await current.stop()
 
     with pytest.raises(Unavailable):

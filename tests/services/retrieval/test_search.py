@@ -37,6 +37,19 @@ async def test_words_find_pictures(client_of, app, album):
     assert second["relevance"] == pytest.approx((1 + 0.5**0.5) / 2)
 
 
+async def test_the_version_is_named_in_the_head(client_of, app, album, picture):
+    """Who passes a reply on learns its index version without reading it; `took_ms` is the last that it says."""
+    version = album.index.joinpath("CURRENT").read_text().strip()
+    async with client_of(app) as client:
+        replies = [
+            await client.post("/v1/search", json={"text": "red"}),
+            await client.post("/v1/search/image", files={"image": ("a.png", picture("blue"))}),
+        ]
+
+    assert [reply.headers["X-Index-Version"] for reply in replies] == [version] * 2
+    assert [list(reply.json())[-1] for reply in replies] == ["took_ms"] * 2
+
+
 async def test_like_finds_others(client_of, app):
     """A search by an indexed picture's id gives the pictures like it, without that picture."""
     async with client_of(app) as client:

@@ -1,0 +1,63 @@
+"""What bounds a network on this machine: its arithmetic at the speed of a plain matrix product, or its weights at the
+speed of memory, whichever takes longer."""
+
+from collections.abc import Callable, Iterable
+from functools import cache
+
+import numpy as np
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from bench.rounds import milliseconds
+from bench.row import Floor
+
+SIDE = 1536  # of the matrices; large enough for full speed
+COPIED = 256 * 2**20  # bytes; larger than any cache
+SECONDS = 0.5
+
+
+def network_floor(call: Callable[[], object], modules: Iterable[nn.Module], *, bfloat16: bool = False) -> Floor:
+    """The floor, in milliseconds, of a call that passes once through the modules.
+
+    `bfloat16` says that our side computes in it.
+    """
+    kind = torch.bfloat16 if bfloat16 else torch.float32
+    operations, read = arithmetic(call), weights(modules) * kind.itemsize
+    computing, reading = operations / product_speed(kind) * 1000, read / memory_speed() * 1000
+    precision = str(kind).removeprefix("torch.")
+    if computing >= reading:
+        speed = product_speed(kind) / 1e9
+        return Floor(
+            computing, f"{operations / 1e9:.3g} GFLOP at {speed:.0f} GFLOP/s, torch's {precision} product here"
+        )
+    return Floor(reading, f"{read / 1e6:.3g} MB of {precision} weights at {memory_speed() / 1e9:.1f} GB/s, read here")
+
+
+def arithmetic(call: Callable[[], object]) -> float:
+    """Floating-point operations of a call, a multiplication and an addition counted as two."""
+    with FlopCounterMode(display=False) as counter:
+        call()
+    return float(counter.get_total_flops())
+
+
+def weights(modules: Iterable[nn.Module]) -> int:
+    """Numbers that a pass reads all of; of embeddings it reads a few rows."""
+    parts = [part for module in modules for part in module.modules() if not isinstance(part, nn.Embedding)]
+    return sum(numbers.numel() for part in parts for numbers in part.parameters(recurse=False))
+
+
+@cache
+def product_speed(kind: torch.dtype) -> float:
+    """Floating-point operations a second of a large matrix product."""
+    left, right = torch.ones(SIDE, SIDE, dtype=kind), torch.ones(SIDE, SIDE, dtype=kind)
+    with torch.inference_mode():
+        return 2 * SIDE**3 / milliseconds(lambda: left @ right, SECONDS) * 1000
+
+
+@cache
+def memory_speed() -> float:
+    """Bytes a second that are read from memory, by as many threads as torch has."""
+    numbers = torch.from_numpy(np.ones(COPIED // 4, dtype=np.float32))
+    with torch.inference_mode():
+        return COPIED / milliseconds(numbers.sum, SECONDS) * 1000

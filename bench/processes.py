@@ -1,0 +1,144 @@
+"""Servers as processes of their own: started, waited for, watched and ended."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.load import Order, Request, write_order
+
+START_S = 300
+END_S = 15
+HOST = "127.0.0.1"
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True)
+class Server:
+    """A process that listens."""
+
+    process: "subprocess.Popen[bytes]"
+    port: int
+
+    @property
+    def url(self) -> str:
+        return f"http://{HOST}:{self.port}"
+
+    def cpu_seconds(self) -> float:
+        """Of processor time so far, with those of its threads."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / TICKS
+
+    def memory_mb(self) -> float:
+        """What lies in memory now, shared pages included."""
+        pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+@contextmanager
+def server(
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    port: int,
+    ready: Request | str,
+    log: Path,
+    *,
+    python: str = sys.executable,
+) -> Iterator[Server]:
+    """A process until the end of the block.
+
+    Args:
+        arguments: of Python.
+        ready: it has started when this path, or this request, is answered with 200.
+        log: what it says.
+        python: the interpreter.
+
+    Raises:
+        RuntimeError: it ended, or did not become ready in time.
+    """
+    with log.open("wb") as said:
+        # In a session of its own: Ctrl-C is for the bench, which ends what it started.
+        process = subprocess.Popen(
+            [python, *arguments],
+            env=os.environ | dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=said,
+            start_new_session=True,
+        )
+        try:
+            started = Server(process, port)
+            _wait(started, ready, log)
+            yield started
+        finally:
+            _end(process)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+def load(
+    port: int,
+    requests: Sequence[Request],
+    *,
+    callers: int,
+    seconds: float,
+    first: int = 0,
+    rate: float | None = None,
+) -> dict[str, Any]:
+    """What a process of callers finds; the options are those of `bench.load.Order`.
+
+    Raises:
+        RuntimeError: the callers failed, or no request was answered with 200.
+    """
+    order = Order(HOST, port, requests, callers, seconds, rate, first)
+    command = [sys.executable, "-m", "bench.load"]
+    found = subprocess.run(command, input=write_order(order), capture_output=True, text=True, check=False)
+    if found.returncode != 0:
+        raise RuntimeError(f"the callers failed: {found.stderr[-300:]}")
+    summary: dict[str, Any] = json.loads(found.stdout)
+    if not summary["answers"]:
+        raise RuntimeError(f"no request of {summary['sent']} was answered with 200")
+    return summary
+
+
+def _wait(started: Server, ready: Request | str, log: Path) -> None:
+    deadline = time.monotonic() + START_S
+    while not _answers(started, ready):
+        if started.process.poll() is not None:
+            raise RuntimeError(f"a server ended before it was ready: {log.read_text(errors='replace')[-300:]}")
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"a server was not ready after {START_S} seconds: see {log}")
+        time.sleep(0.2)
+
+
+def _answers(started: Server, ready: Request | str) -> bool:
+    path = ready if isinstance(ready, str) else ready.path
+    body, headers = (None, {}) if isinstance(ready, str) else (ready.body, {"Content-Type": ready.type})
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # whatever proxy the environment names
+    try:
+        with direct.open(urllib.request.Request(started.url + path, body, headers), timeout=30) as answer:
+            return int(answer.status) == 200
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    process.terminate()
+    try:
+        process.wait(END_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

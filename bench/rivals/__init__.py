@@ -1,0 +1,1 @@
+"""What the rivals' own documentation would have one write, on the weights that ours run on."""

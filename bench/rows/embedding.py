@@ -1,0 +1,139 @@
+"""Pictures and texts to vectors, in one process."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from bench.floors import network_floor
+from bench.rivals.text_embedding import clip_texts, minilm_texts
+from bench.rounds import milliseconds
+from bench.row import Contest
+from bench.rows.pictures import opened
+from bench.setting import Setting
+from imagetext.encoder.clip import ClipEncoder, load_clip
+from imagetext.encoder.clip_tokenizer import packaged_tokenizer
+from imagetext.encoder.dual import DualEncoder, load_dual_encoder
+from imagetext.model_folder import ModelFolder
+
+if TYPE_CHECKING:
+    pass
+
+COMPACT = Path("models/retrieval")
+CLIP = "clip-vit-b32"
+TEXT = "a brown dog runs across the grass with a ball in its mouth"
+
+
+@contextmanager
+def compact_pictures(setting: Setting, batch: int) -> Iterator[Contest]:
+    """The compact model's pictures against the same modules in torch."""
+    ours, rival = _compact(setting), load_dual_encoder(ModelFolder.open(COMPACT))
+    inputs = [ours.prepare(picture) for picture in opened(setting, batch)]
+    yield Contest(
+        ours=lambda: milliseconds(lambda: ours.encode_pictures(inputs), setting.turn_s),
+        rival=lambda: milliseconds(lambda: rival.encode_pictures(inputs), setting.turn_s),
+        floor=lambda: network_floor(
+            lambda: rival.encode_pictures(inputs),
+            [rival.backbone, rival.picture_head],
+            bfloat16=_in_bfloat16(setting, "retrieval", "pictures"),
+        ),
+        same=cosine(ours.encode_pictures(inputs), rival.encode_pictures(inputs)),
+        engine=setting.chosen("retrieval"),
+    )
+
+
+@contextmanager
+def compact_text(setting: Setting) -> Iterator[Contest]:
+    """One text through MiniLM and the compact model's head."""
+    ours = _compact(setting)
+    tower = ours.text_tower
+
+    def rival() -> torch.Tensor:
+        return minilm_texts(tower.bert, tower.tokenizer, ours.text_head, [TEXT])
+
+    yield Contest(
+        ours=lambda: milliseconds(lambda: ours.encode_texts([TEXT]), setting.turn_s),
+        rival=lambda: milliseconds(rival, setting.turn_s),
+        floor=lambda: network_floor(
+            rival, [tower.bert.encoder, ours.text_head], bfloat16=_in_bfloat16(setting, "retrieval", "texts")
+        ),
+        same=cosine(ours.encode_texts([TEXT]), rival().numpy()),
+        engine=setting.chosen("retrieval"),
+    )
+
+
+@contextmanager
+def clip_pictures(setting: Setting, batch: int) -> Iterator[Contest]:
+    """Pictures through a CLIP ViT-B/32 with random weights."""
+    ours = _clip(setting)
+    inputs = [ours.prepare(picture) for picture in opened(setting, batch)]
+    scaled = torch.from_numpy(ours.transform.scale(np.stack(inputs)))
+
+    @torch.inference_mode()
+    def rival() -> torch.Tensor:
+        found: torch.Tensor = ours.model.get_image_features(pixel_values=scaled).pooler_output
+        return torch.nn.functional.normalize(found, dim=-1)
+
+    yield Contest(
+        ours=lambda: milliseconds(lambda: ours.encode_pictures(inputs), setting.turn_s),
+        rival=lambda: milliseconds(rival, setting.turn_s),
+        floor=lambda: network_floor(rival, [ours.model.vision_model], bfloat16=_in_bfloat16(setting, CLIP, "pictures")),
+        same=cosine(ours.encode_pictures(inputs), rival().numpy()),
+        engine=setting.chosen(CLIP),
+    )
+
+
+@contextmanager
+def clip_text(setting: Setting) -> Iterator[Contest]:
+    """One text through that CLIP."""
+    ours = _clip(setting)
+
+    def rival() -> torch.Tensor:
+        return clip_texts(ours.model, ours.tokenizer, [TEXT])
+
+    yield Contest(
+        ours=lambda: milliseconds(lambda: ours.encode_texts([TEXT]), setting.turn_s),
+        rival=lambda: milliseconds(rival, setting.turn_s),
+        floor=lambda: network_floor(rival, [ours.model.text_model], bfloat16=_in_bfloat16(setting, CLIP, "texts")),
+        same=cosine(ours.encode_texts([TEXT]), rival().numpy()),
+        engine=setting.chosen(CLIP),
+    )
+
+
+def clip_folder(setting: Setting) -> Path:
+    """A CLIP ViT-B/32 with random weights, laid out as the hub has them; written once."""
+    from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel
+
+    folder = setting.folder(f"models/{CLIP}")
+    if not (folder / "tokenizer_config.json").exists():  # what is written last
+        torch.manual_seed(0)
+        model: CLIPModel = CLIPModel(CLIPConfig())
+        model.save_pretrained(folder)
+        CLIPImageProcessor().save_pretrained(folder)
+        packaged_tokenizer().save_pretrained(folder)
+    return folder
+
+
+def cosine(ours: NDArray[Any], theirs: NDArray[Any]) -> float:
+    """The lowest of all rows (n, dimensions), which are unit rows."""
+    return float((ours * theirs).sum(1).min())
+
+
+def _compact(setting: Setting) -> DualEncoder:
+    encoder = load_dual_encoder(ModelFolder.open(COMPACT))
+    encoder.run_in(setting.engines("retrieval"))
+    return encoder
+
+
+def _clip(setting: Setting) -> ClipEncoder:
+    encoder = load_clip(clip_folder(setting))
+    encoder.run_in(setting.engines(CLIP))
+    return encoder
+
+
+def _in_bfloat16(setting: Setting, model: str, network: str) -> bool:
+    return f"{network}: openvino-bf16" in setting.chosen(model)

@@ -1,0 +1,60 @@
+"""Where and how large a run measures."""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from imagetext.engines import Engines
+
+CACHE = Path(".cache/bench")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """`quick` is for the gate: fewer and shorter rounds, and smaller sizes in the rows that are not part of it."""
+
+    quick: bool = False
+    cache: Path = CACHE
+    infinity: Path | None = None  # its virtual environment
+
+    def sized(self, full: int, quick: int) -> int:
+        return quick if self.quick else full
+
+    @property
+    def turn_s(self) -> float:
+        """How long one side is measured at a time, in seconds."""
+        return 0.3 if self.quick else 0.5
+
+    @property
+    def threads(self) -> int:
+        """As many as torch takes: both sides get the same."""
+        return int(os.environ.get("OMP_NUM_THREADS") or len(os.sched_getaffinity(0)))
+
+    def folder(self, name: str) -> Path:
+        """A folder of this run's cache, made if it is not there."""
+        folder = self.cache / name
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def engine_folder(self, model: str) -> Path:
+        return self.folder(f"engines/{model}")
+
+    def engines(self, model: str) -> "Engines":
+        """The engines of a model; what is exported is kept from run to run, what was chosen is not."""
+        from imagetext.engines import Engines
+
+        return Engines(self.engine_folder(model), threads=self.threads)
+
+    def chosen(self, model: str) -> str:
+        """The engines that were chosen for the networks of a model, such as "pictures: openvino-f32"."""
+        files = sorted(self.engine_folder(model).glob("*/choice.json"))
+        choices = {file.parent.name.rpartition("-")[0]: json.loads(file.read_text())["engine"] for file in files}
+        return ", ".join(f"{network}: {engine}" for network, engine in choices.items())
+
+    def choose_anew(self) -> None:
+        """Forget which engines were chosen: that may have been while the machine was busy."""
+        for file in self.cache.glob("engines/*/*/choice.json"):
+            file.unlink()

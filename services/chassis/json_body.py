@@ -1,0 +1,61 @@
+"""Reads a JSON body straight into a contract."""
+
+import json
+from email.message import Message
+from typing import TypeVar
+
+from fastapi import Request
+from pydantic import BaseModel, ValidationError
+from starlette.exceptions import HTTPException
+
+from imagetext.errors import InvalidParameter
+from services.chassis.problems import sentence_of
+
+M = TypeVar("M", bound=BaseModel)
+
+_NO_OBJECT = "The body must be a JSON object, sent as application/json."
+
+
+def documented(kind: type[BaseModel]) -> dict[str, object]:
+    """The body's documentation; FastAPI would tell it from a parameter, but the body is read by hand."""
+    content = {"application/json": {"schema": kind.model_json_schema()}}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+async def read_json(request: Request, kind: type[M]) -> M:
+    """The body as a `kind`.
+
+    Raises:
+        InvalidParameter: not JSON, not said to be JSON, or not a `kind`.
+        HTTPException: 400 for bytes that are no text, or nested too deeply to be read.
+    """
+    if not _is_json(request.headers.get("Content-Type", "")):
+        raise InvalidParameter(_NO_OBJECT)
+    body = await request.body()
+    try:
+        return kind.model_validate_json(body)
+    except ValidationError:
+        return _read_slowly(body, kind)
+
+
+def _is_json(media_type: str) -> bool:
+    if media_type == "application/json":
+        return True
+    message = Message()
+    message["Content-Type"] = media_type
+    main, sub = message.get_content_maintype(), message.get_content_subtype()
+    return main == "application" and (sub == "json" or sub.endswith("+json"))
+
+
+def _read_slowly(body: bytes, kind: type[M]) -> M:
+    """Once more in two steps: they tell what is wrong in more detail, letters that are none above all."""
+    try:
+        parsed = json.loads(body)
+    except json.JSONDecodeError:
+        raise InvalidParameter("The body is not valid JSON." if body else _NO_OBJECT) from None
+    except (ValueError, RecursionError):  # ValueError: no text, or a number of thousands of digits
+        raise HTTPException(400) from None
+    try:
+        return kind.model_validate(parsed)
+    except ValidationError as error:
+        raise InvalidParameter(sentence_of(error.errors())) from None

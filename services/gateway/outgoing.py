@@ -1,0 +1,54 @@
+"""Bodies that the gateway sends to the services: pieces that go out one after the other and are never joined."""
+
+import os
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import httpx
+from pydantic import BaseModel
+
+_PICTURE_HEAD = (
+    b'--%b\r\nContent-Disposition: form-data; name="image"; filename="picture"\r\n'
+    b"Content-Type: application/octet-stream\r\n\r\n"
+)
+_FIELD_HEAD = b'--%b\r\nContent-Disposition: form-data; name="%b"\r\n\r\n'
+
+
+@dataclass(frozen=True)
+class Body(httpx.AsyncByteStream):
+    media_type: str
+    pieces: Sequence[bytes]
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return sum(map(len, self.pieces))
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for piece in self.pieces:
+            yield piece
+
+
+NOTHING = Body("", ())
+
+
+def json_body(content: BaseModel) -> Body:
+    """The fields of `content` that are not None."""
+    return Body("application/json", (content.model_dump_json(exclude_none=True).encode(),))
+
+
+def form_body(pictures: Sequence[bytes], options: BaseModel) -> Body:
+    """A form with the pictures in `image` and the options that are not None in fields of their own names."""
+    boundary = os.urandom(16).hex().encode()
+    pieces: list[bytes] = []
+    for name, value in _fields(options).items():
+        pieces += [_FIELD_HEAD % (boundary, name.encode()), value.encode(), b"\r\n"]
+    for picture in pictures:
+        pieces += [_PICTURE_HEAD % boundary, picture, b"\r\n"]
+    pieces.append(b"--%b--\r\n" % boundary)
+    return Body(f"multipart/form-data; boundary={boundary.decode()}", pieces)
+
+
+def _fields(options: BaseModel) -> Mapping[str, str]:
+    values = options.model_dump(exclude_none=True)
+    return {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in values.items()}

@@ -1,0 +1,70 @@
+"""The rivals do the same work: the same modules give the same sentences."""
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from bench.rivals.generated_captions import GeneratedCaptions
+from bench.rivals.gru_captions import PlainCaptioner
+from imagetext.backbone import Backbone
+from imagetext.captioner.engine import Captioner, DecodingOptions
+from imagetext.captioner.network import AttentionDecoder, DecoderShape
+from imagetext.captioner.vit_bert import VitBert, VitBertShape
+from imagetext.captioner.vocabulary import SPECIAL, Vocabulary
+from imagetext.transform import PictureTransform
+
+Picture = NDArray[np.uint8]
+WORDS, CHANNELS, SIDE, BEAMS, LENGTH = 30, 8, 28, 3, 7
+
+
+def tiny(decoder: AttentionDecoder | VitBert) -> Captioner:
+    """A captioner whose picture network is one layer: 4 x 4 places."""
+    for parameter in decoder.parameters():  # sharper opinions than those of new weights
+        parameter.data.mul_(3)
+    backbone = Backbone(nn.Conv2d(3, CHANNELS, 7, 7), nn.Identity(), CHANNELS)
+    vocabulary = Vocabulary([f"word{number}" for number in range(WORDS - len(SPECIAL))])
+    return Captioner("tiny", "tiny", backbone, decoder, vocabulary, PictureTransform(SIDE), 0.9)
+
+
+@pytest.fixture
+def pictures() -> list[Picture]:
+    random = np.random.default_rng(0)
+    return [random.integers(0, 256, (3, SIDE, SIDE), dtype=np.uint8) for _ in range(6)]
+
+
+def test_the_plain_loop_says_what_ours_says(
+    pictures: list[Picture],
+) -> None:
+    """Beam by beam in lists, with our ranking."""
+    torch.manual_seed(1)
+    captioner = tiny(AttentionDecoder(DecoderShape(WORDS, CHANNELS, 16, 8)))
+    plain = PlainCaptioner(captioner, BEAMS, LENGTH)
+    options = DecodingOptions(num_beams=BEAMS, max_new_tokens=LENGTH)
+
+    assert [plain(picture) for picture in pictures] == [one[0].text for one in captioner.caption(pictures, options)]
+
+
+def test_generate_scores_no_better_sentence(
+    pictures: list[Picture],
+) -> None:
+    """Its search ends by other rules, so that a few sentences may differ; most are the same."""
+    torch.manual_seed(1)
+    captioner = tiny(VitBert(VitBertShape(WORDS, CHANNELS, 16, 24, 2, 1, 2)))
+    generated = GeneratedCaptions(captioner, BEAMS, LENGTH)
+    options = DecodingOptions(num_beams=BEAMS, max_new_tokens=LENGTH)
+    ours = [one[0].text for one in captioner.caption(pictures, options)]
+
+    equal = sum(generated(picture) == mine for picture, mine in zip(pictures, ours, strict=True))
+
+    assert equal >= len(pictures) / 2
+
+
+def test_exactly_so_many_words(pictures: list[Picture]) -> None:
+    """For the row of fixed length: no sentence ends before its last token."""
+    torch.manual_seed(1)
+    captioner = tiny(VitBert(VitBertShape(WORDS, CHANNELS, 16, 24, 2, 1, 2)))
+    generated = GeneratedCaptions(captioner, BEAMS, LENGTH, exactly=True)
+
+    assert all(len(generated.tokens(picture)) == LENGTH for picture in pictures)

@@ -1,0 +1,89 @@
+"""Rows become results; what fails stops nothing else."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from bench.row import Contest, Floor, Missing, Result
+from bench.runner import measure, measured
+from bench.setting import Setting
+from tests.bench.fakes import contest, row
+
+
+def quietly(text: str) -> None:
+    pass
+
+
+def test_a_row_becomes_a_result() -> None:
+    """Medians of both sides, the median of the rounds' ratios, and the distance from the floor."""
+    found = measured(row(), Setting(), quietly)
+
+    assert (found.ours, found.rival_value, found.ratio) == (2, 8, 3)
+    assert found.ratios == (4, 3, 2)
+    assert found.spread == 1
+    assert (found.floor, found.floor_is, found.from_floor) == (1, "a straight line", 2)
+    assert found.met
+
+
+def test_of_rates_the_floor_is_above() -> None:
+    """Twice as many would be possible: twice as far."""
+
+    @contextmanager
+    def rates(setting: Setting) -> Iterator[Contest]:
+        yield contest([1, 10, 10, 10], [1, 5, 5, 5], floor=lambda: Floor(20, "the model alone"))
+
+    assert measured(row(unit="pictures/s", prepare=rates), Setting(), quietly).from_floor == 2
+
+
+def test_what_fails_stops_nothing_else() -> None:
+    """A row that raises is reported with its error, and the next one is measured."""
+
+    @contextmanager
+    def broken(setting: Setting) -> Iterator[Contest]:
+        raise OSError("no such thing")
+        yield
+
+    results: list[Result] = []
+    measure([row("fall", prepare=broken), row()], Setting(), results, quietly)
+
+    assert [one.ratio for one in results] == [None, 3]
+    assert results[0].error == "OSError: no such thing"
+
+
+def test_what_is_missing_is_skipped() -> None:
+    """That is no failure."""
+
+    @contextmanager
+    def absent(setting: Setting) -> Iterator[Contest]:
+        raise Missing("it is not there")
+        yield
+
+    found = measured(row(prepare=absent), Setting(), quietly)
+
+    assert (found.skipped, found.error) == ("it is not there", None)
+
+
+def test_sides_that_did_different_work_are_no_contest() -> None:
+    """Speed on another answer is none."""
+
+    @contextmanager
+    def different(setting: Setting) -> Iterator[Contest]:
+        yield contest([1] * 4, [1] * 4, same=0.5)
+
+    assert "agree only to 0.5" in (measured(row(prepare=different), Setting(), quietly).error or "")
+
+
+def test_an_interruption_leaves_what_was_measured() -> None:
+    """Ctrl-C in the second row: the first is there."""
+
+    @contextmanager
+    def interrupted(setting: Setting) -> Iterator[Contest]:
+        raise KeyboardInterrupt
+        yield
+
+    results: list[Result] = []
+    with pytest.raises(KeyboardInterrupt):
+        measure([row(), row("run", prepare=interrupted)], Setting(), results, quietly)
+
+    assert [one.name for one in results] == ["walk"]
