@@ -66,16 +66,20 @@ class VitBertConfig(CaptionerConfig):
     """vit_bert.toml; the width is MiniLM's"""
 
     picture_from: str = "models/caption-gru"
-    epochs: int = 8
-    learning_rate: float = 3e-4
-    picture_learning_rate: float = 3e-5
+    teacher: str = "models/caption-gru"
+    taught: float = 0.7
+    captions: int = 3
+    learning_rate: float = 4e-4
+    picture_learning_rate: float = 0.0
     weight_decay: float = 0.05
-    dropout: float = 0.3
+    label_smoothing: float = 0.05
+    dropout: float = 0.15
+    average: float = 0.996
     reward_epochs: int = 3
     reward_learning_rate: float = 2e-5
     places: int = 49
     encoder_layers: int = 2
-    decoder_layers: int = 3
+    decoder_layers: int = 2
 
     def decoder(self, vocabulary: Vocabulary, backbone: Backbone) -> VitBert:
         minilm, tokenizer = load_minilm()

@@ -27,7 +27,7 @@ batch = 8
 """
 ARCHITECTURES = {
     "gru-attention": "width = 32\nattention_width = 16\n",
-    "vit-bert": "encoder_layers = 1\ndecoder_layers = 1\n",
+    "vit-bert": 'teacher = ""\nencoder_layers = 1\ndecoder_layers = 1\n',
 }
 RETRIEVAL = """
 hidden = 32

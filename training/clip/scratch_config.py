@@ -14,8 +14,8 @@ class ScratchConfig:
     """The keys of scratch.toml, explained there."""
 
     seed: int = 1
-    size: int = 96
-    stored: int = 112
+    size: int = 80
+    stored: int = 96
     min_count: int = 4
     text_width: int = 256
     dimensions: int = 256
@@ -28,13 +28,13 @@ class ScratchConfig:
     word_dropout: float = 0.1
     smallest_crop: float = 0.4
     jitter: float = 0.3
-    epochs: int = 70
+    epochs: int = 12
     batch: int = 300
     captions: int = 2
     learning_rate: float = 2e-3
     weight_decay: float = 0.1
-    average: float = 0.995
-    score_every: int = 5
+    average: float = 0.97
+    score_every: int = 3
 
     def network(self, vocabulary: Vocabulary) -> ScratchClip:
         """A new network, with random weights."""
