@@ -39,6 +39,7 @@ class CaptionerConfig(ABC):
     average: float = 0.998
     reward_epochs: int = 4
     reward_learning_rate: float = 5e-5
+    reward_rise: float = 0.0
     samples: int = 5
     blend: float = 0.4
     beams: int = 3
@@ -75,8 +76,9 @@ class VitBertConfig(CaptionerConfig):
     label_smoothing: float = 0.05
     dropout: float = 0.15
     average: float = 0.996
-    reward_epochs: int = 3
-    reward_learning_rate: float = 2e-5
+    reward_epochs: int = 5
+    reward_learning_rate: float = 5e-6
+    reward_rise: float = 0.1
     places: int = 49
     encoder_layers: int = 2
     decoder_layers: int = 2

@@ -35,12 +35,12 @@ from training.features import DRAWN_VIEWS, cached_features
 from training.processes import Processes, launched
 from training.run_log import RunLog
 from training.self_critical import Reward, self_critical_pass
-from training.step import Stepper, parameter_groups
+from training.step import Stepper, parameter_groups, rise_and_fall
 from training.teacher import ask_teacher, load_teacher
 from training.tuning import starting_backbone
 
 # Settings of the second phase: with others the first need not be repeated.
-REWARD_KEYS = frozenset({"reward_epochs", "reward_learning_rate", "samples", "blend"})
+REWARD_KEYS = frozenset({"reward_epochs", "reward_learning_rate", "reward_rise", "samples", "blend"})
 
 
 class Run:
@@ -119,7 +119,7 @@ class Run:
         self.average = Average(self.network, config.average)
         optimizer = AdamW(self.network.decoder.parameters(), config.reward_learning_rate, weight_decay=0.0)
         steps = config.reward_epochs * -(-len(self.sets[0].pictures) // config.batch)
-        schedule = LambdaLR(optimizer, lambda step: 1 - step / (steps + 1))
+        schedule = LambdaLR(optimizer, lambda step: rise_and_fall(step, steps, config.reward_rise))
         stepper, checkpoint = self._stepper("reward", self.rewarded_as, optimizer, schedule)
         reward = Reward(self.sets[0], self.vocabulary)
         for epoch in range(checkpoint.restore(), config.reward_epochs):

@@ -49,3 +49,10 @@ def parameter_groups(*parts: tuple[nn.Module, float]) -> list[dict[str, Any]]:
     """For an optimizer: the parameters of each module that may change, with the module's learning rate."""
     groups = [{"params": [p for p in part.parameters() if p.requires_grad], "lr": rate} for part, rate in parts]
     return [group for group in groups if group["params"]]
+
+
+def rise_and_fall(step: int, steps: int, rise: float) -> float:
+    """Factor of the rate at a step: rises from 0 in the first share `rise` of the steps, then falls to 0, both evenly.
+    """
+    top = rise * steps
+    return (step + 1) / (top + 1) if step < top else (steps + 1 - step) / (steps + 1 - top)
