@@ -46,7 +46,7 @@ class SmallIndex:
 
 
 def clusters(size: int, seed: int = 0) -> np.ndarray:
-    """Unit vectors (size, CLUSTERED) near a surface of few dimensions, as embeddings are, and the same for all seeds."""
+    """Unit vectors (size, CLUSTERED) near one surface of few dimensions for all seeds, as embeddings are."""
     surface = np.random.default_rng(99)
     centres, basis = surface.standard_normal((CLUSTERS, INNER)), surface.standard_normal((INNER, CLUSTERED))
     random = np.random.default_rng(seed)

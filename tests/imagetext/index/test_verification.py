@@ -159,7 +159,8 @@ def to_first_format(folder):
     faiss.write_index(flat, str(folder / "index.faiss"))
     fields = json.loads((folder / "manifest.json").read_text())
     fields = {name: fields[name] for name in FIRST_FIELDS} | {"format": 1}
-    fields["files"]["index.faiss"] = asdict(sum_file(folder / "index.faiss"))
+    names = ["vectors.npy", "index.faiss", "rows.sqlite", "skipped.jsonl"]
+    fields["files"] = {name: asdict(sum_file(folder / name)) for name in names}
     checksum = hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
     (folder / "manifest.json").write_text(json.dumps(fields | {"checksum": checksum}, indent=2) + "\n")
 
