@@ -13,6 +13,7 @@ from imagetext.errors import ImageTextError
 from imagetext.index import Wanted
 from imagetext.index.kinds import AUTO, KINDS
 from indexer.build import build
+from indexer.measure_command import add_command
 from indexer.scan import require_folder
 from indexer.sizes import to_bytes
 from indexer.version_commands import add_commands
@@ -69,6 +70,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     taken.add_argument("--model", required=True, help="the encoder that made the vectors; asked for words later")
     taken.add_argument("--json", action="store_true", help="write the summary as one line of JSON")
     add_commands(commands, index)
+    add_command(commands)
     return parser.parse_args(arguments)
 
 

@@ -52,7 +52,7 @@ def build(images: Path, index: Path, encoder: "Encoder", wanted: Wanted | None =
     index.mkdir(parents=True, exist_ok=True)
     with build_lock(index):
         remove_leftovers(index)
-        with _open_known(index, encoder) as known:
+        with _open_known(index, encoder, images) as known:
             pictures, skipped, encoded = _encode(found, images, encoder, known)
             if not pictures:
                 raise _no_picture(images, skipped)
@@ -68,16 +68,16 @@ def build(images: Path, index: Path, encoder: "Encoder", wanted: Wanted | None =
     return Summary(changed, version, len(rows), encoded, len(rows) - encoded, skipped, time.monotonic() - started)
 
 
-def _open_known(index: Path, encoder: "Encoder") -> KnownVectors:
+def _open_known(index: Path, encoder: "Encoder", images: Path) -> KnownVectors:
     previous = open_previous(index, encoder.fingerprint, encoder.dimensions)
-    return KnownVectors(previous, WorkFile.open(index, encoder.fingerprint, encoder.dimensions))
+    return KnownVectors(previous, WorkFile.open(index, encoder.fingerprint, encoder.dimensions, images))
 
 
 def _encode(
     found: Scan, images: Path, encoder: "Encoder", known: KnownVectors
 ) -> tuple[list[ReadPicture], list[SkippedFile], int]:
     """All pictures that can be indexed, all that were skipped, and how many were encoded for it."""
-    unchanged, to_read = _split(found.files, images, known.previous)
+    unchanged, to_read = _split(found.files, images, known)
     # disable=None: a bar on a terminal only
     with tqdm(total=len(found.files), initial=len(unchanged), unit="picture", disable=None) as bar:
         outcome = encode_files(to_read, images, encoder, known, bar.update)
@@ -85,17 +85,15 @@ def _encode(
     return [*unchanged, *outcome.pictures], skipped, outcome.encoded
 
 
-def _split(
-    files: Sequence[FoundFile], images: Path, previous: PreviousVersion | None
-) -> tuple[list[ReadPicture], list[FoundFile]]:
+def _split(files: Sequence[FoundFile], images: Path, known: KnownVectors) -> tuple[list[ReadPicture], list[FoundFile]]:
     """The files whose content is known by their looks, and those that must be read."""
     unchanged, to_read = [], []
     for file in files:
-        row = None if previous is None else previous.unchanged(file, images)
-        if row is None:
+        content = known.unchanged(file, images)
+        if content is None:
             to_read.append(file)
         else:
-            unchanged.append(ReadPicture(file, row.sha256, row.bytes, row.width, row.height))
+            unchanged.append(ReadPicture(file, *content))
     return unchanged, to_read
 
 
