@@ -7,7 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imagetext.errors import ImageTextError, IndexVersionError, NotFound
-from imagetext.index import IndexReader, current_version, list_versions, publish, read_skipped, version_folder
+from imagetext.index import (
+    IndexReader,
+    current_version,
+    list_versions,
+    publish,
+    read_manifest,
+    read_skipped,
+    version_folder,
+)
+from imagetext.index.manifest import SKIPPED
+from imagetext.index.verification import verify_file
 from imagetext.index.versions import prune_versions, remove_leftovers
 from indexer.lock import build_lock
 from indexer.sizes import positive
@@ -57,7 +67,7 @@ def _versions(options: argparse.Namespace, say: Say) -> int:
 def _skipped(options: argparse.Namespace, say: Say) -> int:
     version = options.version or current_version(options.index)
     folder = _folder(options.index, version)
-    IndexReader.open(folder).close()
+    verify_file(folder, read_manifest(folder), SKIPPED)
     skipped = read_skipped(folder)
     if options.json:
         files = [{"path": file.path, "reason": file.reason} for file in skipped]

@@ -101,6 +101,7 @@ def make_candidates(path: str, plan: Plan, vectors: NDArray[np.float32]) -> None
         cells = getattr(index, "nlist", None)
         if cells is not None:
             index.cp.niter, index.cp.max_points_per_centroid, index.cp.seed = _ITERATIONS, _POINTS, _SEED
+            index.cp.min_points_per_centroid = 1  # fewer than FAISS's 39 do in small collections, and it would warn
         index.train(_sample(vectors, _POINTS * (cells or 1_024)))
         for start in range(0, len(vectors), _CHUNK):
             index.add(np.ascontiguousarray(vectors[start : start + _CHUNK], dtype=np.float32))

@@ -102,6 +102,15 @@ def test_skipped_files_are_listed_with_their_reasons(run, versions):
     }
 
 
+def test_a_damaged_list_of_skipped_files_is_not_shown(run, index, versions):
+    """It is refused in one sentence."""
+    spoil(index, versions[2], "skipped.jsonl")
+    status, printed, complaint = run("skipped")
+
+    assert (status, printed) == (1, "")
+    assert "skipped.jsonl" in complaint and complaint.count("\n") == 1
+
+
 def test_verifying_reads_every_version(run, index, versions):
     """One damaged byte makes the status 1; the others are still told to be intact."""
     assert run("verify")[:2] == (0, "".join(f"{version} is intact.\n" for version in versions))

@@ -1,12 +1,15 @@
 """An index is of the kind that size, memory and target of recall ask for, and its manifest says what was measured."""
 
+import contextlib
+import random
+import shutil
 from contextlib import closing
 
 import faiss
 import numpy as np
 import pytest
 
-from imagetext.errors import InvalidParameter
+from imagetext.errors import IndexVersionError, InvalidParameter, NotFound
 from imagetext.index import IndexReader, Wanted, list_versions, read_manifest
 from imagetext.index.choice import choose
 from imagetext.index.kinds import plans
@@ -83,6 +86,16 @@ def test_only_allowed_rows_are_found(reader, products, part):
     assert np.allclose(scores, np.take_along_axis(products, rows, axis=1), atol=1e-6)
 
 
+def test_of_no_rows_none_is_found(reader):
+    """A filter that nothing passes; one that names a row that is not there is refused."""
+    scores, rows = reader.search(clusters(2, seed=1), 10, np.array([], dtype=np.int64))
+
+    assert scores.shape == rows.shape == (2, 0)
+    for row in [-1, 4_000]:
+        with pytest.raises(NotFound):
+            reader.search(clusters(2, seed=1), 10, np.array([5, row]))
+
+
 def test_what_equals_ties(tmp_path):
     """Two hundred pictures that are the same have one score, and none is lost between exact and approximate."""
     vectors = clusters(2_000)
@@ -122,6 +135,26 @@ def test_the_manifest_says_what_was_measured(folder, reader):
     assert manifest.measured.memory_bytes == (folder / "index.faiss").stat().st_size
     assert manifest.wanted == Wanted(kind=manifest.kind)
     assert (reader.info.kind, reader.info.recall) == (manifest.kind, manifest.measured.recall)
+
+
+def test_a_damaged_file_that_is_opened_unverified_never_crashes(folder, tmp_path, damage):
+    """It is refused, or searched and perhaps wrong; the services open nothing unverified."""
+    copy = shutil.copytree(folder, tmp_path / folder.name)
+    size = (copy / "index.faiss").stat().st_size
+    for at in [*range(0, 130, 3), *random.Random(1).sample(range(size), 20)]:
+        damage(copy / "index.faiss", at)
+        with contextlib.suppress(IndexVersionError), closing(IndexReader.open(copy)) as reader:
+            reader.search(clusters(3, seed=4), 10)
+        damage(copy / "index.faiss", at)
+    with closing(IndexReader.open(copy, verify=True)) as reader:
+        assert reader.info.size == 4_000
+
+
+def test_building_says_nothing(tmp_path, capfd):
+    """FAISS's own warnings would stand in the indexer's output."""
+    write_clusters(tmp_path, clusters(1_100), kind="ivfpq")
+
+    assert capfd.readouterr() == ("", "")
 
 
 def test_an_exact_index_is_measured_too(tmp_path):
