@@ -56,7 +56,7 @@ class IndexReader:
 
     @property
     def numbers(self) -> int:
-        """How many numbers the vectors have together; a search looks at each of them."""
+        """How many numbers the vectors have together; an exact search looks at each of them."""
         return int(self._vectors.size)
 
     def search(

@@ -50,11 +50,11 @@ class _Truth:
         Pictures that look the same score the same, so scores are counted, not rows.
         """
         found, _ = searcher.search(self.queries, self.scores.shape[1])
-        first, all = (
+        first, deep = (
             float((found[:, :depth] >= self.scores[:, :depth][:, -1:] - _ROUNDING).mean())
             for depth in (NEIGHBOURS, self.scores.shape[1])
         )
-        return first, all
+        return first, deep
 
 
 class Trial:
@@ -76,10 +76,10 @@ class Trial:
         """
         best = 0.0
         for effort in self._reaching(candidates, target):
-            first, all = self._recalls(Searcher(self._vectors, candidates, effort), which=1)
-            if min(first, all) >= target:
+            first, deep = self._recalls(Searcher(self._vectors, candidates, effort), which=1)
+            if min(first, deep) >= target:
                 return effort, first
-            best = max(best, min(first, all))
+            best = max(best, min(first, deep))
         return None, best
 
     def speed(self, searcher: Searcher | None = None) -> float:
@@ -122,8 +122,8 @@ class Trial:
 
     def _recalls(self, searcher: Searcher, which: int) -> tuple[float, float]:
         """Of the sort of queries that fares worst."""
-        firsts, alls = zip(*(truth.half(which).recalls(searcher) for truth in self._sorts), strict=True)
-        return min(firsts), min(alls)
+        firsts, deeps = zip(*(truth.half(which).recalls(searcher) for truth in self._sorts), strict=True)
+        return min(firsts), min(deeps)
 
 
 def _numbers(size: int) -> list[int]:
