@@ -10,9 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from imagetext.errors import ImageTextError
-from imagetext.index import current_version, list_versions, publish, verify, version_folder
+from imagetext.index import Wanted
+from imagetext.index.kinds import AUTO, KINDS
 from indexer.build import build
+from indexer.measure_command import add_command
 from indexer.scan import require_folder
+from indexer.sizes import to_bytes
+from indexer.version_commands import add_commands
 from indexer.wording import printable
 
 if TYPE_CHECKING:
@@ -32,10 +36,8 @@ def main(arguments: Sequence[str] | None = None, *, load: Callable[[str], "Encod
             _build(options, load)
         elif options.command == "import-embeddings":
             _import(options, load)
-        elif options.command == "versions":
-            _list(options.index)
         else:
-            _publish(options.index, options.version)
+            return int(options.run(options, partial(_say, sys.stdout)))
     except ImageTextError as error:
         return _fail(error.detail)
     except KeyboardInterrupt:
@@ -59,21 +61,31 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     make.add_argument("--model", default="models/retrieval", help="the encoder: a folder, or a CLIP of a model hub")
     make.add_argument("--engines", type=Path, default=ENGINES, metavar="DIR", help="keeps what is exported for here")
     make.add_argument("--json", action="store_true", help="write the summary as one line of JSON")
+    make.add_argument("--kind", choices=(AUTO, *KINDS), help="how it is searched; auto: as size, memory and recall ask")
+    make.add_argument("--target-recall", type=float, metavar="PART", help="of the nearest pictures to find (0.98)")
+    make.add_argument("--max-memory", type=to_bytes, metavar="BYTES", help="that searches may need: 500MB, 4GB")
     taken = commands.add_parser("import-embeddings", parents=[index], help="index a data set by the vectors it carries")
     taken.add_argument("--from", dest="source", type=Path, required=True, metavar="DIR", help="parquet or Arrow files")
     taken.add_argument("--pictures", type=Path, required=True, metavar="DIR", help="where its pictures are written")
     taken.add_argument("--model", required=True, help="the encoder that made the vectors; asked for words later")
     taken.add_argument("--json", action="store_true", help="write the summary as one line of JSON")
-    commands.add_parser("versions", parents=[index], help="list the versions; * marks the current one")
-    switch = commands.add_parser("publish", parents=[index], help="make another version the current one (rollback)")
-    switch.add_argument("version", metavar="VERSION", help="a name that `versions` lists")
+    add_commands(commands, index)
+    add_command(commands)
     return parser.parse_args(arguments)
 
 
 def _build(options: argparse.Namespace, load: Callable[[str], "Encoder"]) -> None:
+    wanted = _wanted(options)
     require_folder(options.images)  # before the model is loaded, which takes seconds
-    summary = build(options.images, options.index, load(options.model))
+    summary = build(options.images, options.index, load(options.model), wanted)
     _say(sys.stdout, summary.to_json() if options.json else summary.to_text())
+
+
+def _wanted(options: argparse.Namespace) -> Wanted | None:
+    """None when nothing is said, which leaves it as it was."""
+    said = {name: getattr(options, name) for name in ("kind", "target_recall", "max_memory")}
+    said = {name: value for name, value in said.items() if value is not None}
+    return Wanted(**said) if said else None
 
 
 def _import(options: argparse.Namespace, load: Callable[[str], "Encoder"]) -> None:
@@ -89,19 +101,6 @@ def _load_encoder(engines: Path | None, source: str) -> "Encoder":
     from imagetext.engines import Engines
 
     return load_encoder(source, Engines(engines) if engines else None)
-
-
-def _list(index: Path) -> None:
-    current = current_version(index)
-    for version in list_versions(index):
-        _say(sys.stdout, f"{'*' if version == current else ' '} {version}")
-
-
-def _publish(index: Path, version: str) -> None:
-    if version in list_versions(index):
-        verify(version_folder(index, version))
-    publish(index, version)
-    _say(sys.stdout, f"Published version {version}.")
 
 
 def _fail(sentence: str) -> int:

@@ -10,13 +10,14 @@ import numpy as np
 from tqdm import tqdm
 
 from imagetext.errors import NotFound
-from imagetext.index import EncoderRef, PictureRow, SkippedFile, picture_id, publish, write_version
+from imagetext.index import EncoderRef, PictureRow, SkippedFile, Wanted, picture_id, publish, write_version
 from imagetext.index.rows import encode_path
 from imagetext.index.versions import prune_versions, remove_leftovers
 from indexer.encode import ReadPicture, encode_files
 from indexer.known import KnownVectors
 from indexer.lock import build_lock
 from indexer.previous import PreviousVersion, open_previous
+from indexer.questions import question_vectors
 from indexer.scan import FoundFile, Scan, scan
 from indexer.summary import Summary
 from indexer.wording import printable
@@ -28,12 +29,16 @@ if TYPE_CHECKING:
 KEPT_VERSIONS = 3
 
 
-def build(images: Path, index: Path, encoder: "Encoder") -> Summary:
+def build(images: Path, index: Path, encoder: "Encoder", wanted: Wanted | None = None) -> Summary:
     """Scan, encode what is new, write a version, publish it and prune the oldest.
 
     At every moment the index has either its old current version or the new one, whole.
 
+    Args:
+        wanted: the kind of index, its recall and its memory; None: as the current version was asked for.
+
     Raises:
+        InvalidParameter: no kind of index gives what is wanted.
         NotFound: no folder, or no readable picture in it; the current version stays.
         Busy: another build is running on this index.
         IndexVersionError: the version cannot be written.
@@ -47,31 +52,32 @@ def build(images: Path, index: Path, encoder: "Encoder") -> Summary:
     index.mkdir(parents=True, exist_ok=True)
     with build_lock(index):
         remove_leftovers(index)
-        with _open_known(index, encoder) as known:
+        with _open_known(index, encoder, images) as known:
             pictures, skipped, encoded = _encode(found, images, encoder, known)
             if not pictures:
                 raise _no_picture(images, skipped)
             rows = _number(pictures)
-            version = _unchanged_version(known.previous, rows, skipped, images)
+            wanted = wanted or (known.previous.wanted if known.previous else Wanted())
+            version = _unchanged_version(known.previous, rows, skipped, images, wanted)
             changed = version is None
             if version is None:
-                version = _write(rows, skipped, images, index, encoder, known)
+                version = _write(rows, skipped, images, index, encoder, known, wanted)
                 publish(index, version)
             known.forget_work()
         prune_versions(index, KEPT_VERSIONS)
     return Summary(changed, version, len(rows), encoded, len(rows) - encoded, skipped, time.monotonic() - started)
 
 
-def _open_known(index: Path, encoder: "Encoder") -> KnownVectors:
+def _open_known(index: Path, encoder: "Encoder", images: Path) -> KnownVectors:
     previous = open_previous(index, encoder.fingerprint, encoder.dimensions)
-    return KnownVectors(previous, WorkFile.open(index, encoder.fingerprint, encoder.dimensions))
+    return KnownVectors(previous, WorkFile.open(index, encoder.fingerprint, encoder.dimensions, images))
 
 
 def _encode(
     found: Scan, images: Path, encoder: "Encoder", known: KnownVectors
 ) -> tuple[list[ReadPicture], list[SkippedFile], int]:
     """All pictures that can be indexed, all that were skipped, and how many were encoded for it."""
-    unchanged, to_read = _split(found.files, images, known.previous)
+    unchanged, to_read = _split(found.files, images, known)
     # disable=None: a bar on a terminal only
     with tqdm(total=len(found.files), initial=len(unchanged), unit="picture", disable=None) as bar:
         outcome = encode_files(to_read, images, encoder, known, bar.update)
@@ -79,17 +85,15 @@ def _encode(
     return [*unchanged, *outcome.pictures], skipped, outcome.encoded
 
 
-def _split(
-    files: Sequence[FoundFile], images: Path, previous: PreviousVersion | None
-) -> tuple[list[ReadPicture], list[FoundFile]]:
+def _split(files: Sequence[FoundFile], images: Path, known: KnownVectors) -> tuple[list[ReadPicture], list[FoundFile]]:
     """The files whose content is known by their looks, and those that must be read."""
     unchanged, to_read = [], []
     for file in files:
-        row = None if previous is None else previous.unchanged(file, images)
-        if row is None:
+        content = known.unchanged(file, images)
+        if content is None:
             to_read.append(file)
         else:
-            unchanged.append(ReadPicture(file, row.sha256, row.bytes, row.width, row.height))
+            unchanged.append(ReadPicture(file, *content))
     return unchanged, to_read
 
 
@@ -110,10 +114,16 @@ def _number(pictures: Sequence[ReadPicture]) -> list[PictureRow]:
 
 
 def _unchanged_version(
-    previous: PreviousVersion | None, rows: Sequence[PictureRow], skipped: Sequence[SkippedFile], images: Path
+    previous: PreviousVersion | None,
+    rows: Sequence[PictureRow],
+    skipped: Sequence[SkippedFile],
+    images: Path,
+    wanted: Wanted,
 ) -> str | None:
     """The current version if a new one would say the same; new times of unchanged files are not worth one."""
     if previous is None or previous.images_root != images or previous.skipped != skipped:
+        return None
+    if not previous.gives(wanted):
         return None
     if [(row.id, row.sha256) for row in previous.rows] != [(row.id, row.sha256) for row in rows]:
         return None
@@ -127,12 +137,16 @@ def _write(
     index: Path,
     encoder: "Encoder",
     known: KnownVectors,
+    wanted: Wanted,
 ) -> str:
     vectors = np.empty((len(rows), encoder.dimensions), dtype=np.float32)
     for row in rows:
         vectors[row.row] = known.vector(row.sha256)
     made_by = EncoderRef(encoder.name, encoder.fingerprint, encoder.dimensions)
-    return write_version(index, rows, vectors, encoder=made_by, images_root=images, skipped=skipped)
+    texts = question_vectors(encoder, wanted, len(rows))
+    return write_version(
+        index, rows, vectors, encoder=made_by, images_root=images, skipped=skipped, wanted=wanted, texts=texts
+    )
 
 
 def _no_picture(images: Path, skipped: Sequence[SkippedFile]) -> NotFound:

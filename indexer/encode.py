@@ -78,6 +78,7 @@ def encode_files(
                     outcome.skipped.append(result)
                 else:
                     outcome.pictures.append(result.picture)
+                    known.saw(result.picture.file, result.picture.sha256)
                     # an equal file may have been encoded since this one was read ahead
                     if result.model_input is not None and known.size(result.picture.sha256) is None:
                         batch.setdefault(result.picture.sha256, result)

@@ -1,5 +1,6 @@
 """The vectors there are already, by the content of the picture: from the previous version and from the work file."""
 
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -7,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.previous import PreviousVersion
+from indexer.scan import FoundFile
 from indexer.work import WorkFile
 
 
@@ -39,6 +41,18 @@ class KnownVectors:
         if self.previous is not None and self.previous.size(sha256) is not None:
             return self.previous.vector(sha256)
         return self._work.vector(sha256)
+
+    def unchanged(self, file: FoundFile, root: Path) -> tuple[str, int, int, int] | None:
+        """sha256, bytes, width and height of a file that looks as it did when it was read; None: it must be read."""
+        row = None if self.previous is None else self.previous.unchanged(file, root)
+        if row is not None:
+            return row.sha256, row.bytes, row.width, row.height
+        sha256 = self._work.content(file)
+        return None if sha256 is None else (sha256, file.bytes, *self._work.sizes[sha256])
+
+    def saw(self, file: FoundFile, sha256: str) -> None:
+        """Remember a file's content by its looks, for a build that goes on from here."""
+        self._work.saw(file, sha256)
 
     def add(self, sha256: str, size: tuple[int, int], vector: NDArray[np.float32]) -> None:
         """Keep a new vector; it survives a kill from the next `commit` on."""

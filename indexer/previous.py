@@ -7,7 +7,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imagetext.errors import IndexVersionError
-from imagetext.index import IndexReader, PictureRow, current_version, read_skipped, version_folder
+from imagetext.index import (
+    IndexReader,
+    PictureRow,
+    Wanted,
+    current_version,
+    read_manifest,
+    read_skipped,
+    version_folder,
+)
+from imagetext.index.kinds import FLAT, plans
 from indexer.scan import FoundFile
 
 log = logging.getLogger(__name__)
@@ -21,9 +30,23 @@ class PreviousVersion:
         self.images_root = reader.images_root
         self.rows = reader.rows()
         self.skipped = read_skipped(folder)
+        self._manifest = read_manifest(folder)
         self._reader = reader
         self._by_path = {row.path: row for row in self.rows}
         self._by_sha256 = {row.sha256: row for row in self.rows}
+
+    @property
+    def wanted(self) -> Wanted:
+        """What was asked of it."""
+        return self._manifest.wanted or Wanted()
+
+    def gives(self, wanted: Wanted) -> bool:
+        """Whether a new index of the same vectors would be no other: it was asked for the same, or is exact, as the new
+        one would be."""
+        if self._manifest.wanted == wanted:
+            return True
+        new = plans(wanted, len(self.rows), self._reader.dimensions)[0]
+        return self._manifest.kind == new.kind == FLAT
 
     def unchanged(self, file: FoundFile, root: Path) -> PictureRow | None:
         """The row of a file that looks as it did then, so that its content need not be read to know it."""

@@ -1,6 +1,7 @@
 """Vectors that are encoded but not yet in a published version, so that a killed build need not start over."""
 
 import contextlib
+import os
 import shutil
 import sqlite3
 from pathlib import Path
@@ -9,9 +10,12 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from imagetext.index.rows import encode_path
+from indexer.scan import FoundFile
+
 _FOLDER = "work"
 _FILE = "encoded.sqlite"
-_CREATE = """
+_ENCODED = """
 CREATE TABLE IF NOT EXISTS encoded (
     fingerprint TEXT NOT NULL,
     sha256 TEXT NOT NULL,
@@ -20,35 +24,50 @@ CREATE TABLE IF NOT EXISTS encoded (
     vector BLOB NOT NULL,
     PRIMARY KEY (fingerprint, sha256)
 )"""
+_LOOKS = """
+CREATE TABLE IF NOT EXISTS looks (
+    root BLOB NOT NULL,
+    path BLOB NOT NULL,
+    bytes INTEGER NOT NULL,
+    mtime_ns INTEGER NOT NULL,
+    sha256 TEXT NOT NULL,
+    PRIMARY KEY (root, path)
+) WITHOUT ROWID"""
 
 
 class WorkFile:
     """Encoded pictures by the sha256 of their content, for one encoder. Belongs to the thread that opened it.
 
-    `sizes` gives the upright (width, height) of each, and may be read by all threads.
+    `sizes` gives the upright (width, height) of each, and may be read by all threads. It also remembers how the files
+    of one folder looked that had which content, so that they need not be read again to know it.
     """
 
-    def __init__(self, connection: sqlite3.Connection, folder: Path, fingerprint: str, dimensions: int) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, folder: Path, fingerprint: str, dimensions: int, root: Path
+    ) -> None:
         self._connection = connection
         self._folder = folder
         self._fingerprint = fingerprint
+        self._root = os.fsencode(root)
         found = connection.execute(
             "SELECT sha256, width, height FROM encoded WHERE fingerprint = ? AND length(vector) = ?",
             (fingerprint, 4 * dimensions),
         )
         self.sizes: dict[str, tuple[int, int]] = {sha256: (width, height) for sha256, width, height in found}
+        looks = connection.execute("SELECT path, bytes, mtime_ns, sha256 FROM looks WHERE root = ?", (self._root,))
+        self._looks: dict[bytes, tuple[int, int, str]] = {path: tuple(look) for path, *look in looks}
 
     @classmethod
-    def open(cls, index: Path, fingerprint: str, dimensions: int) -> Self:
+    def open(cls, index: Path, fingerprint: str, dimensions: int, root: Path) -> Self:
         """Open what an earlier build left, or begin anew when there is nothing or it is damaged."""
         folder = index / _FOLDER
         try:
-            return cls(_connect(folder), folder, fingerprint, dimensions)
+            return cls(_connect(folder), folder, fingerprint, dimensions, root)
         except sqlite3.DatabaseError as error:
             if isinstance(error, sqlite3.OperationalError):  # a full disk or the like, not damage
                 raise
             shutil.rmtree(folder)
-            return cls(_connect(folder), folder, fingerprint, dimensions)
+            return cls(_connect(folder), folder, fingerprint, dimensions, root)
 
     def add(self, sha256: str, size: tuple[int, int], vector: NDArray[np.float32]) -> None:
         self.sizes[sha256] = size
@@ -56,6 +75,18 @@ class WorkFile:
             "INSERT OR REPLACE INTO encoded VALUES (?, ?, ?, ?, ?)",
             (self._fingerprint, sha256, *size, vector.astype(np.float32).tobytes()),
         )
+
+    def saw(self, file: FoundFile, sha256: str) -> None:
+        """Remember the content of a file by its looks."""
+        self._connection.execute(
+            "INSERT OR REPLACE INTO looks VALUES (?, ?, ?, ?, ?)",
+            (self._root, encode_path(file.path), file.bytes, file.mtime_ns, sha256),
+        )
+
+    def content(self, file: FoundFile) -> str | None:
+        """The sha256 of a file that looks as it did when an earlier build read it, if that was encoded."""
+        *look, sha256 = self._looks.get(encode_path(file.path), (None, None, ""))
+        return sha256 if look == [file.bytes, file.mtime_ns] and sha256 in self.sizes else None
 
     def vector(self, sha256: str) -> NDArray[np.float32]:
         """The vector (dimensions,) of a picture in `sizes`."""
@@ -80,7 +111,8 @@ def _connect(folder: Path) -> sqlite3.Connection:
     folder.mkdir(exist_ok=True)
     connection = sqlite3.connect(folder / _FILE)
     try:
-        connection.execute(_CREATE)
+        connection.execute(_ENCODED)
+        connection.execute(_LOOKS)
     except sqlite3.DatabaseError:
         with contextlib.suppress(sqlite3.Error):
             connection.close()

@@ -17,7 +17,16 @@ from bench.row import Contest, Floor
 from bench.rows.embedding import COMPACT, TEXT
 from bench.setting import Setting
 from imagetext.encoder.engine import Encoder, load_encoder
-from imagetext.index import EncoderRef, IndexReader, PictureRow, picture_id, publish, version_folder, write_version
+from imagetext.index import (
+    EncoderRef,
+    IndexReader,
+    PictureRow,
+    Wanted,
+    picture_id,
+    publish,
+    version_folder,
+    write_version,
+)
 
 SIZE = 8_000  # pictures in the index: as many as Flickr8k has
 HITS = 12
@@ -128,7 +137,8 @@ def write_index(index: Path, encoder: Encoder, size: int) -> str:
     ]
     index.mkdir(parents=True)
     made_by = EncoderRef(encoder.name, encoder.fingerprint, encoder.dimensions)
-    version = write_version(index, rows, vectors, encoder=made_by, images_root=index)
+    exact = Wanted(kind="flat")  # random vectors have no neighbourhoods that another kind could use
+    version = write_version(index, rows, vectors, encoder=made_by, images_root=index, wanted=exact)
     publish(index, version)
     return version
 

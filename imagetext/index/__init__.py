@@ -4,11 +4,12 @@
 <index>/versions/<version>/
     manifest.json                   what this version is, and the size and checksum of each file beside it
     vectors.npy                     (size, dimensions) float32, unit rows
-    index.faiss                     the same vectors as FAISS searches them
+    index.faiss                     nominates rows for a query, in the approximate kinds; exact search needs none
     rows.sqlite                     one picture per row of the vectors
     skipped.jsonl                   files that could not be indexed, each with its reason
 """
 
+from imagetext.index.kinds import Wanted
 from imagetext.index.manifest import EncoderRef, Manifest, read_manifest
 from imagetext.index.reader import IndexReader
 from imagetext.index.rows import PictureRow, picture_id
@@ -22,6 +23,7 @@ __all__ = [
     "Manifest",
     "PictureRow",
     "SkippedFile",
+    "Wanted",
     "current_version",
     "list_versions",
     "picture_id",

@@ -7,17 +7,18 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from imagetext.errors import IndexVersionError
+from imagetext.errors import IndexVersionError, InvalidParameter
+from imagetext.index.candidates import FAISS_INDEX, Effort
+from imagetext.index.kinds import FLAT, KINDS, Wanted
+from imagetext.index.tuning import Measured
 
-FORMAT = 1
-FLAT = "flat"  # exact search; the only kind so far
+FORMAT = 2
+_FIRST = 1  # knew flat alone, with a copy of the vectors in index.faiss
 
 MANIFEST = "manifest.json"
 VECTORS = "vectors.npy"
-FAISS_INDEX = "index.faiss"
 ROWS = "rows.sqlite"
 SKIPPED = "skipped.jsonl"
-FILES = (VECTORS, FAISS_INDEX, ROWS, SKIPPED)
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,11 @@ class FileSum:
 
 @dataclass(frozen=True)
 class Manifest:
-    """`images_root` is the absolute path of the indexed folder, undecodable bytes as lone surrogates."""
+    """`images_root` is the absolute path of the indexed folder, undecodable bytes as lone surrogates.
+
+    `factory` is what FAISS built index.faiss by, and `effort` how hard a search looks; flat has neither. `wanted` is
+    what was asked for, `measured` what came of it; versions of format 1 do not say.
+    """
 
     version: str
     created: datetime
@@ -46,8 +51,21 @@ class Manifest:
     images_root: str
     skipped: int
     kind: str = FLAT
+    factory: str = ""
+    effort: Effort | None = None
+    wanted: Wanted | None = None
+    measured: Measured | None = None
     files: dict[str, FileSum] | None = None  # None until all the files are written
     format: int = FORMAT
+
+
+_SINCE_SECOND = ("factory", "effort", "wanted", "measured")
+
+
+def files_of(kind: str, format: int = FORMAT) -> tuple[str, ...]:
+    """The files beside the manifest."""
+    has_faiss = kind != FLAT or format == _FIRST
+    return (VECTORS, FAISS_INDEX, ROWS, SKIPPED) if has_faiss else (VECTORS, ROWS, SKIPPED)
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
@@ -66,17 +84,15 @@ def read_manifest(folder: Path) -> Manifest:
         raise IndexVersionError(f"{MANIFEST} of index version {folder.name} is missing or unreadable.") from error
     try:
         fields = json.loads(text)
-        if fields["format"] != FORMAT:
-            raise IndexVersionError(
-                f"{MANIFEST} of index version {folder.name} has format {fields['format']}, not {FORMAT}."
-            )
+        if fields["format"] not in (_FIRST, FORMAT):
+            raise _of_other_format(folder, fields["format"])
         manifest = _from_fields(fields)
         intact = _to_json(manifest).encode("ascii") == text
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, InvalidParameter) as error:
         raise _damaged(folder) from error
     if not intact:
         raise _damaged(folder)
-    if manifest.kind != FLAT:
+    if manifest.kind not in KINDS:
         raise IndexVersionError(f"Index version {folder.name} is of a kind that is not read here: {manifest.kind}.")
     return manifest
 
@@ -87,6 +103,8 @@ def add_files(manifest: Manifest, files: dict[str, FileSum]) -> Manifest:
 
 def _to_json(manifest: Manifest) -> str:
     fields = asdict(manifest) | {"created": manifest.created.isoformat()}
+    if manifest.format == _FIRST:
+        fields = {name: value for name, value in fields.items() if name not in _SINCE_SECOND}
     checksum = hashlib.sha256(json.dumps(fields, sort_keys=True).encode("ascii")).hexdigest()
     return json.dumps(fields | {"checksum": checksum}, indent=2) + "\n"
 
@@ -95,8 +113,17 @@ def _from_fields(fields: dict[str, Any]) -> Manifest:
     known = {name: value for name, value in fields.items() if name != "checksum"}
     known["created"] = datetime.fromisoformat(known["created"])
     known["encoder"] = EncoderRef(**known["encoder"])
-    known["files"] = {name: FileSum(**known["files"][name]) for name in FILES}
+    known["files"] = {name: FileSum(**known["files"][name]) for name in files_of(known["kind"], known["format"])}
+    for name, of in (("effort", Effort), ("wanted", Wanted), ("measured", Measured)):
+        known[name] = None if known.get(name) is None else of(**known[name])
     return Manifest(**known)
+
+
+def _of_other_format(folder: Path, format: object) -> IndexVersionError:
+    return IndexVersionError(
+        f"{MANIFEST} of index version {folder.name} has format {format}; formats {_FIRST} to {FORMAT} are read "
+        f"here. Build the index again: python -m indexer build --images FOLDER --index DIR"
+    )
 
 
 def _damaged(folder: Path) -> IndexVersionError:

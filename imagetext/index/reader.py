@@ -4,14 +4,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
-import faiss
 import numpy as np
 from numpy.typing import NDArray
 
 from imagetext.contracts import IndexInfo
 from imagetext.errors import IndexVersionError, InvalidParameter, NotFound
-from imagetext.index.manifest import FAISS_INDEX, ROWS, VECTORS, Manifest, read_manifest
+from imagetext.index.candidates import FAISS_INDEX, Candidates, faiss_path, open_candidates
+from imagetext.index.kinds import FLAT
+from imagetext.index.manifest import ROWS, VECTORS, Manifest, read_manifest
 from imagetext.index.rows import PictureRow, RowTable
+from imagetext.index.searcher import Searcher
 from imagetext.index.verification import check_sizes
 from imagetext.index.verification import verify as verify_checksums
 
@@ -19,20 +21,14 @@ from imagetext.index.verification import verify as verify_checksums
 class IndexReader:
     """One version, memory-mapped. It stays usable when its folder is removed, until it is closed."""
 
-    def __init__(self, manifest: Manifest, index: faiss.Index, vectors: NDArray[np.float32], rows: RowTable) -> None:
-        self._index = index
+    def __init__(
+        self, manifest: Manifest, candidates: Candidates | None, vectors: NDArray[np.float32], rows: RowTable
+    ) -> None:
+        self._searcher = Searcher(vectors, candidates, manifest.effort)
         self._vectors = vectors
         self._rows = rows
         self.images_root = Path(manifest.images_root)
-        self.info = IndexInfo(
-            version=manifest.version,
-            size=manifest.size,
-            kind=manifest.kind,
-            encoder=manifest.encoder.name,
-            fingerprint=manifest.encoder.fingerprint,
-            created=manifest.created,
-            skipped=manifest.skipped,
-        )
+        self.info = info_of(manifest)
 
     @classmethod
     def open(cls, folder: Path, *, verify: bool = False) -> Self:
@@ -47,12 +43,12 @@ class IndexReader:
             manifest = read_manifest(folder)
             check_sizes(folder, manifest)
         vectors = _open_vectors(folder, manifest)
-        index = _open_faiss(folder, manifest)
+        candidates = _open_candidates(folder, manifest)
         rows = RowTable(folder / ROWS)
         if rows.size != manifest.size:
             rows.close()
             raise _disagrees(ROWS, manifest)
-        return cls(manifest, index, vectors, rows)
+        return cls(manifest, candidates, vectors, rows)
 
     @property
     def dimensions(self) -> int:
@@ -60,20 +56,27 @@ class IndexReader:
 
     @property
     def numbers(self) -> int:
-        """How many numbers the vectors have together; a search looks at each of them."""
+        """How many numbers the vectors have together; an exact search looks at each of them."""
         return int(self._vectors.size)
 
-    def search(self, vectors: NDArray[np.float32], k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """The `k` nearest rows of each query, best first; fewer when the index holds fewer.
+    def search(
+        self, vectors: NDArray[np.float32], k: int, allowed: NDArray[np.int64] | None = None
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """The `k` nearest rows of each query, best first; fewer when fewer are there or allowed.
+
+        Scores are exact in every kind of index. An approximate one may overlook rows where `k` is small (`SHALLOW` in
+        searcher.py); where it is large, and where few rows are allowed, every vector is looked at.
 
         Args:
             vectors: (n, dimensions) float32, unit rows.
+            allowed: the rows that may be found, each once, in any order; None: all of them.
 
         Returns:
             Cosine similarities (n, k) float32 and row numbers (n, k) int64.
 
         Raises:
             InvalidParameter: `k` is not positive, or a query is not a row of finite numbers.
+            NotFound: there is no such row as one of those allowed.
             IndexVersionError: the queries have another length than the vectors of this index.
         """
         if k < 1:
@@ -83,8 +86,12 @@ class IndexReader:
             raise IndexVersionError("The query was made by another encoder than this index.")
         if not np.isfinite(queries).all():
             raise InvalidParameter("The query has no finite embedding.")
-        scores, rows = self._index.search(queries, min(k, self.info.size))
-        return scores, rows
+        if allowed is None:
+            return self._searcher.search(queries, min(k, self.info.size))
+        allowed = np.ascontiguousarray(allowed, dtype=np.int64)
+        if len(allowed) and (allowed.min() < 0 or allowed.max() >= self.info.size):
+            raise NotFound("There is no such picture in the index.")
+        return self._searcher.search(queries, min(k, len(allowed)), allowed)
 
     def row(self, row: int) -> PictureRow:
         """The picture of a row. Raises NotFound."""
@@ -113,6 +120,24 @@ class IndexReader:
         self._rows.close()
 
 
+def info_of(manifest: Manifest) -> IndexInfo:
+    """What is shown of a version."""
+    measured = manifest.measured
+    return IndexInfo(
+        version=manifest.version,
+        size=manifest.size,
+        kind=manifest.kind,
+        encoder=manifest.encoder.name,
+        fingerprint=manifest.encoder.fingerprint,
+        created=manifest.created,
+        skipped=manifest.skipped,
+        recall=None if measured is None else measured.recall,
+        queries_per_second=None if measured is None else measured.queries_per_second,
+        exact_queries_per_second=None if measured is None else measured.exact_queries_per_second,
+        memory_bytes=None if measured is None else measured.memory_bytes,
+    )
+
+
 def _open_vectors(folder: Path, manifest: Manifest) -> NDArray[np.float32]:
     try:
         vectors = np.load(folder / VECTORS, mmap_mode="r", allow_pickle=False)
@@ -123,27 +148,14 @@ def _open_vectors(folder: Path, manifest: Manifest) -> NDArray[np.float32]:
     return vectors  # type: ignore[no-any-return]  # numpy's stubs cannot know the dtype of a file
 
 
-def faiss_path(folder: Path) -> str:
-    """The path of a version's FAISS file as FAISS takes it. Raises IndexVersionError when it cannot take it."""
-    path = str(folder / FAISS_INDEX)
-    try:
-        path.encode()
-    except UnicodeEncodeError as error:
-        raise IndexVersionError("FAISS can only open an index in a folder whose path is valid UTF-8.") from error
-    return path
-
-
-def _open_faiss(folder: Path, manifest: Manifest) -> faiss.Index:
-    path = faiss_path(folder)
-    try:
-        index = faiss.read_index(path, faiss.IO_FLAG_MMAP_IFC)
-    except (RuntimeError, MemoryError) as error:
-        raise IndexVersionError(f"{FAISS_INDEX} of index version {manifest.version} cannot be opened.") from error
-    if (index.ntotal, index.d) != (manifest.size, manifest.encoder.dimensions):
+def _open_candidates(folder: Path, manifest: Manifest) -> Candidates | None:
+    """None for exact search, which needs no more than the vectors."""
+    if manifest.kind == FLAT:
+        return None
+    candidates = open_candidates(faiss_path(folder), manifest.version)
+    if candidates.shape != (manifest.size, manifest.encoder.dimensions):
         raise _disagrees(FAISS_INDEX, manifest)
-    if index.metric_type != faiss.METRIC_INNER_PRODUCT:
-        raise _disagrees(FAISS_INDEX, manifest)
-    return index
+    return candidates
 
 
 def _disagrees(name: str, manifest: Manifest) -> IndexVersionError:

@@ -35,11 +35,16 @@ def verify(folder: Path) -> Manifest:
     """
     manifest = read_manifest(folder)
     check_sizes(folder, manifest)
-    for name, expected in (manifest.files or {}).items():
-        try:
-            found = sum_file(folder / name)
-        except OSError as error:
-            raise IndexVersionError(f"{name} of index version {manifest.version} cannot be read.") from error
-        if found != expected:
-            raise IndexVersionError(f"{name} of index version {manifest.version} is damaged: its checksum differs.")
+    for name in manifest.files or {}:
+        verify_file(folder, manifest, name)
     return manifest
+
+
+def verify_file(folder: Path, manifest: Manifest, name: str) -> None:
+    """As `verify`, one file alone."""
+    try:
+        found = sum_file(folder / name)
+    except OSError as error:
+        raise IndexVersionError(f"{name} of index version {manifest.version} cannot be read.") from error
+    if found != (manifest.files or {}).get(name):
+        raise IndexVersionError(f"{name} of index version {manifest.version} is damaged: its checksum differs.")

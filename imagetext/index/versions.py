@@ -85,15 +85,16 @@ def new_version(index: Path) -> str:
     return f"{moment.strftime(_TIME)}-{secrets.token_hex(3)}"
 
 
-def prune_versions(index: Path, keep: int) -> None:
-    """Remove all versions but the `keep` newest and the current one."""
+def prune_versions(index: Path, keep: int) -> list[str]:
+    """Remove all versions but the `keep` newest (at least 1) and the current one; returns the names of the removed."""
     kept = {*list_versions(index)[-keep:], current_version(index)}
-    for version in list_versions(index):
-        if version not in kept:
-            # Hidden first: a version that is half removed must not be seen as one.
-            hidden = version_folder(index, f".removed-{version}")
-            os.replace(version_folder(index, version), hidden)
-            shutil.rmtree(hidden)
+    removed = [version for version in list_versions(index) if version not in kept]
+    for version in removed:
+        # Hidden first: a version that is half removed must not be seen as one.
+        hidden = version_folder(index, f".removed-{version}")
+        os.replace(version_folder(index, version), hidden)
+        shutil.rmtree(hidden)
+    return removed
 
 
 def remove_leftovers(index: Path) -> None:

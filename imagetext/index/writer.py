@@ -4,27 +4,19 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-import faiss
 import numpy as np
 from numpy.typing import NDArray
 
 from imagetext.errors import IndexVersionError
-from imagetext.index.manifest import (
-    FAISS_INDEX,
-    FILES,
-    ROWS,
-    SKIPPED,
-    VECTORS,
-    EncoderRef,
-    Manifest,
-    add_files,
-    write_manifest,
-)
-from imagetext.index.reader import IndexReader, faiss_path
+from imagetext.index.candidates import faiss_path
+from imagetext.index.choice import choose
+from imagetext.index.kinds import Wanted
+from imagetext.index.manifest import ROWS, SKIPPED, VECTORS, EncoderRef, Manifest, add_files, files_of, write_manifest
+from imagetext.index.reader import IndexReader
 from imagetext.index.rows import PictureRow, write_rows
 from imagetext.index.verification import sum_file
 from imagetext.index.versions import VERSIONS, fsync, new_version, version_folder
@@ -46,17 +38,23 @@ def write_version(
     encoder: EncoderRef,
     images_root: Path,
     skipped: Sequence[SkippedFile] = (),
+    wanted: Wanted | None = None,
+    texts: NDArray[np.float32] | None = None,
 ) -> str:
     """Write, verify and name a new version; it is not published yet.
 
     Args:
         vectors: (len(rows), encoder.dimensions) float32, unit rows in the order of `rows`.
+        wanted: the kind of index, its recall and its memory; None: as `Wanted()` has them.
+        texts: (n, encoder.dimensions) float32, unit rows, of texts as people may search for: the index is tuned on them
+            too.
 
     Returns:
         The name of the version.
 
     Raises:
         IndexVersionError: what was written does not verify, or there is nothing to write.
+        InvalidParameter: no kind of index gives what is wanted.
     """
     if not rows:
         raise IndexVersionError("An index version must hold at least one picture.")
@@ -67,12 +65,13 @@ def write_version(
         size=len(rows),
         images_root=str(images_root),
         skipped=len(skipped),
+        wanted=wanted or Wanted(),
     )
     folder = version_folder(index, manifest.version)
     hidden = folder.with_name(f".building-{manifest.version}")
     hidden.mkdir(parents=True)
     try:
-        _write_files(hidden, manifest, rows, vectors, skipped)
+        _write_files(hidden, manifest, rows, vectors, skipped, texts)
         IndexReader.open(hidden, verify=True).close()
         os.rename(hidden, folder)
     except BaseException:
@@ -93,25 +92,27 @@ def _write_files(
     rows: Sequence[PictureRow],
     vectors: NDArray[np.float32],
     skipped: Sequence[SkippedFile],
+    texts: NDArray[np.float32] | None,
 ) -> None:
     np.save(folder / VECTORS, vectors, allow_pickle=False)
-    _write_faiss(faiss_path(folder), vectors)
+    manifest = _with_index(folder, manifest, vectors, texts)
     write_rows(folder / ROWS, rows)
     # json's own escapes keep undecodable names, and names with line breaks, on one ASCII line
     lines = (json.dumps(asdict(file)) + "\n" for file in skipped)
     (folder / SKIPPED).write_text("".join(lines), encoding="ascii")
-    write_manifest(folder, add_files(manifest, {name: sum_file(folder / name) for name in FILES}))
+    write_manifest(folder, add_files(manifest, {name: sum_file(folder / name) for name in files_of(manifest.kind)}))
     for path in [*folder.iterdir(), folder]:
         fsync(path)
 
 
-def _write_faiss(path: str, vectors: NDArray[np.float32]) -> None:
-    index = faiss.IndexFlatIP(vectors.shape[1])
-    index.add(vectors)
-    try:
-        faiss.write_index(index, path)
-    except RuntimeError as error:
-        raise IndexVersionError(f"{FAISS_INDEX} cannot be written; the disk may be full.") from error
+def _with_index(
+    folder: Path, manifest: Manifest, vectors: NDArray[np.float32], texts: NDArray[np.float32] | None
+) -> Manifest:
+    faiss_path(folder)  # a later, larger version may need it
+    if vectors.shape != (manifest.size, manifest.encoder.dimensions):
+        raise IndexVersionError("The vectors of the new index version are not one of the encoder's for each picture.")
+    chosen = choose(folder, vectors, manifest.wanted or Wanted(), texts)
+    return replace(manifest, kind=chosen.kind, factory=chosen.factory, effort=chosen.effort, measured=chosen.measured)
 
 
 def _parse_skipped(text: str) -> Iterator[SkippedFile]:

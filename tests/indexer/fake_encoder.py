@@ -11,7 +11,7 @@ NAN = (3, 2, 1)  # and with this one it gives a vector that is no number
 
 
 class FakeEncoder:
-    """Counts what it did in `batches`; `pause` seconds make each batch slow."""
+    """Counts what it did in `batches`, and keeps its `texts`; `pause` seconds make each batch slow."""
 
     name = "fake"
     parameters = 0
@@ -21,6 +21,7 @@ class FakeEncoder:
         self.dimensions = dimensions
         self.pause = pause
         self.batches: list[int] = []
+        self.texts: list[str] = []
         self._projection = np.random.default_rng(sum(fingerprint.encode())).standard_normal((8 * 8 * 3, dimensions))
 
     def prepare(self, picture: Image.Image) -> np.ndarray:
@@ -38,3 +39,9 @@ class FakeEncoder:
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
         vectors[(pixels[:, 0, 0] == NAN).all(axis=1)] = np.nan
         return vectors.astype(np.float32)
+
+    def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
+        self.texts += texts
+        seeds = [np.random.default_rng(list(text.encode())) for text in texts]
+        vectors = np.stack([seed.standard_normal(self.dimensions) for seed in seeds])
+        return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)

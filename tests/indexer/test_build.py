@@ -13,7 +13,17 @@ import pytest
 from PIL import Image
 
 from imagetext.errors import Busy, ModelError, NotFound
-from imagetext.index import SkippedFile, current_version, list_versions, picture_id, publish, read_skipped
+from imagetext.index import (
+    SkippedFile,
+    Wanted,
+    current_version,
+    list_versions,
+    picture_id,
+    publish,
+    read_manifest,
+    read_skipped,
+    version_folder,
+)
 from indexer.build import KEPT_VERSIONS, build
 from indexer.encode import BATCH
 from tests.indexer.conftest import content_of, draw, open_current
@@ -409,3 +419,28 @@ def test_a_summary_is_one_line_of_json(images, index, encoder):
         "skipped": 1,
         "skipped_files": [{"path": "b\udcff\n.png", "reason": "The file is empty."}],
     }
+
+
+def test_a_large_index_is_tuned_on_words_too(images, index, draw_many, encoder):
+    """An approximate kind is tuned with the encoder's own texts; vectors and index are the same when built again."""
+    draw_many(1_100)
+    first = build(images, index, encoder, Wanted(kind="ivf", target_recall=0.9))
+    assert len(set(encoder.texts)) == len(encoder.texts) > 50
+    again = build(images, index.with_name("again"), FakeEncoder(), Wanted(kind="ivf", target_recall=0.9))
+    manifests = [
+        read_manifest(version_folder(place, summary.version))
+        for place, summary in ((index, first), (index.with_name("again"), again))
+    ]
+
+    assert manifests[0].kind == "ivf" and manifests[0].measured.recall >= 0.9
+    assert manifests[0].files["index.faiss"] == manifests[1].files["index.faiss"]
+    assert manifests[0].effort == manifests[1].effort
+    assert not build(images, index, encoder).changed
+
+
+def test_a_small_index_needs_no_words(images, index, draw_many, encoder):
+    """Exact search has nothing to tune."""
+    draw_many(3)
+    build(images, index, encoder)
+
+    assert encoder.texts == []

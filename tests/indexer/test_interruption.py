@@ -13,19 +13,21 @@ from pathlib import Path
 import pytest
 
 import indexer
-from imagetext.index import current_version, list_versions, verify
+from imagetext.index import current_version, list_versions, verify, version_folder
+from imagetext.index.verification import sum_file
 from indexer.build import build
 from indexer.encode import BATCH, COMMIT_BATCHES
 from tests.indexer.conftest import content_of, draw, open_current
 from tests.indexer.fake_encoder import FakeEncoder
 
 PICTURES = 12 * BATCH
+SHARD = COMMIT_BATCHES * BATCH  # pictures that are kept together
 
 
-def start(images, index, pause):
+def start(images, index, pause, log=os.devnull):
     root = Path(indexer.__file__).parents[1]
     return subprocess.Popen(
-        [sys.executable, Path(__file__).parent / "slow_build.py", images, index, str(pause)],
+        [sys.executable, Path(__file__).parent / "slow_build.py", images, index, str(pause), log],
         env=os.environ | {"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -40,6 +42,17 @@ def kept_vectors(index):
             return connection.execute("SELECT count(*) FROM encoded").fetchone()[0]
     except sqlite3.OperationalError:
         return 0
+
+
+def kept_after_a_kill(index):
+    """As kept_vectors, where a kill may have come in the middle of a commit, which SQLite then takes back."""
+    if not (index / "work/encoded.sqlite").exists():
+        return 0
+    with closing(sqlite3.connect(index / "work/encoded.sqlite")) as connection:
+        try:
+            return connection.execute("SELECT count(*) FROM encoded").fetchone()[0]
+        except sqlite3.OperationalError:  # killed before the table was there
+            return 0
 
 
 def wait_for_kept_vectors(index, number):
@@ -96,6 +109,73 @@ def test_builds_killed_at_any_moment_end_in_the_same_index(images, index, undist
 
     assert content_of(index) == undisturbed
     assert all(not name.startswith(".") for name in os.listdir(index / "versions"))
+
+
+def test_twenty_kills_cost_a_shard_each_at_most(images, index, draw_many, tmp_path):
+    """2000 pictures: what a killed build encoded in vain is a shard at most, and in the end the index is the same."""
+    draw_many(2_000)
+    (images / "bad.png").write_bytes(b"no picture")
+    build(images, tmp_path / "peace", FakeEncoder())
+    log, chance, kept, lost = tmp_path / "log", random.Random(6), 0, []
+    for _ in range(20):
+        log.write_text("")
+        process = start(images, index, 0.02, log)
+        while not log.stat().st_size and process.poll() is None:
+            time.sleep(0.005)
+        time.sleep(chance.uniform(0.0, 0.15))
+        process.kill()
+        process.communicate()
+        if current_version(index) is not None:
+            break
+        before, kept = kept, kept_after_a_kill(index)
+        lost.append(sum(map(int, log.read_text().split())) - (kept - before))
+    encoder = FakeEncoder()
+    summary = build(images, index, encoder)
+
+    assert max(lost) <= SHARD
+    assert len(lost) >= 10 and max(lost) > 0
+    assert sum(encoder.batches) == 2_000 - kept
+    assert [file.path for file in summary.skipped] == ["bad.png"]
+    assert content_of(index) == content_of(tmp_path / "peace")
+    assert files_of(index) == files_of(tmp_path / "peace")
+
+
+def files_of(index):
+    """The checksums of the current version's files."""
+    folder = version_folder(index, current_version(index))
+    return {path.name: sum_file(path) for path in folder.iterdir() if path.name != "manifest.json"}
+
+
+def test_what_was_read_is_not_read_again(images, index, draw_many):
+    """A build that goes on knows the files that it read by their looks, so it encodes again soon."""
+    draw_many(PICTURES)
+    process = start(images, index, 0.2)
+    wait_for_kept_vectors(index, SHARD)
+    process.kill()
+    process.communicate()
+    kept = kept_vectors(index)
+    with closing(sqlite3.connect(index / "work/encoded.sqlite")) as work:
+        (path,) = work.execute("SELECT path FROM looks JOIN encoded USING (sha256) ORDER BY path").fetchone()
+    file = images / os.fsdecode(path)
+    looks, size = file.stat(), file.stat().st_size
+    file.write_bytes(b"x" * size)  # another content behind the same looks shows that it is not opened
+    os.utime(file, ns=(looks.st_atime_ns, looks.st_mtime_ns))
+    summary = build(images, index, FakeEncoder())
+
+    assert (summary.size, summary.encoded, summary.skipped) == (PICTURES, PICTURES - kept, [])
+
+
+def test_a_file_that_changed_after_a_kill_is_read_again(images, index, draw_many):
+    """Its looks have changed, so its content is not taken for known."""
+    draw_many(PICTURES)
+    process = start(images, index, 0.2)
+    wait_for_kept_vectors(index, SHARD)
+    process.kill()
+    process.communicate()
+    draw(images / "0" / "0000.png", 10**6)
+    build(images, index, FakeEncoder())
+
+    assert content_of(index)["0/0000.png"][0] == sum_file(images / "0" / "0000.png").sha256
 
 
 def test_a_kill_keeps_the_published_version(images, index, draw_many):

@@ -11,7 +11,7 @@ import pytest
 
 import indexer
 from imagetext.errors import ModelError
-from imagetext.index import current_version, list_versions
+from imagetext.index import current_version, list_versions, read_manifest, version_folder
 from indexer.__main__ import main
 from tests.indexer.conftest import draw
 from tests.indexer.fake_encoder import FakeEncoder
@@ -68,6 +68,40 @@ def test_nothing_changed_is_said_in_words(images, index, draw_many, capsys):
 
     assert status == 0
     assert capsys.readouterr().out == f"Nothing has changed since version {current_version(index)} with 2 pictures.\n"
+
+
+def test_the_kind_of_index_is_as_asked_and_stays_so(images, index, draw_many, capsys):
+    """Until something else is asked; a kind that gives the same is no reason for a new version."""
+    draw_many(3)
+    kinds = [[], ["--kind", "flat"], ["--target-recall", "0.9", "--max-memory", "1GB"], ["--kind", "auto"]]
+    for options in kinds:
+        assert run("build", "--images", images, "--index", index, *options) == 0
+    assert len(list_versions(index)) == 1
+    draw(images / "more.png", 77)
+    assert run("build", "--images", images, "--index", index, "--max-memory", "1.5MiB", "--kind", "hnsw") == 0
+    draw(images / "most.png", 78)
+    assert run("build", "--images", images, "--index", index) == 0
+    wanted = [read_manifest(version_folder(index, version)).wanted for version in list_versions(index)]
+
+    assert [(each.kind, each.max_memory) for each in wanted] == [("auto", None), *[("hnsw", 3 * 2**19)] * 2]
+
+
+@pytest.mark.parametrize("options", [["--max-memory", "much"], ["--kind", "lsh"], ["--target-recall", "x"]])
+def test_options_that_make_no_sense_are_refused(images, index, options):
+    """By the command line itself, which exits with 2."""
+    with pytest.raises(SystemExit) as refused:
+        run("build", "--images", images, "--index", index, *options)
+    assert refused.value.code == 2
+
+
+@pytest.mark.parametrize("options", [["--max-memory", "100"], ["--target-recall", "1.5"]])
+def test_an_impossible_index_is_an_error(images, index, draw_many, options, capsys):
+    """One sentence, and no version."""
+    draw_many(3)
+
+    assert run("build", "--images", images, "--index", index, *options) == 1
+    assert capsys.readouterr().err.count("\n") == 1
+    assert list_versions(index) == []
 
 
 def test_the_model_is_named_by_an_option(images, index, draw_many):
@@ -129,37 +163,6 @@ def test_an_index_that_cannot_be_written_is_an_error(images, tmp_path, draw_many
         assert run("build", "--images", images, "--index", index) == 1
         complaint = capsys.readouterr().err
         assert "file" in complaint and complaint.count("\n") == 1
-
-
-def test_versions_are_listed_and_switched(images, index, capsys):
-    """The rollback of an operator."""
-    for seed in range(2):
-        draw(images / f"{seed}.png", seed)
-        run("build", "--images", images, "--index", index)
-    first, second = list_versions(index)
-    capsys.readouterr()
-
-    assert run("versions", "--index", index) == 0
-    assert capsys.readouterr().out == f"  {first}\n* {second}\n"
-    assert run("publish", "--index", index, first) == 0
-    assert capsys.readouterr().out == f"Published version {first}.\n"
-    assert current_version(index) == first
-
-
-def test_a_damaged_version_is_not_switched_to(images, index, capsys):
-    """Every byte is read before the switch."""
-    for seed in range(2):
-        draw(images / f"{seed}.png", seed)
-        run("build", "--images", images, "--index", index)
-    first, second = list_versions(index)
-    file = index / "versions" / first / "vectors.npy"
-    file.write_bytes(file.read_bytes()[:-1] + b"\0")
-    capsys.readouterr()
-
-    assert run("publish", "--index", index, first) == 1
-    assert "vectors.npy" in capsys.readouterr().err
-    assert run("publish", "--index", index, "nonsense") == 1
-    assert current_version(index) == second
 
 
 ROOT = Path(indexer.__file__).parents[1]

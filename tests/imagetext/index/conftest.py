@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from imagetext.index import EncoderRef, PictureRow, SkippedFile, picture_id, write_version
+from imagetext.index import EncoderRef, PictureRow, SkippedFile, Wanted, picture_id, version_folder, write_version
 
 DIMENSIONS = 8
+CLUSTERED, CLUSTERS, INNER = 32, 60, 6  # dimensions, and what the vectors of write_clusters vary in
 
 
 @dataclass
@@ -42,6 +43,32 @@ class SmallIndex:
 
     def version_folder(self, version: str) -> Path:
         return self.folder / "versions" / version
+
+
+def clusters(size: int, seed: int = 0) -> np.ndarray:
+    """Unit vectors (size, CLUSTERED) near one surface of few dimensions for all seeds, as embeddings are."""
+    surface = np.random.default_rng(99)
+    centres, basis = surface.standard_normal((CLUSTERS, INNER)), surface.standard_normal((INNER, CLUSTERED))
+    random = np.random.default_rng(seed)
+    inner = centres[random.integers(0, CLUSTERS, size)] + 0.4 * random.standard_normal((size, INNER))
+    vectors = inner @ basis + 0.05 * random.standard_normal((size, CLUSTERED))
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+
+def write_clusters(index: Path, vectors: np.ndarray | None = None, **wanted: object) -> Path:
+    """The folder of a new version of 4000 vectors, or of those given."""
+    vectors = clusters(4_000) if vectors is None else vectors
+    rows = [PictureRow(i, picture_id(f"{i}"), f"{i:05}.jpg", f"{i:064x}", 1, 1, 1, 1) for i in range(len(vectors))]
+    version = write_version(
+        index,
+        rows,
+        vectors,
+        encoder=EncoderRef("toy", "f00d", vectors.shape[1]),
+        images_root=Path("/pictures"),
+        skipped=[SkippedFile("bad.jpg", "It is bad.")],
+        wanted=Wanted(**wanted),
+    )
+    return version_folder(index, version)
 
 
 @pytest.fixture

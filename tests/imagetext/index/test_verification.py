@@ -1,22 +1,34 @@
 """A version that is not what its manifest says is refused, and the sentence names the file."""
 
+import hashlib
 import json
 import random
 import shutil
 from contextlib import closing
+from dataclasses import asdict
 
+import faiss
 import numpy as np
 import pytest
 
 from imagetext.errors import IndexVersionError, NotFound
 from imagetext.index import IndexReader, publish, verify
+from imagetext.index.verification import sum_file
+from tests.imagetext.index.conftest import write_clusters
 
-FILES = ["manifest.json", "vectors.npy", "index.faiss", "rows.sqlite", "skipped.jsonl"]
+FIRST_FIELDS = ["version", "created", "encoder", "size", "images_root", "skipped", "kind", "files"]
+FILES = ["manifest.json", "vectors.npy", "rows.sqlite", "skipped.jsonl"]
 
 
 @pytest.fixture
 def folder(index):
     return index.version_folder(index.write())
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory):
+    """A version with an index.faiss: of the kind ivf, and large enough for it."""
+    return write_clusters(tmp_path_factory.mktemp("large"), kind="ivf")
 
 
 def test_an_intact_version_verifies(folder):
@@ -40,6 +52,27 @@ def test_any_changed_byte_is_found(name, folder, damage):
             IndexReader.open(folder, verify=True)
         damage(folder / name, at)  # and back
     assert verify(folder).size == 5
+
+
+@pytest.mark.parametrize("name", [*FILES, "index.faiss"])
+def test_a_large_version_with_damage_anywhere_is_refused(name, large, damage):
+    """A changed byte at many places, another length, no file at all: each file of an approximate kind is guarded."""
+    size = (large / name).stat().st_size
+    for at in [0, size // 2, size - 1, *random.Random(2).sample(range(size), 12)]:
+        damage(large / name, at)
+        with pytest.raises(IndexVersionError, match=name):
+            IndexReader.open(large, verify=True)
+        damage(large / name, at)
+    content = (large / name).read_bytes()
+    for cut in [content[:-1], content[: size // 2], b"", content + b"\0"]:
+        (large / name).write_bytes(cut)
+        with pytest.raises(IndexVersionError, match=name):
+            IndexReader.open(large)
+    (large / name).unlink()
+    with pytest.raises(IndexVersionError, match=name):
+        IndexReader.open(large)
+    (large / name).write_bytes(content)
+    assert verify(large).kind == "ivf"
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -83,7 +116,7 @@ def test_a_folder_in_place_of_a_file_is_found(folder):
         verify(folder)
 
 
-@pytest.mark.parametrize("name", ["vectors.npy", "index.faiss", "rows.sqlite"])
+@pytest.mark.parametrize("name", ["vectors.npy", "rows.sqlite"])
 def test_opening_damaged_files_unverified_never_crashes(name, folder, damage, index):
     """A damaged header is refused or opens, but ends neither in another exception nor in the end of the process."""
     for at in range(128):
@@ -110,15 +143,44 @@ def test_a_manifest_that_is_none_is_refused(text, folder):
 
 
 def test_another_format_is_refused_by_its_number(folder):
-    """A newer format is not called damaged."""
+    """A newer format is not called damaged, and the sentence says what helps."""
     fields = json.loads((folder / "manifest.json").read_text())
-    (folder / "manifest.json").write_text(json.dumps(fields | {"format": 2}))
+    (folder / "manifest.json").write_text(json.dumps(fields | {"format": 3}))
 
-    with pytest.raises(IndexVersionError, match="format 2"):
+    with pytest.raises(IndexVersionError, match=r"format 3.*Build the index again: python -m indexer build"):
         IndexReader.open(folder)
 
 
-@pytest.mark.parametrize("name", ["vectors.npy", "index.faiss", "rows.sqlite"])
+def to_first_format(folder):
+    """A version as it was written before there were kinds: with a copy of the vectors in index.faiss."""
+    vectors = np.load(folder / "vectors.npy")
+    flat = faiss.IndexFlatIP(vectors.shape[1])
+    flat.add(vectors)
+    faiss.write_index(flat, str(folder / "index.faiss"))
+    fields = json.loads((folder / "manifest.json").read_text())
+    fields = {name: fields[name] for name in FIRST_FIELDS} | {"format": 1}
+    names = ["vectors.npy", "index.faiss", "rows.sqlite", "skipped.jsonl"]
+    fields["files"] = {name: asdict(sum_file(folder / name)) for name in names}
+    checksum = hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
+    (folder / "manifest.json").write_text(json.dumps(fields | {"checksum": checksum}, indent=2) + "\n")
+
+
+def test_a_version_of_the_first_format_still_serves(folder, index, damage):
+    """It is verified, searched and guarded as it was."""
+    before = (folder / "manifest.json").read_text()
+    to_first_format(folder)
+    assert before != (folder / "manifest.json").read_text()
+    with closing(IndexReader.open(folder, verify=True)) as reader:
+        assert (reader.info.kind, reader.info.recall) == ("flat", None)
+        assert reader.search(index.vectors()[2:3], 1)[1][0, 0] == 2
+    for name in ["manifest.json", "index.faiss"]:
+        damage(folder / name, 20)
+        with pytest.raises(IndexVersionError, match=name):
+            verify(folder)
+        damage(folder / name, 20)
+
+
+@pytest.mark.parametrize("name", ["vectors.npy", "rows.sqlite"])
 def test_files_of_another_version_are_refused_unverified(name, folder, index):
     """A file that was taken from a larger index does not agree with the manifest."""
     index.paths = [*index.paths, "more.jpg"]

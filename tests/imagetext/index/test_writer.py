@@ -12,12 +12,11 @@ from imagetext.index import EncoderRef, SkippedFile, list_versions, read_skipped
 
 
 def test_the_folder_holds_what_the_layout_says(index):
-    """Five files, and nothing hidden beside the version."""
+    """Four files, and nothing hidden beside the version; exact search needs no second copy of the vectors."""
     version = index.write()
 
     assert os.listdir(index.folder / "versions") == [version]
     assert sorted(os.listdir(index.version_folder(version))) == [
-        "index.faiss",
         "manifest.json",
         "rows.sqlite",
         "skipped.jsonl",

@@ -30,11 +30,13 @@ async def _until_metric(client, line: str) -> None:
 
 
 async def test_index_is_described(client_of, app, album, encoder):
-    """GET /v1/index tells the version, its size and its encoder."""
+    """GET /v1/index tells the version, its size and its encoder, and what was measured when it was built."""
     async with client_of(app) as client:
         info = (await client.get("/v1/index")).json()
 
     assert info.pop("created") is not None
+    assert info.pop("queries_per_second") == info.pop("exact_queries_per_second") > 0
+    assert info.pop("memory_bytes") > 0
     assert info == {
         "version": (album.index / "CURRENT").read_text().strip(),
         "size": 4,
@@ -42,6 +44,7 @@ async def test_index_is_described(client_of, app, album, encoder):
         "encoder": "colours",
         "fingerprint": "colours-1",
         "skipped": 0,
+        "recall": 1.0,
     }
 
 
@@ -148,12 +151,12 @@ def _change_a_byte(path: Path) -> None:
 async def test_only_version_is_damaged(client_of, make_app, album, encoder):
     """With nothing else to search, the service is not ready and says what is wrong."""
     version = album.build(encoder)
-    _change_a_byte(album.index / "versions" / version / "index.faiss")
+    _change_a_byte(album.index / "versions" / version / "vectors.npy")
     async with client_of(make_app()) as client:
         ready = await client.get("/health/ready")
 
     assert ready.status_code == 503
-    assert "index.faiss" in ready.json()["parts"]["index"]
+    assert "vectors.npy" in ready.json()["parts"]["index"]
 
 
 async def test_pointer_that_is_nonsense(client_of, app, album, caplog):
