@@ -52,7 +52,6 @@ def parameter_groups(*parts: tuple[nn.Module, float]) -> list[dict[str, Any]]:
 
 
 def rise_and_fall(step: int, steps: int, rise: float) -> float:
-    """Factor of the rate at a step: rises from 0 in the first share `rise` of the steps, then falls to 0, both evenly.
-    """
+    """Factor of the rate at a step: it rises evenly in the first share `rise` of the steps, then falls evenly to 0."""
     top = rise * steps
     return (step + 1) / (top + 1) if step < top else (steps + 1 - step) / (steps + 1 - top)
