@@ -82,7 +82,7 @@ def _build(options: argparse.Namespace, load: Callable[[str], "Encoder"]) -> Non
 
 
 def _wanted(options: argparse.Namespace) -> Wanted | None:
-    """None when nothing is said, which leaves it as it was."""
+    """None when nothing is said, which asks for what the last build was asked."""
     said = {name: getattr(options, name) for name in ("kind", "target_recall", "max_memory")}
     said = {name: value for name, value in said.items() if value is not None}
     return Wanted(**said) if said else None

@@ -62,6 +62,14 @@ def wait_for_kept_vectors(index, number):
         time.sleep(0.01)
 
 
+def kill_a_build(images, index, kept):
+    """Kill a slow build once it would not lose so many vectors any more."""
+    process = start(images, index, 0.2)
+    wait_for_kept_vectors(index, kept)
+    process.kill()
+    process.communicate()
+
+
 @pytest.fixture
 def undisturbed(images, draw_many, tmp_path):
     """The content of an index that was built in peace."""
@@ -72,10 +80,7 @@ def undisturbed(images, draw_many, tmp_path):
 
 def test_a_killed_build_loses_little_and_shows_nothing(images, index, undisturbed):
     """After kill -9 there is no version, and the next build encodes only what was not kept."""
-    process = start(images, index, 0.2)
-    wait_for_kept_vectors(index, COMMIT_BATCHES * BATCH)
-    process.kill()
-    process.communicate()
+    kill_a_build(images, index, COMMIT_BATCHES * BATCH)
     kept = kept_vectors(index)
     assert 0 < kept < PICTURES
     assert current_version(index) is None
@@ -149,10 +154,7 @@ def files_of(index):
 def test_what_was_read_is_not_read_again(images, index, draw_many):
     """A build that goes on knows the files that it read by their looks, so it encodes again soon."""
     draw_many(PICTURES)
-    process = start(images, index, 0.2)
-    wait_for_kept_vectors(index, SHARD)
-    process.kill()
-    process.communicate()
+    kill_a_build(images, index, SHARD)
     kept = kept_vectors(index)
     with closing(sqlite3.connect(index / "work/encoded.sqlite")) as work:
         (path,) = work.execute("SELECT path FROM looks JOIN encoded USING (sha256) ORDER BY path").fetchone()
@@ -168,10 +170,7 @@ def test_what_was_read_is_not_read_again(images, index, draw_many):
 def test_a_file_that_changed_after_a_kill_is_read_again(images, index, draw_many):
     """Its looks have changed, so its content is not taken for known."""
     draw_many(PICTURES)
-    process = start(images, index, 0.2)
-    wait_for_kept_vectors(index, SHARD)
-    process.kill()
-    process.communicate()
+    kill_a_build(images, index, SHARD)
     draw(images / "0" / "0000.png", 10**6)
     build(images, index, FakeEncoder())
 
