@@ -21,6 +21,7 @@ class CaptionerConfig(ABC):
     seed: int = 1
     backbone: str = "efficientnet-lite0"
     picture_from: str = ""
+    start: str = ""
     teacher: str = ""
     taught: float = 0.0
     min_count: int = 5

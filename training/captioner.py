@@ -37,8 +37,8 @@ from training.processes import Processes, launched
 from training.run_log import RunLog
 from training.self_critical import Reward, self_critical_pass
 from training.step import Stepper, parameter_groups, rise_and_fall
-from training.teacher import ask_teacher, load_teacher
-from training.tuning import starting_backbone
+from training.teacher import ask_teachers, load_teacher
+from training.tuning import start_from, starting_backbone
 
 # Settings of the second phase: with others the first need not be repeated.
 REWARD_KEYS = frozenset({"reward_epochs", "reward_learning_rate", "reward_rise", "samples", "blend"})
@@ -72,8 +72,10 @@ class Run:
         views = (config.views, DRAWN_VIEWS)
         self.sets = [self._set(found, count, self.transform) for found, count in zip(train, views, strict=False)]
         self.dev = self._set(read_split(photos, "dev"), 1, self.served)
-        backbone = starting_backbone(config.backbone, config.picture_from)
+        backbone = starting_backbone(config.backbone, config.start or config.picture_from)
         decoder = config.decoder(self.vocabulary, backbone)
+        if config.start:
+            start_from(decoder, load_teacher(config.start, self.vocabulary))
         self.network = CaptionNetwork(backbone, decoder, config.picture_learning_rate > 0).to(processes.device)
         self.average = Average(self.network, config.average)
         self.taught = Best(work / "best-cross-entropy.pt", self.taught_as)
@@ -102,9 +104,9 @@ class Run:
     def _lessons(self) -> list[Lesson]:
         if not self.config.teacher:
             return [Lesson(part) for part in self.sets]
-        teacher = load_teacher(self.config.teacher, self.vocabulary)
+        teachers = [load_teacher(source.strip(), self.vocabulary) for source in self.config.teacher.split(",")]
         with self.processes.main_first():
-            return [Lesson(part, ask_teacher(teacher, part, self.cache)) for part in self.sets]
+            return [Lesson(part, ask_teachers(teachers, part, self.cache)) for part in self.sets]
 
     def self_critical(self) -> None:
         """Goes on from the best of cross-entropy, with the picture network as it is there, on photographs only.
