@@ -21,6 +21,7 @@ class CaptionerConfig(ABC):
     seed: int = 1
     backbone: str = "efficientnet-lite0"
     picture_from: str = ""
+    start: str = ""
     teacher: str = ""
     taught: float = 0.0
     min_count: int = 5
@@ -44,6 +45,7 @@ class CaptionerConfig(ABC):
     blend: float = 0.4
     beams: int = 3
     length_exponent: float = 0.9
+    served_size: int = 0
 
     @abstractmethod
     def decoder(self, vocabulary: Vocabulary, backbone: Backbone) -> AttentionDecoder | VitBert:
@@ -76,12 +78,12 @@ class VitBertConfig(CaptionerConfig):
     label_smoothing: float = 0.05
     dropout: float = 0.15
     average: float = 0.996
-    reward_epochs: int = 5
-    reward_learning_rate: float = 5e-6
-    reward_rise: float = 0.1
+    reward_learning_rate: float = 2e-5
+    reward_rise: float = 0.05
     places: int = 49
     encoder_layers: int = 2
     decoder_layers: int = 2
+    served_size: int = 256
 
     def decoder(self, vocabulary: Vocabulary, backbone: Backbone) -> VitBert:
         minilm, tokenizer = load_minilm()

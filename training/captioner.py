@@ -10,7 +10,7 @@ import copy
 import hashlib
 import json
 import os
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
@@ -21,6 +21,7 @@ from imagetext.backbone import backbone_transform, load_backbone
 from imagetext.captioner.engine import Captioner
 from imagetext.captioner.vocabulary import Vocabulary
 from imagetext.model_folder import changed_tensors, write_model_folder
+from imagetext.transform import PictureTransform
 from training.architectures import ARCHITECTURES, CaptionerConfig
 from training.average import Average, blend_weights
 from training.captioning import CaptionNetwork
@@ -36,8 +37,8 @@ from training.processes import Processes, launched
 from training.run_log import RunLog
 from training.self_critical import Reward, self_critical_pass
 from training.step import Stepper, parameter_groups, rise_and_fall
-from training.teacher import ask_teacher, load_teacher
-from training.tuning import starting_backbone
+from training.teacher import ask_teachers, load_teacher
+from training.tuning import start_from, starting_backbone
 
 # Settings of the second phase: with others the first need not be repeated.
 REWARD_KEYS = frozenset({"reward_epochs", "reward_learning_rate", "reward_rise", "samples", "blend"})
@@ -62,24 +63,27 @@ class Run:
         self.cache = cache
         self.log = RunLog(work / "log.jsonl")
         self.transform = backbone_transform(config.backbone)
+        self.served = replace(self.transform, size=config.served_size or self.transform.size)
         train = [read_split(photos, "train")] + ([read_split(drawn, "train")[: config.drawn]] if drawn else [])
         texts = (caption for pictures in train for picture in pictures for caption in picture.captions)
         self.vocabulary = Vocabulary.of(texts, config.min_count)
         self.taught_as = _identity(config, [photos, drawn], ignored=REWARD_KEYS)
         self.rewarded_as = _identity(config, [photos, drawn])
         views = (config.views, DRAWN_VIEWS)
-        self.sets = [self._set(pictures, count, cache) for pictures, count in zip(train, views, strict=False)]
-        self.dev = self._set(read_split(photos, "dev"), 1, cache)
-        backbone = starting_backbone(config.backbone, config.picture_from)
+        self.sets = [self._set(found, count, self.transform) for found, count in zip(train, views, strict=False)]
+        self.dev = self._set(read_split(photos, "dev"), 1, self.served)
+        backbone = starting_backbone(config.backbone, config.start or config.picture_from)
         decoder = config.decoder(self.vocabulary, backbone)
+        if config.start:
+            start_from(decoder, load_teacher(config.start, self.vocabulary))
         self.network = CaptionNetwork(backbone, decoder, config.picture_learning_rate > 0).to(processes.device)
         self.average = Average(self.network, config.average)
         self.taught = Best(work / "best-cross-entropy.pt", self.taught_as)
         self.best = Best(work / "best.pt", self.rewarded_as)
 
-    def _set(self, pictures: list[CaptionedPicture], views: int, cache: Path) -> CaptionSet:
+    def _set(self, pictures: list[CaptionedPicture], views: int, transform: PictureTransform) -> CaptionSet:
         with self.processes.main_first():
-            features = cached_features(pictures, views, cache, self.transform, self.config.backbone)
+            features = cached_features(pictures, views, self.cache, transform, self.config.backbone)
         return caption_set(pictures, features, self.vocabulary, self.config.max_words)
 
     def cross_entropy(self) -> None:
@@ -100,9 +104,9 @@ class Run:
     def _lessons(self) -> list[Lesson]:
         if not self.config.teacher:
             return [Lesson(part) for part in self.sets]
-        teacher = load_teacher(self.config.teacher, self.vocabulary)
+        teachers = [load_teacher(source.strip(), self.vocabulary) for source in self.config.teacher.split(",")]
         with self.processes.main_first():
-            return [Lesson(part, ask_teacher(teacher, part, self.cache)) for part in self.sets]
+            return [Lesson(part, ask_teachers(teachers, part, self.cache)) for part in self.sets]
 
     def self_critical(self) -> None:
         """Goes on from the best of cross-entropy, with the picture network as it is there, on photographs only.
@@ -161,7 +165,7 @@ class Run:
         """On the processor, where a captioner is served."""
         network = copy.deepcopy(network).cpu() if network.device.type != "cpu" else network
         captioner = Captioner(
-            "", "", network.backbone, network.decoder, self.vocabulary, self.transform, self.config.length_exponent
+            "", "", network.backbone, network.decoder, self.vocabulary, self.served, self.config.length_exponent
         )
         return score_captioner(captioner, self.dev, self.config.beams)
 
@@ -176,7 +180,7 @@ class Run:
             "backbone": self.config.backbone,
             "decoder": asdict(network.decoder.shape),
             "length_exponent": self.config.length_exponent,
-            "transform": self.transform.to_config(),
+            "transform": self.served.to_config(),
         }
         start = load_backbone(self.config.backbone).state_dict()
         tensors = changed_tensors("decoder", network.decoder) | changed_tensors("backbone", network.backbone, start)

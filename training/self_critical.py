@@ -10,7 +10,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from imagetext.captioner.decoder import Decoder, Memory, repeated
-from imagetext.captioner.vocabulary import END, PAD, START, UNKNOWN, Vocabulary, words_of
+from imagetext.captioner.vocabulary import END, PAD, START, Vocabulary, words_of
 from training.captioning import CaptionNetwork
 from training.captions import CaptionSet, batches, shifted
 from training.metrics import CiderD, CiderVector
@@ -50,8 +50,7 @@ def sample(decoder: Decoder, memory: Memory, pictures: int, count: int, max_word
     drawn = []
     for _ in range(max_words + 1):
         logits, _, state = decoder.step(words, memory, state)
-        logits = logits.float()
-        logits[:, [PAD, START, UNKNOWN]] = -torch.inf
+        logits = _without_banned(logits)
         words = torch.where(open_rows, torch.multinomial(logits.softmax(-1), 1)[:, 0], PAD)
         drawn.append(words)
         open_rows = open_rows & (words != END)
@@ -93,11 +92,17 @@ def _advantage(rewards: Tensor) -> Tensor:
     return rewards - others
 
 
+def _without_banned(logits: Tensor) -> Tensor:
+    """Words that no sentence may hold get no probability, in drawing as in scoring: one that is never drawn but keeps
+    its probability is a place where a bad caption's goes, step by step, until the rest is noise."""
+    return logits.float().index_fill(-1, torch.tensor(Vocabulary.banned, device=logits.device), -torch.inf)
+
+
 def _loss(network: CaptionNetwork, grid: Tensor, drawn: Tensor, advantage: Tensor) -> Tensor:
     inputs, targets, counted = shifted(drawn.flatten(0, 1))
     decoder: Decoder = network.decoder
     with mixed_precision(grid.device.type):
-        logits = decoder.teach(inputs, decoder.remember(grid), counted).float()
+        logits = _without_banned(decoder.teach(inputs, decoder.remember(grid), counted))
     log_probabilities = logits.log_softmax(-1).gather(1, targets[counted][:, None])[:, 0]
     weights = advantage.flatten()[:, None].expand(targets.shape)[counted]
     return -(weights * log_probabilities).mean()

@@ -1,11 +1,13 @@
-"""A trained captioner whose word probabilities another learns (Hinton et al., 2015; Kim and Rush, 2016, section 3.1).
+"""Trained captioners whose word probabilities another learns (Hinton et al., 2015; Kim and Rush, 2016, section 3.1).
 
 Six thousand pictures teach a transformer by heart before they teach it to see; what a smaller network would have said
-next tells it how sure to be. The teacher is asked once, about whole pictures, and its likeliest words are kept.
+next tells it how sure to be. Teachers are asked once, about whole pictures, and the words that are likeliest in their
+mean are kept: several know more together than each (Hinton et al., 2015, section 5).
 """
 
 import hashlib
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +17,6 @@ from torch import Tensor
 from tqdm import tqdm
 
 from imagetext.backbone import Backbone
-from imagetext.captioner.decoder import Decoder
 from imagetext.captioner.engine import Captioner, load_captioner
 from imagetext.captioner.vocabulary import Vocabulary
 from imagetext.errors import InvalidParameter
@@ -69,13 +70,14 @@ def load_teacher(source: str | Path, vocabulary: Vocabulary) -> Captioner:
     return teacher
 
 
-def ask_teacher(teacher: Captioner, part: CaptionSet, cache: Path) -> Opinions:
-    """The teacher's opinion of every step of every caption, from the cache file of this teacher and set."""
-    identity = hashlib.sha256(teacher.fingerprint.encode() + part.tokens.numpy().tobytes())
+def ask_teachers(teachers: Sequence[Captioner], part: CaptionSet, cache: Path) -> Opinions:
+    """The mean opinion on every step of every caption, from the cache file of these teachers and this set."""
+    identity = hashlib.sha256("".join(teacher.fingerprint for teacher in teachers).encode())
+    identity.update(part.tokens.numpy().tobytes())
     identity.update(part.features.file.name.encode())
     file = cache / f"opinions-{identity.hexdigest()[:16]}.safetensors"
     if not file.exists():
-        words, probabilities = _ask(teacher, part)
+        words, probabilities = _ask(teachers, part)
         save_file({"words": words, "probabilities": probabilities}, file.with_suffix(".unfinished"))
         os.replace(file.with_suffix(".unfinished"), file)
     kept = load_file(file)
@@ -83,23 +85,25 @@ def ask_teacher(teacher: Captioner, part: CaptionSet, cache: Path) -> Opinions:
 
 
 @torch.inference_mode()
-def _ask(teacher: Captioner, part: CaptionSet) -> tuple[Tensor, Tensor]:
-    backbone, decoder = teacher.backbone, teacher.decoder
-    assert isinstance(backbone, Backbone), "load_teacher takes no other"
-    kept = min(KEPT, decoder.words)
+def _ask(teachers: Sequence[Captioner], part: CaptionSet) -> tuple[Tensor, Tensor]:
+    kept = min(KEPT, teachers[0].decoder.words)
     words = torch.zeros(*part.tokens.shape, kept, dtype=torch.int16)
     probabilities = torch.zeros(*part.tokens.shape, kept, dtype=torch.float16)
     for rows in tqdm(torch.split(torch.arange(len(part.pictures)), BATCH), desc="teacher", unit="batch"):
-        with mixed_precision():
-            logits, counted = _taught(decoder, backbone.grid(part.whole(rows)), part.tokens[rows])
-        likely, chosen = logits.float().softmax(-1).topk(kept)
-        steps = counted.shape[1]
-        places = counted.view(len(rows), -1, steps).nonzero(as_tuple=True)
+        inputs, _, counted = shifted(part.tokens[rows].flatten(0, 1))
+        maps = part.whole(rows)
+        said = torch.stack([_probabilities(teacher, maps, inputs, counted) for teacher in teachers]).mean(0)
+        likely, chosen = said.topk(kept)
+        places = counted.view(len(rows), -1, counted.shape[1]).nonzero(as_tuple=True)
         words[rows[places[0]], places[1], places[2]] = chosen.to(torch.int16)
         probabilities[rows[places[0]], places[1], places[2]] = (likely / likely.sum(1, keepdim=True)).half()
     return words, probabilities
 
 
-def _taught(decoder: Decoder, grid: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
-    inputs, _, counted = shifted(tokens.flatten(0, 1))
-    return decoder.teach(inputs, decoder.remember(grid), counted), counted
+def _probabilities(teacher: Captioner, maps: Tensor, inputs: Tensor, counted: Tensor) -> Tensor:
+    """Of each word after each step that counts: (steps counted, vocabulary)."""
+    backbone, decoder = teacher.backbone, teacher.decoder
+    assert isinstance(backbone, Backbone), "load_teacher takes no other"
+    with mixed_precision():
+        logits = decoder.teach(inputs, decoder.remember(backbone.grid(maps)), counted)
+    return logits.float().softmax(-1)

@@ -1,9 +1,9 @@
-"""The picture network: how it starts, and what of it is tuned."""
+"""How networks start, and what of the picture network is tuned."""
 
 from torch import nn
 
 from imagetext.backbone import Backbone, load_backbone
-from imagetext.captioner.engine import load_captioner
+from imagetext.captioner.engine import Captioner, load_captioner
 from imagetext.encoder.dual import DualEncoder
 from imagetext.encoder.engine import load_encoder
 from imagetext.errors import InvalidParameter
@@ -22,6 +22,18 @@ def starting_backbone(name: str, picture_from: str) -> Backbone:
             raise InvalidParameter(f"The picture network of {picture_from} is no {name}.")
         backbone.load_state_dict(tuned)
     return backbone
+
+
+def start_from(decoder: nn.Module, captioner: Captioner) -> None:
+    """Give a decoder the weights of a captioner's.
+
+    Raises:
+        InvalidParameter: that one is of another kind or size.
+    """
+    try:
+        decoder.load_state_dict(captioner.decoder.state_dict())
+    except RuntimeError:
+        raise InvalidParameter(f"The decoder of {captioner.name} is of another kind or size.") from None
 
 
 def starting_encoder(source: str) -> DualEncoder:

@@ -4,6 +4,7 @@ The encoder is the hybrid of Dosovitskiy et al. (2021), section 3.1; the decoder
 with new cross-attention, after Rothe et al. (2020).
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -18,7 +19,10 @@ from imagetext.captioner.network import SharedDropout
 
 @dataclass(frozen=True)
 class VitBertShape:
-    """The sizes that make a network; written to the model's config."""
+    """The sizes that make a network; written to the model's config.
+
+    `places` is what it learned with; both it and what it is given must be squares.
+    """
 
     vocabulary: int
     channels: int
@@ -49,10 +53,20 @@ class VitBert(nn.Module):
         self.words, self.memory_tensors = self.decoder.words, self.decoder.memory_tensors
 
     def remember(self, features: Tensor) -> Memory:
-        x = self.norm(F.relu(self.project(self.feature_dropout(features)))) + self.positions
+        x = self.norm(F.relu(self.project(self.feature_dropout(features)))) + self._positions(features.shape[1])
         for layer in self.encoder:
             x = layer(x)
         return self.decoder.remember(self.encoder_norm(x))
+
+    def _positions(self, places: int) -> Tensor:
+        """One row for each place; for a larger picture those that were learned are spread over its grid, bicubically
+        (Dosovitskiy et al., 2021, section 3.2)."""
+        if places == self.shape.places:
+            return self.positions
+        learned, wanted = math.isqrt(self.shape.places), math.isqrt(places)
+        square = self.positions.T.reshape(1, -1, learned, learned)
+        spread = F.interpolate(square, size=(wanted, wanted), mode="bicubic", align_corners=False)
+        return spread[0].flatten(1).T
 
     def begin(self, memory: Memory) -> State:
         return self.decoder.begin(memory)

@@ -17,7 +17,7 @@ from imagetext.transform import PictureTransform
 from training.captions import CaptionSet, caption_set, shifted
 from training.dataset import CaptionedPicture
 from training.features import Features
-from training.teacher import ask_teacher, load_teacher
+from training.teacher import ask_teachers, load_teacher
 
 CAPTIONER = Path(__file__).parents[2] / "models" / "caption-gru"
 VOCABULARY = Vocabulary(["a", "dog", "cat", "runs", "sits", "here"])  # with the special ones fewer than are kept
@@ -34,10 +34,14 @@ def part(tmp_path: Path) -> CaptionSet:
 
 @pytest.fixture
 def teacher() -> Captioner:
-    torch.manual_seed(0)
+    return made_teacher(0)
+
+
+def made_teacher(seed: int) -> Captioner:
+    torch.manual_seed(seed)
     backbone = load_backbone(EFFICIENTNET_LITE0)
     decoder = AttentionDecoder(DecoderShape(len(VOCABULARY), backbone.channels, 16, 8))
-    return Captioner("teacher", "teacher", backbone, decoder, VOCABULARY, PictureTransform(), 0.9)
+    return Captioner("teacher", f"teacher {seed}", backbone, decoder, VOCABULARY, PictureTransform(), 0.9)
 
 
 @torch.no_grad()
@@ -50,7 +54,7 @@ def answer(teacher: Captioner, part: CaptionSet, rows: Tensor, captions: Tensor)
 
 def test_the_loss_is_the_cross_entropy_with_the_teacher(teacher: Captioner, part: CaptionSet, tmp_path: Path) -> None:
     """For any pictures and captions in any order it is that of the teacher's probabilities, lowest for the teacher."""
-    opinions = ask_teacher(teacher, part, tmp_path)
+    opinions = ask_teachers([teacher], part, tmp_path)
     rows, captions = torch.tensor([2, 0]), torch.tensor([[1, 0], [2, 1]])
     taught, counted = answer(teacher, part, rows, captions)
     student = torch.randn_like(taught)
@@ -64,17 +68,31 @@ def test_the_loss_is_the_cross_entropy_with_the_teacher(teacher: Captioner, part
 
 def test_a_teacher_is_asked_once(teacher: Captioner, part: CaptionSet, tmp_path: Path) -> None:
     """The second time its opinions come from the cache; for other captions it is asked again."""
-    first = ask_teacher(teacher, part, tmp_path)
+    first = ask_teachers([teacher], part, tmp_path)
     (kept,) = tmp_path.glob("opinions-*.safetensors")
     written = kept.stat().st_mtime_ns
 
-    again = ask_teacher(teacher, part, tmp_path)
+    again = ask_teachers([teacher], part, tmp_path)
 
     assert torch.equal(first.words, again.words)
     assert torch.equal(first.probabilities, again.probabilities)
     assert kept.stat().st_mtime_ns == written
-    ask_teacher(teacher, replace(part, tokens=part.tokens.flip(1)), tmp_path)
+    ask_teachers([teacher], replace(part, tokens=part.tokens.flip(1)), tmp_path)
     assert len(list(tmp_path.glob("opinions-*.safetensors"))) == 2
+
+
+def test_several_teachers_are_heard_alike(teacher: Captioner, part: CaptionSet, tmp_path: Path) -> None:
+    """What is learned is the mean of their probabilities."""
+    other = made_teacher(1)
+    opinions = ask_teachers([teacher, other], part, tmp_path)
+    rows, captions = torch.tensor([1]), torch.tensor([[0, 1]])
+    (mine, counted), (theirs, _) = (answer(one, part, rows, captions) for one in (teacher, other))
+    student = torch.randn_like(mine)
+
+    loss = opinions.loss(student, rows, captions, counted)
+
+    mean = (mine.softmax(-1) + theirs.softmax(-1)) / 2
+    assert float(loss) == pytest.approx(float(torch.nn.functional.cross_entropy(student, mean)), abs=2e-3)
 
 
 def test_a_teacher_with_other_words_is_refused() -> None:
