@@ -18,9 +18,10 @@ def moment_start(text: str) -> datetime:
     parts = re.fullmatch(_MOMENT, text, re.ASCII)
     if parts is None:
         raise ValueError("must be a date or time such as 2024, 2024-05, 2024-05-31 or 2024-05-31T18:30")
-    year, month, day, hour, minute, second = (part and int(part) for part in parts.groups())
+    numbers = zip(parts.groups(), (0, 1, 1, 0, 0, 0), strict=True)
+    year, month, day, hour, minute, second = (int(part or least) for part, least in numbers)
     try:
-        return datetime(year, month or 1, day or 1, hour or 0, minute or 0, second or 0)
+        return datetime(year, month, day, hour, minute, second)
     except ValueError:
         raise ValueError("there is no such date or time") from None
 

@@ -5,7 +5,8 @@ from numpy.typing import NDArray
 
 from imagetext.index import IndexReader
 
-Scores, Rows = NDArray[np.float32], NDArray[np.int64]
+Scores = NDArray[np.float32]
+Rows = NDArray[np.int64]
 
 
 def best(

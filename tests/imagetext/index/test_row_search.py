@@ -127,6 +127,8 @@ def test_values_are_only_values(search, text):
         {"colour": "red"},
         {"taken": {"since": "2024"}},
         {"taken": {"from": "2024-13"}},
+        {"taken": {"from": "2024-00"}},
+        {"taken": {"from": "0000"}},
         {"taken": {"from": "2024-02-30"}},
         {"taken": {"from": "2024-05-31T18:30:00Z"}},
         {"taken": {"from": "٢٠٢٤"}},
