@@ -3,7 +3,9 @@
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, NaiveDatetime
+
+from imagetext.search_filter import SearchFilter
 
 INDEX_VERSION_HEADER = "X-Index-Version"  # of a search's answer: who passes it on need not read it
 
@@ -101,10 +103,13 @@ class SearchRequest(Contract):
     like: str | None = Field(None, max_length=64)
     k: HitCount = 12
     offset: int = Field(0, ge=0, le=MAX_OFFSET)
+    filter: SearchFilter | None = Field(None, description="only pictures that are all of this")
+    hybrid: bool = Field(False, description="order by the words of captions, tags and paths too; with `text` only")
 
 
 class Hit(Contract):
-    """`score` is the cosine similarity, `relevance` its calibrated probability of a match, in [0, 1]."""
+    """`score` is the cosine similarity, `relevance` its calibrated probability of a match, in [0, 1]. `taken` is the
+    time on the camera's clock; of the stored captions the first three are here."""
 
     id: str
     path: str  # relative to the indexed folder, with forward slashes
@@ -114,6 +119,9 @@ class Hit(Contract):
     thumbnail_url: str
     width: int
     height: int
+    taken: NaiveDatetime | None = None
+    tags: list[str] = []
+    captions: list[str] = []
 
 
 class IndexInfo(Contract):

@@ -13,6 +13,8 @@ from imagetext.errors import ImageTextError
 from imagetext.index import Wanted
 from imagetext.index.kinds import AUTO, KINDS
 from indexer.build import build
+from indexer.description_files import read_descriptions
+from indexer.descriptions import Description, Descriptions
 from indexer.measure_command import add_command
 from indexer.scan import require_folder
 from indexer.sizes import to_bytes
@@ -20,20 +22,28 @@ from indexer.version_commands import add_commands
 from indexer.wording import printable
 
 if TYPE_CHECKING:
+    from imagetext.captioner.engine import Captioner
     from imagetext.encoder.engine import Encoder
 
 
 ENGINES = Path("data/engines")
 
 
-def main(arguments: Sequence[str] | None = None, *, load: Callable[[str], "Encoder"] | None = None) -> int:
-    """Run one command and return the exit status, 0 or 1. `load` opens the model that --model names."""
+def main(
+    arguments: Sequence[str] | None = None,
+    *,
+    load: Callable[[str], "Encoder"] | None = None,
+    load_captioner: Callable[[str], "Captioner"] | None = None,
+) -> int:
+    """Run one command and return the exit status, 0 or 1. `load` opens the model that --model names, `load_captioner`
+    that of --captions."""
     options = _parse(arguments)
-    load = load or partial(_load_encoder, getattr(options, "engines", None))
+    engines = getattr(options, "engines", None)
+    load, load_captioner = load or partial(_load_encoder, engines), load_captioner or partial(_load_captioner, engines)
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # process 1 of a container has no default
     try:
         if options.command == "build":
-            _build(options, load)
+            _build(options, load, load_captioner)
         elif options.command == "import-embeddings":
             _import(options, load)
         else:
@@ -64,6 +74,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     make.add_argument("--kind", choices=(AUTO, *KINDS), help="how it is searched; auto: as size, memory and recall ask")
     make.add_argument("--target-recall", type=float, metavar="PART", help="of the nearest pictures to find (0.98)")
     make.add_argument("--max-memory", type=to_bytes, metavar="BYTES", help="that searches may need: 500MB, 4GB")
+    make.add_argument("--captions", metavar="FILE|MODEL", help="captions to store; a model captions what has none")
+    make.add_argument("--metadata", type=Path, metavar="FILE", help="JSON lines with path, tags, captions, taken")
     taken = commands.add_parser("import-embeddings", parents=[index], help="index a data set by the vectors it carries")
     taken.add_argument("--from", dest="source", type=Path, required=True, metavar="DIR", help="parquet or Arrow files")
     taken.add_argument("--pictures", type=Path, required=True, metavar="DIR", help="where its pictures are written")
@@ -74,11 +86,24 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _build(options: argparse.Namespace, load: Callable[[str], "Encoder"]) -> None:
+def _build(
+    options: argparse.Namespace, load: Callable[[str], "Encoder"], load_captioner: Callable[[str], "Captioner"]
+) -> None:
     wanted = _wanted(options)
     require_folder(options.images)  # before the model is loaded, which takes seconds
-    summary = build(options.images, options.index, load(options.model), wanted)
+    descriptions = _descriptions(options, load_captioner)
+    summary = build(options.images, options.index, load(options.model), wanted, descriptions)
     _say(sys.stdout, summary.to_json() if options.json else summary.to_text())
+
+
+def _descriptions(options: argparse.Namespace, load_captioner: Callable[[str], "Captioner"]) -> Descriptions:
+    given: dict[str, Description] = {}
+    has_file = options.captions is not None and Path(options.captions).is_file()
+    for file in ([Path(options.captions)] if has_file else []) + ([options.metadata] if options.metadata else []):
+        for path, description in read_descriptions(file).items():
+            given[path] = given.get(path, Description()).with_later(description)
+    captioner = load_captioner(options.captions) if options.captions is not None and not has_file else None
+    return Descriptions(given, captioner)
 
 
 def _wanted(options: argparse.Namespace) -> Wanted | None:
@@ -101,6 +126,13 @@ def _load_encoder(engines: Path | None, source: str) -> "Encoder":
     from imagetext.engines import Engines
 
     return load_encoder(source, Engines(engines) if engines else None)
+
+
+def _load_captioner(engines: Path | None, source: str) -> "Captioner":
+    from imagetext.captioner.engine import load_captioner  # as above
+    from imagetext.engines import Engines
+
+    return load_captioner(source, Engines(engines) if engines else None)
 
 
 def _fail(sentence: str) -> int:

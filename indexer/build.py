@@ -12,7 +12,10 @@ from tqdm import tqdm
 from imagetext.errors import NotFound
 from imagetext.index import EncoderRef, PictureRow, SkippedFile, Wanted, picture_id, publish, write_version
 from imagetext.index.rows import encode_path
+from imagetext.index.texts import clean_tags
 from imagetext.index.versions import prune_versions, remove_leftovers
+from indexer.captioning import caption_rows
+from indexer.descriptions import NOTHING, Descriptions, describe
 from indexer.encode import ReadPicture, encode_files
 from indexer.known import KnownVectors
 from indexer.lock import build_lock
@@ -29,16 +32,24 @@ if TYPE_CHECKING:
 KEPT_VERSIONS = 3
 
 
-def build(images: Path, index: Path, encoder: "Encoder", wanted: Wanted | None = None) -> Summary:
-    """Scan, encode what is new, write a version, publish it and prune the oldest.
+def build(
+    images: Path,
+    index: Path,
+    encoder: "Encoder",
+    wanted: Wanted | None = None,
+    descriptions: Descriptions = NOTHING,
+) -> Summary:
+    """Scan, encode what is new, describe and caption, write a version, publish it and prune the oldest.
 
     At every moment the index has either its old current version or the new one, whole.
 
     Args:
         wanted: the kind of index, its recall and its memory; None: as the current version was asked for.
+        descriptions: captions and the like that are given, and who is to caption the rest; what the current version
+            knows of a picture stays.
 
     Raises:
-        InvalidParameter: no kind of index gives what is wanted.
+        InvalidParameter: no kind of index gives what is wanted, or descriptions name none of the pictures.
         NotFound: no folder, or no readable picture in it; the current version stays.
         Busy: another build is running on this index.
         IndexVersionError: the version cannot be written.
@@ -56,7 +67,8 @@ def build(images: Path, index: Path, encoder: "Encoder", wanted: Wanted | None =
             pictures, skipped, encoded = _encode(found, images, encoder, known)
             if not pictures:
                 raise _no_picture(images, skipped)
-            rows = _number(pictures)
+            rows, unmatched = describe(_number(pictures), known.previous, descriptions.given)
+            rows = caption_rows(rows, images, descriptions.captioner, known.work)
             wanted = wanted or (known.previous.wanted if known.previous else Wanted())
             version = _unchanged_version(known.previous, rows, skipped, images, wanted)
             changed = version is None
@@ -65,7 +77,9 @@ def build(images: Path, index: Path, encoder: "Encoder", wanted: Wanted | None =
                 publish(index, version)
             known.forget_work()
         prune_versions(index, KEPT_VERSIONS)
-    return Summary(changed, version, len(rows), encoded, len(rows) - encoded, skipped, time.monotonic() - started)
+    reused, captioned = len(rows) - encoded, sum(bool(row.captions) for row in rows)
+    seconds = time.monotonic() - started
+    return Summary(changed, version, len(rows), encoded, reused, skipped, seconds, captioned, unmatched)
 
 
 def _open_known(index: Path, encoder: "Encoder", images: Path) -> KnownVectors:
@@ -108,6 +122,8 @@ def _number(pictures: Sequence[ReadPicture]) -> list[PictureRow]:
             mtime_ns=picture.file.mtime_ns,
             width=picture.width,
             height=picture.height,
+            taken=picture.metadata.taken,
+            tags=clean_tags(picture.metadata.tags),
         )
         for row, picture in enumerate(sorted(pictures, key=lambda picture: encode_path(picture.file.path)))
     ]
@@ -123,11 +139,16 @@ def _unchanged_version(
     """The current version if a new one would say the same; new times of unchanged files are not worth one."""
     if previous is None or previous.images_root != images or previous.skipped != skipped:
         return None
-    if not previous.gives(wanted):
+    if not previous.gives(wanted) or not previous.described:
         return None
-    if [(row.id, row.sha256) for row in previous.rows] != [(row.id, row.sha256) for row in rows]:
+    if list(map(_said, previous.rows)) != list(map(_said, rows)):
         return None
     return previous.version
+
+
+def _said(row: PictureRow) -> tuple[object, ...]:
+    """What searches tell of a picture."""
+    return row.id, row.sha256, row.taken, row.tags, row.captions
 
 
 def _write(

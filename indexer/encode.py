@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from imagetext.errors import ImageTextError, ModelError
 from imagetext.index import SkippedFile
-from imagetext.pictures import open_picture, read_picture_file
+from imagetext.pictures import FileMetadata, open_picture, read_metadata, read_picture_file
 from imagetext.transform import DECODED_SIDE
 from indexer.known import KnownVectors
 from indexer.scan import FoundFile
@@ -44,6 +44,7 @@ class ReadPicture:
     bytes: int
     width: int
     height: int
+    metadata: FileMetadata
 
 
 @dataclass
@@ -78,7 +79,7 @@ def encode_files(
                     outcome.skipped.append(result)
                 else:
                     outcome.pictures.append(result.picture)
-                    known.saw(result.picture.file, result.picture.sha256)
+                    known.saw(result.picture.file, result.picture.sha256, result.picture.metadata)
                     # an equal file may have been encoded since this one was read ahead
                     if result.model_input is not None and known.size(result.picture.sha256) is None:
                         batch.setdefault(result.picture.sha256, result)
@@ -124,7 +125,7 @@ def _read(file: FoundFile, root: Path, encoder: "Encoder", known: KnownVectors) 
         sha256 = hashlib.sha256(content).hexdigest()
         size = known.size(sha256)
         if size is not None:
-            return _Ready(ReadPicture(file, sha256, len(content), *size), None)
+            return _Ready(ReadPicture(file, sha256, len(content), *size, _metadata(sha256, content, known)), None)
         picture = open_picture(content, target=DECODED_SIDE)
     except ImageTextError as error:
         return SkippedFile(file.path, error.detail)
@@ -134,7 +135,12 @@ def _read(file: FoundFile, root: Path, encoder: "Encoder", known: KnownVectors) 
         log.debug("preparing %r failed", file.path, exc_info=True)
         return SkippedFile(file.path, _NOT_ENCODED)
     width, height = picture.info["full_size"]
-    return _Ready(ReadPicture(file, sha256, len(content), width, height), model_input)
+    metadata = _metadata(sha256, content, known)
+    return _Ready(ReadPicture(file, sha256, len(content), width, height, metadata), model_input)
+
+
+def _metadata(sha256: str, content: bytes, known: KnownVectors) -> FileMetadata:
+    return known.metadata(sha256) or read_metadata(content)
 
 
 def _encode(batch: Sequence[_Ready], encoder: "Encoder", known: KnownVectors) -> int:

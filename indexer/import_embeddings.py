@@ -21,8 +21,9 @@ from tqdm import tqdm
 
 from imagetext.errors import ImageTextError, InvalidParameter, NotFound
 from imagetext.index import EncoderRef, PictureRow, SkippedFile, picture_id, publish, write_version
+from imagetext.index.texts import clean_captions, clean_tags
 from imagetext.index.versions import prune_versions, remove_leftovers
-from imagetext.pictures import open_picture
+from imagetext.pictures import open_picture, read_metadata
 from indexer.build import KEPT_VERSIONS
 from indexer.embedding_table import EmbeddedPicture, count_rows, find_tables, read_rows
 from indexer.lock import build_lock
@@ -104,17 +105,18 @@ def _write_out(
         except ImageTextError as error:
             skipped.append(SkippedFile(name, error.detail))
             continue
-        found.append(_write_picture(root, name, content, (width, height), len(found)))
+        found.append(_write_picture(root, name, content, (width, height), len(found), row.caption))
         vectors.append(vector)
         captions.append(f"{name}#0\t{' '.join(row.caption.split())}\n")
     _replace(root.parent / CAPTIONS, "".join(captions).encode())
     return found, vectors, skipped
 
 
-def _write_picture(root: Path, name: str, content: bytes, size: tuple[int, int], row: int) -> PictureRow:
+def _write_picture(root: Path, name: str, content: bytes, size: tuple[int, int], row: int, caption: str) -> PictureRow:
     path = root / name
     if not (path.is_file() and path.read_bytes() == content):
         _replace(path, content)
+    metadata = read_metadata(content)
     return PictureRow(
         row=row,
         id=picture_id(name),
@@ -124,6 +126,9 @@ def _write_picture(root: Path, name: str, content: bytes, size: tuple[int, int],
         mtime_ns=path.stat().st_mtime_ns,
         width=size[0],
         height=size[1],
+        taken=metadata.taken,
+        tags=clean_tags(metadata.tags),
+        captions=clean_captions([caption]),
     )
 
 

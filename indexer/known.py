@@ -7,17 +7,18 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from imagetext.pictures import FileMetadata
 from indexer.previous import PreviousVersion
 from indexer.scan import FoundFile
 from indexer.work import WorkFile
 
 
 class KnownVectors:
-    """Vectors by the sha256 of a picture's file. Only `size` may be called from several threads."""
+    """Vectors by the sha256 of a picture's file. Only `size` and `metadata` may be called from several threads."""
 
     def __init__(self, previous: PreviousVersion | None, work: WorkFile) -> None:
         self.previous = previous
-        self._work = work
+        self.work = work
 
     def __enter__(self) -> Self:
         return self
@@ -25,13 +26,13 @@ class KnownVectors:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._work.close()
+        self.work.close()
         if self.previous is not None:
             self.previous.close()
 
     def size(self, sha256: str) -> tuple[int, int] | None:
         """The upright (width, height) in pixels of a picture whose vector is known."""
-        size = self._work.sizes.get(sha256)
+        size = self.work.sizes.get(sha256)
         if size is None and self.previous is not None:
             size = self.previous.size(sha256)
         return size
@@ -40,27 +41,37 @@ class KnownVectors:
         """The vector (dimensions,) of a picture that has a size here."""
         if self.previous is not None and self.previous.size(sha256) is not None:
             return self.previous.vector(sha256)
-        return self._work.vector(sha256)
+        return self.work.vector(sha256)
 
-    def unchanged(self, file: FoundFile, root: Path) -> tuple[str, int, int, int] | None:
-        """sha256, bytes, width and height of a file that looks as it did when it was read; None: it must be read."""
+    def metadata(self, sha256: str) -> FileMetadata | None:
+        """What a file of this content says of itself, or is said of it; None: it must be read."""
+        metadata = self.work.metadata.get(sha256)
+        if metadata is None and self.previous is not None:
+            metadata = self.previous.metadata(sha256)
+        return metadata
+
+    def unchanged(self, file: FoundFile, root: Path) -> tuple[str, int, int, int, FileMetadata] | None:
+        """sha256, bytes, width, height and metadata of a file that looks as it did when it was read; None: it must be
+        read, be it for the metadata that an older version has not."""
         row = None if self.previous is None else self.previous.unchanged(file, root)
-        if row is not None:
-            return row.sha256, row.bytes, row.width, row.height
-        sha256 = self._work.content(file)
-        return None if sha256 is None else (sha256, file.bytes, *self._work.sizes[sha256])
+        sha256 = self.work.content(file) if row is None else row.sha256
+        metadata = None if sha256 is None else self.metadata(sha256)
+        if sha256 is None or metadata is None:
+            return None
+        size = self.work.sizes[sha256] if row is None else (row.width, row.height)
+        return sha256, file.bytes, *size, metadata
 
-    def saw(self, file: FoundFile, sha256: str) -> None:
+    def saw(self, file: FoundFile, sha256: str, metadata: FileMetadata) -> None:
         """Remember a file's content by its looks, for a build that goes on from here."""
-        self._work.saw(file, sha256)
+        self.work.saw(file, sha256, metadata)
 
     def add(self, sha256: str, size: tuple[int, int], vector: NDArray[np.float32]) -> None:
         """Keep a new vector; it survives a kill from the next `commit` on."""
-        self._work.add(sha256, size, vector)
+        self.work.add(sha256, size, vector)
 
     def commit(self) -> None:
-        self._work.commit()
+        self.work.commit()
 
     def forget_work(self) -> None:
         """Delete the work file: all that was in it has been published."""
-        self._work.delete()
+        self.work.delete()

@@ -17,6 +17,8 @@ from imagetext.index import (
     version_folder,
 )
 from imagetext.index.kinds import FLAT, plans
+from imagetext.index.manifest import FORMAT
+from imagetext.pictures import FileMetadata
 from indexer.scan import FoundFile
 
 log = logging.getLogger(__name__)
@@ -40,6 +42,11 @@ class PreviousVersion:
         """What was asked of it."""
         return self._manifest.wanted or Wanted()
 
+    @property
+    def described(self) -> bool:
+        """Whether it says what the files say of themselves; versions before format 3 do not."""
+        return self._manifest.format == FORMAT
+
     def gives(self, wanted: Wanted) -> bool:
         """Whether a new index of the same vectors would be no other: it was asked for the same, or is exact, as the new
         one would be."""
@@ -59,6 +66,16 @@ class PreviousVersion:
         """The upright (width, height) of a picture by its content, if it was indexed."""
         row = self._by_sha256.get(sha256)
         return None if row is None else (row.width, row.height)
+
+    def same(self, path: str, sha256: str) -> PictureRow | None:
+        """The row of a picture by its content: that of its own path first, or it was moved or copied."""
+        own = self._by_path.get(path)
+        return own if own is not None and own.sha256 == sha256 else self._by_sha256.get(sha256)
+
+    def metadata(self, sha256: str) -> FileMetadata | None:
+        """What a file of this content says of itself, or is said of it; None: not known."""
+        row = self._by_sha256.get(sha256) if self.described else None
+        return None if row is None else FileMetadata(row.taken, row.tags)
 
     def vector(self, sha256: str) -> NDArray[np.float32]:
         """The vector (dimensions,) of a picture that has a size here."""

@@ -1,9 +1,12 @@
 """Vectors that are encoded but not yet in a published version, so that a killed build need not start over."""
 
 import contextlib
+import json
 import os
 import shutil
 import sqlite3
+from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Self
 
@@ -11,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imagetext.index.rows import encode_path
+from imagetext.pictures import FileMetadata
 from indexer.scan import FoundFile
 
 _FOLDER = "work"
@@ -33,13 +37,22 @@ CREATE TABLE IF NOT EXISTS looks (
     sha256 TEXT NOT NULL,
     PRIMARY KEY (root, path)
 ) WITHOUT ROWID"""
+_METADATA = "CREATE TABLE IF NOT EXISTS metadata (sha256 TEXT PRIMARY KEY, taken TEXT, tags TEXT NOT NULL)"
+_CAPTIONS = """
+CREATE TABLE IF NOT EXISTS captions (
+    captioner TEXT NOT NULL,
+    sha256 TEXT NOT NULL,
+    captions TEXT NOT NULL,
+    PRIMARY KEY (captioner, sha256)
+)"""
 
 
 class WorkFile:
     """Encoded pictures by the sha256 of their content, for one encoder. Belongs to the thread that opened it.
 
     `sizes` gives the upright (width, height) of each, and may be read by all threads. It also remembers how the files
-    of one folder looked that had which content, so that they need not be read again to know it.
+    of one folder looked that had which content, so that they need not be read again to know it. `metadata` is what the
+    files of each content say of themselves.
     """
 
     def __init__(
@@ -54,6 +67,8 @@ class WorkFile:
             (fingerprint, 4 * dimensions),
         )
         self.sizes: dict[str, tuple[int, int]] = {sha256: (width, height) for sha256, width, height in found}
+        written = connection.execute("SELECT sha256, taken, tags FROM metadata")
+        self.metadata: dict[str, FileMetadata] = {sha256: _metadata(*fields) for sha256, *fields in written}
         looks = connection.execute("SELECT path, bytes, mtime_ns, sha256 FROM looks WHERE root = ?", (self._root,))
         self._looks: dict[bytes, tuple[int, int, str]] = {path: tuple(look) for path, *look in looks}
 
@@ -76,8 +91,13 @@ class WorkFile:
             (self._fingerprint, sha256, *size, vector.astype(np.float32).tobytes()),
         )
 
-    def saw(self, file: FoundFile, sha256: str) -> None:
-        """Remember the content of a file by its looks."""
+    def saw(self, file: FoundFile, sha256: str, metadata: FileMetadata) -> None:
+        """Remember the content of a file by its looks, and what it says of itself."""
+        self.metadata[sha256] = metadata
+        taken = None if metadata.taken is None else metadata.taken.isoformat()
+        self._connection.execute(
+            "INSERT OR REPLACE INTO metadata VALUES (?, ?, ?)", (sha256, taken, json.dumps(metadata.tags))
+        )
         self._connection.execute(
             "INSERT OR REPLACE INTO looks VALUES (?, ?, ?, ?, ?)",
             (self._root, encode_path(file.path), file.bytes, file.mtime_ns, sha256),
@@ -86,7 +106,18 @@ class WorkFile:
     def content(self, file: FoundFile) -> str | None:
         """The sha256 of a file that looks as it did when an earlier build read it, if that was encoded."""
         *look, sha256 = self._looks.get(encode_path(file.path), (None, None, ""))
-        return sha256 if look == [file.bytes, file.mtime_ns] and sha256 in self.sizes else None
+        known = sha256 in self.sizes and sha256 in self.metadata
+        return sha256 if known and look == [file.bytes, file.mtime_ns] else None
+
+    def add_captions(self, captioner: str, sha256: str, captions: Sequence[str]) -> None:
+        """What the captioner of this fingerprint wrote."""
+        values = (captioner, sha256, json.dumps(captions))
+        self._connection.execute("INSERT OR REPLACE INTO captions VALUES (?, ?, ?)", values)
+
+    def captions(self, captioner: str) -> dict[str, tuple[str, ...]]:
+        """All that `add_captions` was told of this captioner, by the content of the picture."""
+        found = self._connection.execute("SELECT sha256, captions FROM captions WHERE captioner = ?", (captioner,))
+        return {sha256: tuple(json.loads(captions)) for sha256, captions in found}
 
     def vector(self, sha256: str) -> NDArray[np.float32]:
         """The vector (dimensions,) of a picture in `sizes`."""
@@ -113,8 +144,14 @@ def _connect(folder: Path) -> sqlite3.Connection:
     try:
         connection.execute(_ENCODED)
         connection.execute(_LOOKS)
+        connection.execute(_METADATA)
+        connection.execute(_CAPTIONS)
     except sqlite3.DatabaseError:
         with contextlib.suppress(sqlite3.Error):
             connection.close()
         raise
     return connection
+
+
+def _metadata(taken: str | None, tags: str) -> FileMetadata:
+    return FileMetadata(None if taken is None else datetime.fromisoformat(taken), tuple(json.loads(tags)))

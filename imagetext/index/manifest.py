@@ -12,8 +12,9 @@ from imagetext.index.candidates import FAISS_INDEX, Effort
 from imagetext.index.kinds import FLAT, KINDS, Wanted
 from imagetext.index.tuning import Measured
 
-FORMAT = 2
-_FIRST = 1  # knew flat alone, with a copy of the vectors in index.faiss
+FORMAT = 3
+_SECOND = 2  # knew neither times, tags nor captions of pictures
+_FIRST = 1  # knew flat alone besides, with a copy of the vectors in index.faiss
 
 MANIFEST = "manifest.json"
 VECTORS = "vectors.npy"
@@ -84,7 +85,7 @@ def read_manifest(folder: Path) -> Manifest:
         raise IndexVersionError(f"{MANIFEST} of index version {folder.name} is missing or unreadable.") from error
     try:
         fields = json.loads(text)
-        if fields["format"] not in (_FIRST, FORMAT):
+        if fields["format"] not in (_FIRST, _SECOND, FORMAT):
             raise _of_other_format(folder, fields["format"])
         manifest = _from_fields(fields)
         intact = _to_json(manifest).encode("ascii") == text

@@ -12,21 +12,29 @@ from imagetext.errors import IndexVersionError, InvalidParameter, NotFound
 from imagetext.index.candidates import FAISS_INDEX, Candidates, faiss_path, open_candidates
 from imagetext.index.kinds import FLAT
 from imagetext.index.manifest import ROWS, VECTORS, Manifest, read_manifest
+from imagetext.index.row_search import RowSearch
 from imagetext.index.rows import PictureRow, RowTable
 from imagetext.index.searcher import Searcher
 from imagetext.index.verification import check_sizes
 from imagetext.index.verification import verify as verify_checksums
+from imagetext.search_filter import SearchFilter
 
 
 class IndexReader:
     """One version, memory-mapped. It stays usable when its folder is removed, until it is closed."""
 
     def __init__(
-        self, manifest: Manifest, candidates: Candidates | None, vectors: NDArray[np.float32], rows: RowTable
+        self,
+        manifest: Manifest,
+        candidates: Candidates | None,
+        vectors: NDArray[np.float32],
+        rows: RowTable,
+        row_search: RowSearch,
     ) -> None:
         self._searcher = Searcher(vectors, candidates, manifest.effort)
         self._vectors = vectors
         self._rows = rows
+        self._row_search = row_search
         self.images_root = Path(manifest.images_root)
         self.info = info_of(manifest)
 
@@ -48,7 +56,7 @@ class IndexReader:
         if rows.size != manifest.size:
             rows.close()
             raise _disagrees(ROWS, manifest)
-        return cls(manifest, candidates, vectors, rows)
+        return cls(manifest, candidates, vectors, rows, RowSearch.open(folder / ROWS))
 
     @property
     def dimensions(self) -> int:
@@ -93,6 +101,19 @@ class IndexReader:
             raise NotFound("There is no such picture in the index.")
         return self._searcher.search(queries, min(k, len(allowed)), allowed)
 
+    def matching(self, filter: SearchFilter) -> NDArray[np.int64]:
+        """The rows (n,) that pass a filter, as `search` takes them in `allowed`."""
+        return self._row_search.matching(filter)
+
+    def ranked_by_words(self, text: str, count: int, filter: SearchFilter | None = None) -> NDArray[np.int64]:
+        """Up to `count` rows (n,) whose captions, tags or path have words of the text, best first, by BM25."""
+        return self._row_search.ranked(text, count, filter)
+
+    def score(self, vector: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Cosine similarities (n,) of a unit vector (dimensions,) with rows (n,) that are there."""
+        scores: NDArray[np.float32] = self._vectors[rows] @ vector
+        return scores
+
     def row(self, row: int) -> PictureRow:
         """The picture of a row. Raises NotFound."""
         return self._rows.by_row(int(row))  # SQLite takes no integers of NumPy
@@ -118,6 +139,7 @@ class IndexReader:
     def close(self) -> None:
         """Let go of the files. Only after the last search has ended."""
         self._rows.close()
+        self._row_search.close()
 
 
 def info_of(manifest: Manifest) -> IndexInfo:

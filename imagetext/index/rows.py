@@ -1,28 +1,18 @@
-"""rows.sqlite: which picture stands behind each row of the vectors."""
+"""rows.sqlite: which picture stands behind each row of the vectors, and what is known of it."""
 
 import hashlib
+import json
 import sqlite3
-import threading
-from collections.abc import Iterable, Sequence
-from dataclasses import astuple, dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from imagetext.errors import IndexVersionError, NotFound
-
-_CREATE = """
-CREATE TABLE pictures (
-    row INTEGER PRIMARY KEY,
-    id TEXT NOT NULL UNIQUE,
-    path BLOB NOT NULL,
-    sha256 TEXT NOT NULL,
-    bytes INTEGER NOT NULL,
-    mtime_ns INTEGER NOT NULL,
-    width INTEGER NOT NULL,
-    height INTEGER NOT NULL
-)"""
-_SELECT = "SELECT row, id, path, sha256, bytes, mtime_ns, width, height FROM pictures"
+from imagetext.index import row_schema
+from imagetext.index.row_file import RowFile
+from imagetext.search_filter import tag_key
 
 
 def picture_id(path: str) -> str:
@@ -40,7 +30,8 @@ class PictureRow:
 
     `path` is relative to the indexed folder, with forward slashes; bytes that are not UTF-8 stand in it as lone
     surrogates, so it always opens the file but may not be encodable: show `shown_path`. `sha256` is that of the
-    file's content, `width` and `height` are those of the upright picture.
+    file's content, `width` and `height` are those of the upright picture. `taken` is the time on the camera's clock,
+    without a zone. `tags` and `captions` are plain Unicode, see `imagetext.index.texts`.
     """
 
     row: int
@@ -51,6 +42,9 @@ class PictureRow:
     mtime_ns: int
     width: int
     height: int
+    taken: datetime | None = None
+    tags: tuple[str, ...] = ()
+    captions: tuple[str, ...] = ()
 
     @property
     def shown_path(self) -> str:
@@ -67,11 +61,7 @@ def write_rows(path: Path, rows: Iterable[PictureRow]) -> None:
     connection = sqlite3.connect(path)
     try:
         connection.execute("PRAGMA journal_mode = OFF")  # half a file is thrown away, never recovered
-        connection.execute(_CREATE)
-        connection.executemany(
-            "INSERT INTO pictures VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            ((row.row, row.id, encode_path(row.path), *astuple(row)[3:]) for row in rows),
-        )
+        fill(connection, rows)
         connection.commit()
     except sqlite3.IntegrityError as error:
         raise IndexVersionError("Two pictures of the new index version have the same path or id.") from error
@@ -81,20 +71,33 @@ def write_rows(path: Path, rows: Iterable[PictureRow]) -> None:
         connection.close()
 
 
+def fill(connection: sqlite3.Connection, rows: Iterable[PictureRow]) -> None:
+    """Make the tables of `row_schema` in an empty database, with these rows. Raises sqlite3.Error."""
+    rows = list(rows)
+    for statement in row_schema.CREATE:
+        connection.execute(statement)
+    connection.executemany(row_schema.INSERT_PICTURE, map(_fields, rows))
+    connection.executemany(row_schema.INSERT_TAG, _tags(rows))
+    connection.executemany(
+        row_schema.INSERT_TEXTS,
+        ((row.row, "\n".join(row.captions), "\n".join(row.tags), row.shown_path) for row in rows),
+    )
+    for statement in row_schema.INDEX:
+        connection.execute(statement)
+
+
 class RowTable:
     """The rows of a finished version, read-only; may be used by several threads at once."""
 
     def __init__(self, path: Path) -> None:
         """Raises IndexVersionError when `path` is no such file."""
-        # Immutable: no locks and no journal, so a read-only volume will do, and the file may be unlinked while open.
-        address = f"file:{quote(bytes(path.absolute()))}?mode=ro&immutable=1"
-        self._path = path
-        self._lock = threading.Lock()
+        self._file = RowFile.open(path)
+        self._select = row_schema.SELECT if self._file.described else row_schema.SELECT_OLD
         try:
-            self._connection = sqlite3.connect(address, uri=True, check_same_thread=False)
-        except sqlite3.Error as error:
-            raise self._damaged() from error
-        self.size: int = self._fetch("SELECT count(*) FROM pictures")[0][0]
+            self.size: int = self._file.fetch("SELECT count(*) FROM pictures")[0][0]
+        except IndexVersionError:
+            self._file.close()
+            raise
 
     def by_row(self, row: int) -> PictureRow:
         return self._find("row", row)
@@ -102,44 +105,67 @@ class RowTable:
     def by_rows(self, rows: Sequence[int]) -> list[PictureRow]:
         """Several rows in the order in which they are asked for. Raises NotFound when one of them is not there."""
         marks = ",".join("?" * len(rows))
-        found = {fields[0]: fields for fields in self._select(f"row IN ({marks})", *rows)}
+        found = {picture.row: picture for picture in self._where(f"row IN ({marks})", *rows)}
         if not found.keys() >= set(rows):
             raise NotFound("There is no such picture in the index.")
-        return [_to_row(found[row]) for row in rows]
+        return [found[row] for row in rows]
 
     def by_id(self, id: str) -> PictureRow:
         return self._find("id", id)
 
     def all(self) -> list[PictureRow]:
-        return [_to_row(fields) for fields in self._fetch(f"{_SELECT} ORDER BY row")]
+        return self._pictures(f"{self._select} ORDER BY row")
 
     def close(self) -> None:
-        with self._lock:
-            self._connection.close()
+        self._file.close()
 
     def _find(self, column: str, key: int | str) -> PictureRow:
-        found = self._select(f"{column} = ?", key)
+        found = self._where(f"{column} = ?", key)
         if not found:
             raise NotFound("There is no such picture in the index.")
-        return _to_row(found[0])
+        return found[0]
 
-    def _select(self, condition: str, *keys: int | str) -> list[tuple[Any, ...]]:
+    def _where(self, condition: str, *keys: int | str) -> list[PictureRow]:
         try:
-            return self._fetch(f"{_SELECT} WHERE {condition}", *keys)
+            return self._pictures(f"{self._select} WHERE {condition}", *keys)
         except (OverflowError, UnicodeEncodeError):  # a key that could not even be stored
             return []
 
-    def _fetch(self, select: str, *keys: int | str) -> list[tuple[Any, ...]]:
+    def _pictures(self, select: str, *keys: int | str) -> list[PictureRow]:
+        found = self._file.fetch(select, *keys)
         try:
-            with self._lock:
-                return self._connection.execute(select, keys).fetchall()
-        except (sqlite3.Error, UnicodeDecodeError) as error:  # damage may even spoil SQLite's own message
-            raise self._damaged() from error
+            return [_to_row(fields) for fields in found]
+        except (TypeError, ValueError, AttributeError) as error:
+            raise self._file.damaged() from error
 
-    def _damaged(self) -> IndexVersionError:
-        return IndexVersionError(f"{self._path.name} of index version {self._path.parent.name} is damaged.")
+
+def _fields(row: PictureRow) -> tuple[Any, ...]:
+    taken = None if row.taken is None else row.taken.isoformat(timespec="seconds")
+    file = (encode_path(row.path), row.sha256, row.bytes, row.mtime_ns)
+    return row.row, row.id, *file, row.width, row.height, taken, _dump(row.tags), _dump(row.captions)
+
+
+def _tags(rows: Iterable[PictureRow]) -> Iterator[tuple[str, int]]:
+    for row in rows:
+        yield from ((tag_key(tag), row.row) for tag in row.tags)
+
+
+def _dump(texts: Sequence[str]) -> str:
+    return json.dumps(texts, ensure_ascii=False)
 
 
 def _to_row(fields: tuple[Any, ...]) -> PictureRow:
-    row, id, path, *rest = fields
-    return PictureRow(row, id, path.decode("utf-8", "surrogateescape"), *rest)
+    row, id, path, sha256, bytes, mtime_ns, width, height, taken, tags, captions = fields
+    return PictureRow(
+        row,
+        id,
+        path.decode("utf-8", "surrogateescape"),
+        sha256,
+        bytes,
+        mtime_ns,
+        width,
+        height,
+        taken=None if taken is None else datetime.fromisoformat(taken),
+        tags=tuple(json.loads(tags)),
+        captions=tuple(json.loads(captions)),
+    )

@@ -2,6 +2,16 @@
 
 from imagetext.pictures.formats import READABLE_SUFFIXES
 from imagetext.pictures.intake import DEFAULT_LIMITS, Limits, open_picture, read_picture_file
+from imagetext.pictures.metadata import FileMetadata, read_metadata
 from imagetext.pictures.thumbnails import thumbnail
 
-__all__ = ["DEFAULT_LIMITS", "READABLE_SUFFIXES", "Limits", "open_picture", "read_picture_file", "thumbnail"]
+__all__ = [
+    "DEFAULT_LIMITS",
+    "READABLE_SUFFIXES",
+    "FileMetadata",
+    "Limits",
+    "open_picture",
+    "read_metadata",
+    "read_picture_file",
+    "thumbnail",
+]

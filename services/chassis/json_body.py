@@ -2,7 +2,7 @@
 
 import json
 from email.message import Message
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
@@ -18,8 +18,22 @@ _NO_OBJECT = "The body must be a JSON object, sent as application/json."
 
 def documented(kind: type[BaseModel]) -> dict[str, object]:
     """The body's documentation; FastAPI would tell it from a parameter, but the body is read by hand."""
-    content = {"application/json": {"schema": kind.model_json_schema()}}
+    schema = kind.model_json_schema()
+    content = {"application/json": {"schema": _without_references(schema, schema.pop("$defs", {}))}}
     return {"requestBody": {"required": True, "content": content}}
+
+
+def _without_references(part: Any, definitions: dict[str, Any]) -> Any:
+    """The schema with what it refers to in its place: references would be looked for in the document around it."""
+    match part:
+        case {"$ref": str(reference)}:
+            beside = {name: value for name, value in part.items() if name != "$ref"}
+            return _without_references(definitions[reference.rpartition("/")[2]], definitions) | beside
+        case dict():
+            return {name: _without_references(value, definitions) for name, value in part.items()}
+        case list():
+            return [_without_references(value, definitions) for value in part]
+    return part
 
 
 async def read_json(request: Request, kind: type[M]) -> M:

@@ -5,7 +5,7 @@ import hashlib
 
 from imagetext.contracts import CaptionOptions, IndexInfo, SearchRequest
 
-_FORMAT = "imagetext:2"  # another number when the stored bytes change their meaning
+_FORMAT = "imagetext:3"  # another number when the stored bytes change their meaning
 
 
 def digest_of(data: bytes) -> str:

@@ -102,6 +102,8 @@ def _normalised(request: SearchRequest) -> SearchRequest:
     if (request.text is None) == (request.like is None):
         raise InvalidParameter("Send either `text` or `like`.")
     if request.text is None:
+        if request.hybrid:
+            raise InvalidParameter("Field `hybrid`: it needs `text`.")
         return request
     text = " ".join(request.text.split())
     if not text:

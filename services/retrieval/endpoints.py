@@ -60,7 +60,7 @@ async def search(request: Request) -> Response:
     body = await read_json(request, SearchRequest)
     query = _query(body)
     with retrieval.admission.enter():
-        return await _found(request, query, Page(body.k, body.offset))
+        return await _found(request, query, Page(body.k, body.offset, body.filter))
 
 
 @plain_router.post("/search/image", response_model=SearchReply, openapi_extra=_upload_body())
@@ -122,11 +122,13 @@ def _query(body: SearchRequest) -> Words | Like:
     if (body.text is None) == (body.like is None):
         raise InvalidParameter("Give exactly one of the fields `text` and `like`.")
     if body.like is not None:
+        if body.hybrid:
+            raise InvalidParameter("Field `hybrid`: it needs `text`.")
         return Like(body.like)
     text = (body.text or "").strip()
     if not text:
         raise InvalidParameter("Field `text` is empty.")
-    return Words(text)
+    return Words(text, body.hybrid)
 
 
 async def _jpeg(request: Request, picture: OpenPicture, size: int) -> Response:

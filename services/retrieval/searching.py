@@ -4,20 +4,23 @@ import asyncio
 import time
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from imagetext.contracts import Hit, IndexRef, SearchReply
 from imagetext.encoder.engine import Encoder
 from imagetext.errors import DeadlineExceeded
 from imagetext.index import IndexReader, PictureRow
+from imagetext.search_filter import SearchFilter
 from services.retrieval.current_index import CurrentIndex
+from services.retrieval.hybrid import hybrid
 from services.retrieval.query_encoder import QueryEncoder, Vector
+from services.retrieval.ranking import best
+
+SHOWN_CAPTIONS = 3
 
 
 @dataclass(frozen=True)
 class Words:
     text: str
+    hybrid: bool = False  # also by the words of captions, tags and paths
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,7 @@ Query = Words | Like | PictureFile
 class Page:
     k: int
     offset: int
+    filter: SearchFilter | None = None
 
 
 class Searching:
@@ -58,7 +62,7 @@ class Searching:
             async with asyncio.timeout(self._deadline_s):
                 target = await self._encode(query)
                 encoder = self._queries.encoder
-                index, hits = await self._index.search(lambda reader: _find(reader, encoder, target, page))
+                index, hits = await self._index.search(lambda reader: _find(reader, encoder, query, target, page))
         except TimeoutError:
             raise DeadlineExceeded(f"No answer was ready within {self._deadline_s:g} seconds.") from None
         return SearchReply(index=index, results=hits, took_ms=round((time.perf_counter() - start) * 1000, 1))
@@ -73,14 +77,19 @@ class Searching:
                 return query  # its vector lies in the index
 
 
-def _find(reader: IndexReader, encoder: Encoder, target: Vector | Like, page: Page) -> tuple[IndexRef, list[Hit]]:
+def _find(
+    reader: IndexReader, encoder: Encoder, query: Query, target: Vector | Like, page: Page
+) -> tuple[IndexRef, list[Hit]]:
     """All of it on one version."""
+    allowed = None if page.filter is None else reader.matching(page.filter)
     if isinstance(target, Like):
         own_row = reader.by_id(target.id).row
-        scores, rows = _best(reader, reader.vector(own_row), page.offset + page.k + 1)
+        scores, rows = best(reader, reader.vector(own_row), page.offset + page.k + 1, allowed)
         scores, rows = scores[rows != own_row], rows[rows != own_row]
+    elif isinstance(query, Words) and query.hybrid:
+        scores, rows = hybrid(reader, query.text, target, page.offset + page.k, page.filter, allowed)
     else:
-        scores, rows = _best(reader, target, page.offset + page.k)
+        scores, rows = best(reader, target, page.offset + page.k, allowed)
     wanted = slice(page.offset, page.offset + page.k)
     pictures = reader.pictures(rows[wanted].tolist())  # SQLite takes no integers of NumPy
     relevance = encoder.relevance(scores[wanted])
@@ -89,22 +98,6 @@ def _find(reader: IndexReader, encoder: Encoder, target: Vector | Like, page: Pa
         for picture, score, each in zip(pictures, scores[wanted], relevance, strict=True)
     ]
     return IndexRef(version=reader.info.version, size=reader.info.size), hits
-
-
-def _best(reader: IndexReader, vector: Vector, count: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """The `count` best rows and some more, in the order of score and then of row.
-
-    Of rows that score the same FAISS may return any. So that pages neither overlap nor leave a row out, more are
-    fetched until a row scores less than the `count`-th: then all that tie with that one are there.
-    """
-    fetched = count + 1
-    while True:
-        scores, rows = (found[0] for found in reader.search(vector[None], fetched))
-        if len(rows) < fetched or scores[-1] < scores[count - 1]:
-            break
-        fetched *= 2
-    order = np.lexsort((rows, -scores))
-    return scores[order], rows[order]
 
 
 def _hit(picture: PictureRow, score: float, relevance: float) -> Hit:
@@ -117,4 +110,7 @@ def _hit(picture: PictureRow, score: float, relevance: float) -> Hit:
         thumbnail_url=f"/v1/images/{picture.id}/thumbnail",
         width=picture.width,
         height=picture.height,
+        taken=picture.taken,
+        tags=list(picture.tags),
+        captions=list(picture.captions[:SHOWN_CAPTIONS]),
     )

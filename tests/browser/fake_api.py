@@ -198,6 +198,7 @@ def _hit(picture: ShapePicture, relevance: float) -> Hit:
         thumbnail_url=f"{url}/thumbnail",
         width=picture.width,
         height=picture.height,
+        captions=[f"a {picture.path.rpartition('/')[2].removesuffix('.jpg')}"] if "circle" in picture.path else [],
     )
 
 

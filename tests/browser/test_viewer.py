@@ -61,6 +61,21 @@ async def test_it_tells_what_the_picture_is(page: Page) -> None:
     )
 
 
+async def test_a_stored_caption_is_shown(page: Page) -> None:
+    """Where there is one; it also says what the picture is to who cannot see it."""
+    for place in range(12):
+        await (await tiles(page)).nth(place).click()
+        dialog = page.get_by_role("dialog")
+        name = await dialog.get_by_role("heading").inner_text()
+        if "circle" in name:
+            caption = "a " + name.rpartition("/")[2].strip().removesuffix(".jpg")
+            await expect(dialog.get_by_text(caption, exact=True)).to_be_visible()
+            await expect(dialog.get_by_role("img", name=caption)).to_be_visible()
+        else:
+            await expect(dialog.locator("[data-part=said]")).to_be_hidden()
+        await page.keyboard.press("Escape")
+
+
 async def test_a_found_picture_can_be_captioned(page: Page, api: FakeApi) -> None:
     """Caption it takes the picture over to the Caption tab."""
     await (await tiles(page)).first.click()

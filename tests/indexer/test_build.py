@@ -418,6 +418,8 @@ def test_a_summary_is_one_line_of_json(images, index, encoder):
         "reused": 0,
         "skipped": 1,
         "skipped_files": [{"path": "b\udcff\n.png", "reason": "The file is empty."}],
+        "captioned": 0,
+        "unmatched": 0,
     }
 
 

@@ -63,7 +63,8 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     folder = tmp_path_factory.mktemp("system")
     gallery, index = folder / "gallery", folder / "index"
     assert run_module("gallery", "--out", gallery, "--number", str(SCENES), "--seed", "7").returncode == 0
-    built = run_module("indexer", "build", "--images", gallery / "Images", "--index", index)
+    captions = gallery / "captions.token.txt"
+    built = run_module("indexer", "build", "--images", gallery / "Images", "--index", index, "--captions", captions)
     assert built.returncode == 0, built.stderr
     ports = {name: free_port() for name in ("gateway", "caption", "retrieval", "redis")}
     urls = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}

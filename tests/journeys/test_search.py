@@ -1,5 +1,6 @@
 """Words to pictures, through all processes."""
 
+import re
 import threading
 
 import httpx
@@ -50,6 +51,24 @@ def test_pages_join_without_gap_or_overlap(system: System) -> None:
         pages = search(client, text="a dog in the snow", k=6) + search(client, text="a dog in the snow", k=6, offset=6)
 
     assert [hit["id"] for hit in pages] == [hit["id"] for hit in whole]
+
+
+def test_captions_come_with_hits_and_narrow_a_search(system: System) -> None:
+    """The sentences that the index was built with are found by their words, and a filter leaves only those."""
+    with system.client() as client:
+        hits = search(client, text="animals", k=200, filter={"caption": "dog"})
+        name, sentences = next(item for item in system.sentences.items() if "dog" in item[1][0])
+        mixed = search(client, text=sentences[0], k=5, hybrid=True)
+        upright = search(client, text=sentences[0], k=200, filter={"orientation": "portrait"})
+        nothing = search(client, text="animals", filter={"taken": {"from": "2000"}})
+
+    with_dogs = {name for name, said in system.sentences.items() if re.search(r"\bdogs?\b", " ".join(said), re.I)}
+    assert {hit["path"] for hit in hits} == with_dogs
+    assert all(hit["captions"] == list(system.sentences[str(hit["path"])][:3]) for hit in hits)
+    assert mixed[0]["path"] == name
+    assert 0 < len(upright) < len(system.sentences)
+    assert all(hit["width"] < hit["height"] for hit in upright)
+    assert nothing == []
 
 
 def test_hits_link_to_picture_and_thumbnail(system: System) -> None:

@@ -1,22 +1,18 @@
 """A version that is not what its manifest says is refused, and the sentence names the file."""
 
-import hashlib
 import json
 import random
 import shutil
 from contextlib import closing
-from dataclasses import asdict
 
-import faiss
 import numpy as np
 import pytest
 
 from imagetext.errors import IndexVersionError, NotFound
 from imagetext.index import IndexReader, publish, verify
-from imagetext.index.verification import sum_file
 from tests.imagetext.index.conftest import write_clusters
+from tests.imagetext.index.old_formats import to_format
 
-FIRST_FIELDS = ["version", "created", "encoder", "size", "images_root", "skipped", "kind", "files"]
 FILES = ["manifest.json", "vectors.npy", "rows.sqlite", "skipped.jsonl"]
 
 
@@ -145,35 +141,23 @@ def test_a_manifest_that_is_none_is_refused(text, folder):
 def test_another_format_is_refused_by_its_number(folder):
     """A newer format is not called damaged, and the sentence says what helps."""
     fields = json.loads((folder / "manifest.json").read_text())
-    (folder / "manifest.json").write_text(json.dumps(fields | {"format": 3}))
+    (folder / "manifest.json").write_text(json.dumps(fields | {"format": 4}))
 
-    with pytest.raises(IndexVersionError, match=r"format 3.*Build the index again: python -m indexer build"):
+    with pytest.raises(IndexVersionError, match=r"format 4.*Build the index again: python -m indexer build"):
         IndexReader.open(folder)
 
 
-def to_first_format(folder):
-    """A version as it was written before there were kinds: with a copy of the vectors in index.faiss."""
-    vectors = np.load(folder / "vectors.npy")
-    flat = faiss.IndexFlatIP(vectors.shape[1])
-    flat.add(vectors)
-    faiss.write_index(flat, str(folder / "index.faiss"))
-    fields = json.loads((folder / "manifest.json").read_text())
-    fields = {name: fields[name] for name in FIRST_FIELDS} | {"format": 1}
-    names = ["vectors.npy", "index.faiss", "rows.sqlite", "skipped.jsonl"]
-    fields["files"] = {name: asdict(sum_file(folder / name)) for name in names}
-    checksum = hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
-    (folder / "manifest.json").write_text(json.dumps(fields | {"checksum": checksum}, indent=2) + "\n")
-
-
-def test_a_version_of_the_first_format_still_serves(folder, index, damage):
+@pytest.mark.parametrize(("format", "recall"), [(1, None), (2, 1.0)])
+def test_a_version_of_an_earlier_format_still_serves(folder, index, damage, format, recall):
     """It is verified, searched and guarded as it was."""
     before = (folder / "manifest.json").read_text()
-    to_first_format(folder)
+    to_format(folder, format)
     assert before != (folder / "manifest.json").read_text()
     with closing(IndexReader.open(folder, verify=True)) as reader:
-        assert (reader.info.kind, reader.info.recall) == ("flat", None)
+        assert (reader.info.kind, reader.info.recall) == ("flat", recall)
         assert reader.search(index.vectors()[2:3], 1)[1][0, 0] == 2
-    for name in ["manifest.json", "index.faiss"]:
+        assert reader.rows() == index.rows()
+    for name in ["manifest.json", "rows.sqlite", *(["index.faiss"] if format == 1 else [])]:
         damage(folder / name, 20)
         with pytest.raises(IndexVersionError, match=name):
             verify(folder)

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 import pytest
 from fastapi import APIRouter, FastAPI, Request, Response
 
+from imagetext.contracts import SearchRequest
 from services.chassis.app import create_app
 from services.chassis.json_body import documented, read_json
 from services.chassis.plain_route import PlainRoute
@@ -99,3 +100,13 @@ async def test_a_plain_route_has_its_methods_and_its_metrics(client_of, shop_by_
         page = (await client.get("/metrics")).text
 
     assert 'http_requests_total{route="/orders",status="200"} 1.0' in page
+
+
+def test_nested_contracts_are_documented_in_their_place():
+    """A reference into the contract's own schema would lead nowhere in the document around it."""
+    schema = documented(SearchRequest)["requestBody"]["content"]["application/json"]["schema"]
+    [filter, _] = schema["properties"]["filter"]["anyOf"]
+
+    assert "$ref" not in str(schema) and "$defs" not in schema
+    assert filter["properties"]["taken"]["anyOf"][0]["properties"].keys() == {"from", "to"}
+    assert schema["properties"]["filter"]["description"]

@@ -24,13 +24,19 @@ def test_search_keys():
         words_identity(SearchRequest(text="dog")),
         words_identity(SearchRequest(like="dog")),
         words_identity(SearchRequest(text="dog", k=3)),
+        words_identity(SearchRequest(text="dog", hybrid=True)),
+        words_identity(SearchRequest(text="dog", filter={"tags": ["a"]})),
+        words_identity(SearchRequest(text="dog", filter={"taken": {"from": "2024"}})),
+        words_identity(SearchRequest(text="dog", filter={"taken": {"to": "2024"}})),
         picture_identity(digest_of(b"dog"), 12, 0),
         picture_identity(digest_of(b"dog"), 3, 0),
         picture_identity(digest_of(b"dog"), 12, 3),
     ]
     indexes = [IndexInfo(version=v, size=1, fingerprint=f) for v in ("v1", "v2") for f in ("e1", "e2")]
 
-    assert len({search_key(identity, index) for identity in identities for index in indexes}) == 24
+    assert len({search_key(identity, index) for identity in identities for index in indexes}) == 40
+    same = [SearchRequest(text="dog", filter={"tags": tags}) for tags in (["a", "b"], ["B", "a"])]
+    assert words_identity(same[0]) == words_identity(same[1])
 
 
 def test_keys_are_short():

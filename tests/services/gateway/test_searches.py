@@ -77,13 +77,44 @@ async def test_white_space_is_no_difference(client, door):
     assert [request.text for request in door.retrieval.requests] == ["a dog"]
 
 
-@pytest.mark.parametrize("other", [{"text": "A dog"}, {"k": 5}, {"offset": 12}, {"text": None, "like": "a dog"}])
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"text": "A dog"},
+        {"k": 5},
+        {"offset": 12},
+        {"text": None, "like": "a dog"},
+        {"hybrid": True},
+        {"filter": {"tags": ["a"]}},
+    ],
+)
 async def test_what_tells_searches_apart(client, other):
-    """Letter case, k, offset and the kind of query each make another search."""
+    """Letter case, k, offset, the filter and the kind of query each make another search."""
     await client.post("/v1/search", json={"text": "a dog"})
     body = {key: value for key, value in ({"text": "a dog"} | other).items() if value is not None}
 
     assert (await client.post("/v1/search", json=body)).headers["X-Cache"] == "miss"
+
+
+async def test_filters_are_sent_on_as_they_came(client, door):
+    """By the names that they have outside; the same tags in another order are the same search."""
+    filter = {"taken": {"from": "2024", "to": "2024-05"}, "tags": ["b", "a"], "width": {"min": 3}}
+    first = await client.post("/v1/search", json={"text": "a dog", "filter": filter, "hybrid": True})
+    second = await client.post(
+        "/v1/search", json={"text": "a dog", "filter": filter | {"tags": ["A", "b"]}, "hybrid": True}
+    )
+    [request] = door.retrieval.requests
+
+    assert (first.status_code, second.headers["X-Cache"]) == (200, "hit")
+    assert request.hybrid
+    assert request.filter.model_dump(exclude_none=True) == filter | {"tags": ["a", "b"]}
+
+
+@pytest.mark.parametrize("body", [{"text": "x", "filter": {"colour": 1}}, {"like": "x", "hybrid": True}])
+async def test_bad_filters_do_not_get_through(client, door, body):
+    """They are a 422 at the door."""
+    assert (await client.post("/v1/search", json=body)).status_code == 422
+    assert door.retrieval.calls["search"] == 0
 
 
 async def test_search_by_picture(client, door):

@@ -4,6 +4,7 @@ import hashlib
 import io
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -76,10 +77,13 @@ class Album:
         Image.new("RGB", size, COLOURS[colour]).save(file, kind, **options)
         return picture_id(path)
 
-    def build(self, encoder: ColourEncoder, images_root: Path | None = None) -> str:
-        """Indexes all the pictures and publishes the version."""
+    def build(
+        self, encoder: ColourEncoder, images_root: Path | None = None, known: dict[str, dict[str, object]] | None = None
+    ) -> str:
+        """Indexes all the pictures and publishes the version; `known` has fields of PictureRow by path."""
         paths = sorted(path for path in self.images.rglob("*") if path.is_file())
         rows = [self._row(number, path) for number, path in enumerate(paths)]
+        rows = [replace(row, **(known or {}).get(row.path, {})) for row in rows]
         version = write_version(
             self.index,
             rows,

@@ -31,6 +31,9 @@ async def test_words_find_pictures(client_of, app, album):
         "thumbnail_url": f"/v1/images/{id}/thumbnail",
         "width": 40,
         "height": 30,
+        "taken": None,
+        "tags": [],
+        "captions": [],
     }
     assert second["path"] == "yellow.png"
     assert second["score"] == pytest.approx(0.5**0.5)

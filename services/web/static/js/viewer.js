@@ -77,7 +77,10 @@ export class Viewer {
     picture.width = hit.width * ENLARGE;
     picture.height = hit.height * ENLARGE;
     picture.src = hit.url;
-    picture.alt = hit.path;
+    const [said = ""] = hit.captions ?? [];
+    picture.alt = said || hit.path;
+    part(this.#dialog, "said").textContent = said;
+    part(this.#dialog, "said").hidden = !said;
     part(this.#dialog, "place").textContent = `${whole(index + 1)} of ${whole(this.#hits.length)}`;
     part(this.#dialog, "folder").textContent = hit.path.slice(0, hit.path.lastIndexOf("/") + 1);
     part(this.#dialog, "name").textContent = nameOf(hit);
