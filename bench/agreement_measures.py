@@ -14,7 +14,7 @@ from imagetext.encoder.engine import Encoder
 from imagetext.errors import NotFound
 from imagetext.pictures import open_picture
 
-BATCH = 16
+BATCH = 8
 LEAST_EQUAL = 0.98  # share of the sentences
 LEAST_COSINE = 0.999
 SHOWN = 5  # sentences that differ

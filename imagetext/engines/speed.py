@@ -9,8 +9,10 @@ from imagetext.engines.program import Array, Program, Run
 
 SECONDS = 0.5  # of measuring, for each engine
 SIZES = (4, 8, 16, 32)  # of batches that are measured
-CALLS = 2  # of each size, after one that does not count
-SIZES_S = 0.8  # what all sizes together may take
+CALLS = 2  # of each size at least, after one that does not count
+EACH_S = 0.1  # of calls, for a size that needs less for those
+SIZES_S = 0.8  # no size is begun that would end later
+AROUND_S = 0.0003  # what a batch costs besides its network: it is collected, handed to a thread and shared out again
 WORTH = 0.95  # of the best rate: a smaller batch with it answers sooner
 
 
@@ -39,7 +41,7 @@ def seconds_by_size(run: Run, program: Program, alone: float) -> dict[int, float
         if time.perf_counter() - began + expected > SIZES_S:
             break
         inputs = [np.concatenate([each] * size) for each in program.inputs]
-        found[size] = seconds_of_a_call(run, inputs, CALLS, 0.0)
+        found[size] = seconds_of_a_call(run, inputs, CALLS, EACH_S)
     return found
 
 
@@ -47,7 +49,7 @@ def best_size(seconds: Mapping[int, float]) -> int | None:
     """The smallest batch with nearly the best rate; None where there is nothing to choose from."""
     if len(seconds) < 2:
         return None
-    rates = {size: size / took for size, took in seconds.items()}
+    rates = {size: size / (took + AROUND_S) for size, took in seconds.items()}
     return min(size for size, rate in rates.items() if rate >= WORTH * max(rates.values()))
 
 
