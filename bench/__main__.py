@@ -1,10 +1,8 @@
 """`python -m bench`: measure and compare. It fails where a must is missed; with --quick, where a ratio has fallen."""
 
 import argparse
-import os
 import signal
 import sys
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,7 +12,7 @@ from bench.options import LATEST, parse
 from bench.report import add_to_history, markdown, read, table, to_json
 from bench.row import Result, Row
 from bench.runner import measure
-from bench.setting import Setting
+from bench.setting import Setting, quiet
 from bench.verdict import missed, regressions
 
 BUSY = 0.5  # load before the run, of the last minute
@@ -28,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         machine, results = read(options.out)
         sys.stdout.write(markdown(results, machine))
         return 0
-    _quiet()
+    quiet()
     if options.command == "growth":
         from bench.growth import grow
 
@@ -91,13 +89,6 @@ def _chosen(options: argparse.Namespace) -> list[Row]:
     if options.only:
         return [row for row in rows if row.name in options.only]
     return [row for row in rows if row.gate or not options.quick]
-
-
-def _quiet() -> None:
-    """Before anything heavy is imported: neither progress bars nor advice between the lines of progress."""
-    os.environ.update({"HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error", "TOKENIZERS_PARALLELISM": "false"})
-    os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
-    warnings.simplefilter("ignore")  # exporters tell what they trace
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from bench.chart import STYLE, text
 
 WIDTH, PANEL, LEFT, RIGHT, TOP, BOTTOM = 760, 280, 80, 150, 48, 44
 COLOURS = ("#2f7d5b", "#c2572e", "#3d6fb6", "#8a5fb0")  # legible on white and on black
-RATES = ("rate", "refused")  # of another unit: told in the JSON only
+RATES = ("rate", "refused", "per_core", "retrieval_mb")  # of another unit or scale: told in the JSON only
 
 
 class Curve(Protocol):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,11 +43,11 @@ class Setting:
     def engine_folder(self, model: str) -> Path:
         return self.folder(f"engines/{model}")
 
-    def engines(self, model: str) -> "Engines":
+    def engines(self, model: str, only: str | None = None) -> "Engines":
         """The engines of a model; what is exported is kept from run to run, what was chosen is not."""
         from imagetext.engines import Engines
 
-        return Engines(self.engine_folder(model), threads=self.threads)
+        return Engines(self.engine_folder(model), only, self.threads)
 
     def chosen(self, model: str) -> str:
         """The engines that were chosen for the networks of a model, such as "pictures: openvino-f32"."""
@@ -58,3 +59,10 @@ class Setting:
         """Forget which engines were chosen: that may have been while the machine was busy."""
         for file in self.cache.glob("engines/*/*/choice.json"):
             file.unlink()
+
+
+def quiet() -> None:
+    """Before anything heavy is imported: neither progress bars nor advice between the lines of progress."""
+    os.environ.update({"HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error", "TOKENIZERS_PARALLELISM": "false"})
+    os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
+    warnings.simplefilter("ignore")  # exporters tell what they trace

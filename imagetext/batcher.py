@@ -53,7 +53,7 @@ class Batcher(Generic[Key, Item, Result]):
         self,
         run: Callable[[Key, list[Item]], Sequence[Result]],
         *,
-        max_batch: int,
+        max_batch: Callable[[Key], int],
         queue_size: int,
         prepare_thread: Callable[[], object] = lambda: None,
         observe: Callable[[int, float], object] = lambda size, seconds: None,
@@ -61,8 +61,8 @@ class Batcher(Generic[Key, Item, Result]):
     ) -> None:
         """
         Args:
-            run: called on the model thread with a key and 1 to `max_batch` items; returns one result for each.
-            max_batch: most items in a batch.
+            run: called on the model thread with a key and 1 to `max_batch(key)` items; returns one result for each.
+            max_batch: most items in a batch of a key.
             queue_size: most items that wait.
             prepare_thread: called once on the model thread, before the first batch.
             observe: called after each batch with its size and its seconds.
@@ -144,7 +144,7 @@ class Batcher(Generic[Key, Item, Result]):
             self._arrived.clear()
             await self._arrived.wait()
         key = self._waiting[0].key
-        batch = [call for call in self._waiting if call.key == key][: self._max_batch]
+        batch = [call for call in self._waiting if call.key == key][: self._max_batch(key)]
         self._waiting = [call for call in self._waiting if call not in batch]
         return batch
 

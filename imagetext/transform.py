@@ -9,9 +9,7 @@ from PIL import Image
 
 from imagetext.errors import ModelError
 
-# A JPEG need not be decoded much larger than networks see it. One number for indexing and asking: else the same
-# picture would get two vectors.
-DECODED_SIDE = 512
+DECODED_SIDE = 512  # of a JPEG that training cuts parts out of; for whole pictures see `decoded_side`
 
 
 @dataclass(frozen=True)
@@ -26,6 +24,15 @@ class PictureTransform:
     fit: Literal["squash", "crop"] = "squash"
     mean: tuple[float, float, float] = (127 / 255, 127 / 255, 127 / 255)
     std: tuple[float, float, float] = (128 / 255, 128 / 255, 128 / 255)
+
+    @property
+    def decoded_side(self) -> int:
+        """Pixels of the shorter side that are enough to decode of a JPEG.
+
+        The same for indexing and asking: else a picture would get two vectors. Decoding to a half, a quarter or an
+        eighth is a good mean of the pixels, and most of the time goes into resizing what is decoded beyond need.
+        """
+        return self.size
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "PictureTransform":

@@ -124,8 +124,9 @@ def _import(options: argparse.Namespace, load: Callable[[str], "Encoder"]) -> No
 def _load_encoder(engines: Path | None, source: str) -> "Encoder":
     from imagetext.encoder.engine import load_encoder  # imports torch: not for the other commands
     from imagetext.engines import Engines
+    from indexer.encode import STREAMS
 
-    return load_encoder(source, Engines(engines) if engines else None)
+    return load_encoder(source, Engines(engines, streams=STREAMS) if engines else None)
 
 
 def _load_captioner(engines: Path | None, source: str) -> "Captioner":

@@ -17,16 +17,17 @@ from numpy.typing import NDArray
 from imagetext.errors import ImageTextError, ModelError
 from imagetext.index import SkippedFile
 from imagetext.pictures import FileMetadata, open_picture, read_metadata, read_picture_file
-from imagetext.transform import DECODED_SIDE
 from indexer.known import KnownVectors
 from indexer.scan import FoundFile
+from indexer.streams import Streams
 
 if TYPE_CHECKING:
     from imagetext.encoder.engine import Encoder
 
 BATCH = 32  # pictures that the model encodes at once
 WINDOW = 3 * BATCH  # files that may be read ahead of the model: one batch in it, one ready, one on its way
-COMMIT_BATCHES = 4  # work that a kill may cost
+STREAMS = min(2, os.cpu_count() or 1)  # batches that the model encodes at once: a core with each wastes none on waiting
+COMMIT_BATCHES = 4  # work that a kill may cost, those in the model included
 THREADS = min(4, os.cpu_count() or 1)  # each may hold a decoded picture of 50 megapixels
 
 
@@ -62,6 +63,9 @@ class _Ready:
     model_input: NDArray[Any] | None  # None: its vector is known
 
 
+_Vectors = list[tuple[ReadPicture, NDArray[np.float32]]]
+
+
 def encode_files(
     files: Sequence[FoundFile], root: Path, encoder: "Encoder", known: KnownVectors, advance: Callable[[int], object]
 ) -> Encoding:
@@ -70,8 +74,12 @@ def encode_files(
     A file that fails is skipped with its reason and stops nothing. `advance` is told how many files are done.
     """
     outcome = Encoding()
-    batch: dict[str, _Ready] = {}  # by content: of two equal files one is encoded
-    batches = 0
+    batch: list[_Ready] = []
+    begun = set[str]()  # by content: of two equal files one is encoded
+    keeping = _Keeping(known, COMMIT_BATCHES - encoder.streams)
+    streams: Streams[list[_Ready], _Vectors] = Streams(
+        encoder.streams, lambda full: _vectors(full, encoder), keeping.take
+    )
     try:
         with _read_ahead(lambda file: _read(file, root, encoder, known), files) as results:
             for result in results:
@@ -80,20 +88,20 @@ def encode_files(
                 else:
                     outcome.pictures.append(result.picture)
                     known.saw(result.picture.file, result.picture.sha256, result.picture.metadata)
-                    # an equal file may have been encoded since this one was read ahead
-                    if result.model_input is not None and known.size(result.picture.sha256) is None:
-                        batch.setdefault(result.picture.sha256, result)
+                    if result.model_input is not None and result.picture.sha256 not in begun:
+                        begun.add(result.picture.sha256)
+                        batch.append(result)
                 if len(batch) == BATCH:
-                    outcome.encoded += _encode(list(batch.values()), encoder, known)
-                    batch.clear()
-                    batches += 1
-                    if batches % COMMIT_BATCHES == 0:
-                        known.commit()
+                    streams.put(batch)
+                    batch = []
                 advance(1)
         if batch:
-            outcome.encoded += _encode(list(batch.values()), encoder, known)
+            streams.put(batch)
+        streams.finish()
     finally:
+        streams.close()
         known.commit()
+    outcome.encoded = keeping.kept
     return _without_failures(outcome, known)
 
 
@@ -126,7 +134,7 @@ def _read(file: FoundFile, root: Path, encoder: "Encoder", known: KnownVectors) 
         size = known.size(sha256)
         if size is not None:
             return _Ready(ReadPicture(file, sha256, len(content), *size, _metadata(sha256, content, known)), None)
-        picture = open_picture(content, target=DECODED_SIDE)
+        picture = open_picture(content, target=encoder.decoded_side)
     except ImageTextError as error:
         return SkippedFile(file.path, error.detail)
     try:
@@ -143,25 +151,39 @@ def _metadata(sha256: str, content: bytes, known: KnownVectors) -> FileMetadata:
     return known.metadata(sha256) or read_metadata(content)
 
 
-def _encode(batch: Sequence[_Ready], encoder: "Encoder", known: KnownVectors) -> int:
-    """Add the vectors of a batch to the known ones; a picture that the model fails on is left out. Returns how many."""
+def _vectors(batch: Sequence[_Ready], encoder: "Encoder") -> _Vectors:
+    """The pictures of a batch with their vectors (dimensions,), without those that the model fails on."""
     inputs = [ready.model_input for ready in batch if ready.model_input is not None]
     try:
         vectors = encoder.encode_pictures(inputs)
     except Exception:  # whatever a model raises over one picture must not cost the others
         if len(batch) == 1:
             log.debug("encoding %r failed", batch[0].picture.file.path, exc_info=True)
-            return 0
-        return sum(_encode([ready], encoder, known) for ready in batch)
+            return []
+        return [found for ready in batch for found in _vectors([ready], encoder)]
     if vectors.shape != (len(batch), encoder.dimensions):
         raise ModelError("The encoder gives vectors of another shape than it says.")
-    encoded = 0
-    for ready, vector in zip(batch, vectors, strict=True):
-        if np.isfinite(vector).all():
-            picture = ready.picture
-            known.add(picture.sha256, (picture.width, picture.height), vector)
-            encoded += 1
-    return encoded
+    pairs = zip((ready.picture for ready in batch), vectors, strict=True)
+    return [(picture, vector) for picture, vector in pairs if np.isfinite(vector).all()]
+
+
+class _Keeping:
+    """Adds vectors to the known ones, and commits them before too many would be lost."""
+
+    def __init__(self, known: KnownVectors, every: int) -> None:
+        self._known = known
+        self._every = max(1, every)
+        self._batches = 0
+        self.kept = 0
+
+    def take(self, found: _Vectors) -> None:
+        """The vectors of a batch."""
+        for picture, vector in found:
+            self._known.add(picture.sha256, (picture.width, picture.height), vector)
+        self.kept += len(found)
+        self._batches += 1
+        if self._batches % self._every == 0:
+            self._known.commit()
 
 
 def _without_failures(outcome: Encoding, known: KnownVectors) -> Encoding:

@@ -4,9 +4,11 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import cycle
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 from torch import Tensor
@@ -18,10 +20,12 @@ from bench.rows.embedding import COMPACT
 from bench.rows.pictures import folders, opened
 from bench.setting import Setting
 from imagetext.encoder.dual import DualEncoder, load_dual_encoder
+from imagetext.engines import Engines
 from imagetext.index import IndexReader, version_folder
 from imagetext.model_folder import ModelFolder
+from imagetext.pictures import open_picture, read_picture_file
 from indexer.build import build
-from indexer.encode import BATCH
+from indexer.encode import BATCH, STREAMS, THREADS
 
 PARTS = 5  # folders, one for each round; together 5000 pictures
 WARM_UP = 64  # pictures
@@ -32,6 +36,7 @@ RIVAL_S = 15  # of a round; it would take minutes over all of a folder, at the s
 def indexing(setting: Setting) -> Iterator[Contest]:
     """Pictures a second; each round has a folder of its own, the same for both sides; ours indexes the whole of it."""
     each = setting.sized(1000, 40)
+    rates = list[float]()
     parts = [*folders(setting, 1, WARM_UP), *folders(setting, setting.sized(PARTS, 2), each)]
     ours, reference = _encoder(setting), load_dual_encoder(ModelFolder.open(COMPACT))
     ours_next, rival_next = cycle(parts), cycle(parts)
@@ -45,18 +50,26 @@ def indexing(setting: Setting) -> Iterator[Contest]:
         found = vectors_of(next(rival_next), reference.transform, network, seconds=RIVAL_S)
         return len(found) / (time.perf_counter() - start)
 
+    def indexed() -> float:
+        rates.append(_indexed(setting, next(ours_next), ours))
+        return rates[-1]
+
     yield Contest(
-        ours=lambda: _indexed(setting, next(ours_next), ours),
+        ours=indexed,
         rival=rival,
         floor=lambda: _bare(setting, ours),
         engine=setting.chosen(COMPACT.name),
-        details=lambda: {"pictures": PARTS * each, "cosine": _agreement(setting, parts[0], ours, network)},
+        details=lambda: {
+            "pictures": PARTS * each,
+            "cosine": _agreement(setting, parts[0], ours, network),
+            **_shares(setting, parts[1], ours, median(rates[1:])),
+        },
     )
 
 
 def _encoder(setting: Setting) -> DualEncoder:
     encoder = load_dual_encoder(ModelFolder.open(COMPACT))
-    encoder.run_in(setting.engines(COMPACT.name))
+    encoder.run_in(Engines(setting.engine_folder(COMPACT.name), threads=setting.threads, streams=STREAMS))
     return encoder
 
 
@@ -71,10 +84,32 @@ def _indexed(setting: Setting, pictures: Path, encoder: DualEncoder) -> float:
 
 
 def _bare(setting: Setting, encoder: DualEncoder) -> Floor:
-    """The model alone, on pictures that are ready."""
-    inputs = [encoder.prepare(picture) for picture in opened(setting, BATCH)]
-    took = milliseconds(lambda: encoder.encode_pictures(inputs), setting.turn_s)
-    return Floor(BATCH / took * 1000, f"the model alone, {BATCH} prepared pictures at a time")
+    """The model alone, on pictures that are ready, with every core."""
+    batches = [[encoder.prepare(picture) for picture in opened(setting, BATCH)]] * encoder.streams
+    with ThreadPoolExecutor(encoder.streams) as pool:
+        took = milliseconds(lambda: list(pool.map(encoder.encode_pictures, batches)), setting.turn_s)
+    rate = BATCH * encoder.streams / took * 1000
+    return Floor(rate, f"the model alone on every core, {encoder.streams} batches of {BATCH} prepared pictures at once")
+
+
+def _reading(folder: Path, encoder: DualEncoder) -> float:
+    """Pictures a second that are read, decoded and prepared, with every core and no model beside."""
+
+    def prepared(file: Path) -> object:
+        return encoder.prepare(open_picture(read_picture_file(file), target=encoder.decoded_side))
+
+    files = sorted(folder.glob("*.jpg"))
+    with ThreadPoolExecutor(THREADS) as pool:
+        start = time.perf_counter()
+        list(pool.map(prepared, files))
+        return len(files) / (time.perf_counter() - start)
+
+
+def _shares(setting: Setting, folder: Path, encoder: DualEncoder, ours: float) -> dict[str, float]:
+    """How much of the model's speed the indexer keeps: of all of it, and of what cores can do that read as well."""
+    bare, reading = _bare(setting, encoder).value, _reading(folder, encoder)
+    attainable = 1 / (1 / bare + 1 / reading)
+    return {"reading alone": reading, "of the bare model": ours / bare, "of model and reading": ours / attainable}
 
 
 def _agreement(setting: Setting, pictures: Path, encoder: DualEncoder, network: Network) -> float:

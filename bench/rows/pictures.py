@@ -13,7 +13,6 @@ from PIL import Image
 from bench.row import Missing
 from bench.setting import Setting
 from imagetext.pictures import open_picture
-from imagetext.transform import DECODED_SIDE
 
 SCENES = 150
 SEED = 4
@@ -32,8 +31,8 @@ def scenes(setting: Setting) -> list[Path]:
 
 
 def opened(setting: Setting, number: int) -> list[Image.Image]:
-    """Upright pictures in RGB, as the services open them."""
-    return [open_picture(file, target=DECODED_SIDE) for file in islice(cycle(scenes(setting)), number)]
+    """Upright pictures in RGB."""
+    return [open_picture(file) for file in islice(cycle(scenes(setting)), number)]
 
 
 def folders(setting: Setting, number: int, each: int) -> list[Path]:

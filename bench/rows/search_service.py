@@ -2,8 +2,8 @@
 
 import json
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from bench.row import Contest, Floor
 from bench.rows.embedding import COMPACT, TEXT
 from bench.setting import Setting
 from imagetext.encoder.engine import Encoder, load_encoder
+from imagetext.engines import Engines
 from imagetext.index import (
     EncoderRef,
     IndexReader,
@@ -41,7 +42,7 @@ class System:
     """Gateway and retrieval as processes, and the same index and model in this one."""
 
     gateway: Server
-    retrieval: Server
+    retrieval: Sequence[Server]
     encoder: Encoder
     reader: IndexReader
     next: int = NOT_CACHED
@@ -63,11 +64,14 @@ class System:
         before = self._cpu_seconds()
         found = load(self.gateway.port, requests, callers=callers, seconds=seconds, first=first, rate=rate)
         used = self._cpu_seconds() - before
-        memory = {"gateway_mb": self.gateway.memory_mb(), "retrieval_mb": self.retrieval.memory_mb()}
+        memory = {
+            "gateway_mb": self.gateway.memory_mb(),
+            "retrieval_mb": sum(each.memory_mb() for each in self.retrieval),
+        }
         return found | {"cpu_s": used, "per_core": found["answers"] / max(used, 0.01)} | memory
 
     def _cpu_seconds(self) -> float:
-        return self.gateway.cpu_seconds() + self.retrieval.cpu_seconds()
+        return sum(each.cpu_seconds() for each in (self.gateway, *self.retrieval))
 
 
 @contextmanager
@@ -122,9 +126,30 @@ def search_system(setting: Setting, size: int = SIZE) -> Iterator[System]:
         index = Path(folder) / "index"
         version = write_index(index, encoder, size)
         reader = IndexReader.open(version_folder(index, version))
-        with retrieval_service(setting, COMPACT, index) as retrieval, _gateway(setting, retrieval) as gateway:
-            yield System(gateway, retrieval, encoder, reader)
+        with retrieval_service(setting, COMPACT, index) as retrieval, _gateway(setting, [retrieval]) as gateway:
+            yield System(gateway, [retrieval], encoder, reader)
         reader.close()
+
+
+@contextmanager
+def replicated_search(setting: Setting, most: int) -> Iterator[Iterator[System]]:
+    """A system with one replica of retrieval, one with two, and so on; each replica has one thread."""
+    encoder = load_encoder(COMPACT, Engines(_engine_folder(setting, COMPACT, 1), threads=1))
+    with tempfile.TemporaryDirectory(dir=setting.folder("tmp")) as folder, ExitStack() as started:
+        index = Path(folder) / "index"
+        reader = IndexReader.open(version_folder(index, write_index(index, encoder, SIZE)))
+        started.callback(reader.close)
+
+        def systems() -> Iterator[System]:
+            replicas = list[Server]()
+            for number in range(1, most + 1):
+                replicas.append(
+                    started.enter_context(retrieval_service(setting, COMPACT, index, threads=1, number=number))
+                )
+                with _gateway(setting, replicas) as gateway:
+                    yield System(gateway, list(replicas), encoder, reader)
+
+        yield systems()
 
 
 def write_index(index: Path, encoder: Encoder, size: int) -> str:
@@ -144,35 +169,41 @@ def write_index(index: Path, encoder: Encoder, size: int) -> str:
 
 
 @contextmanager
-def retrieval_service(setting: Setting, model: Path, index: Path) -> Iterator[Server]:
-    """Our service with a model folder and an index."""
+def retrieval_service(
+    setting: Setting, model: Path, index: Path, *, threads: int | None = None, number: int = 1
+) -> Iterator[Server]:
+    """Our service with a model folder and an index; `number` tells replicas apart."""
     port = free_port()
     environment = {
         "RETRIEVAL_PORT": str(port),
         "RETRIEVAL_MODEL": str(model),
         "RETRIEVAL_INDEX": str(index),
-        "RETRIEVAL_ENGINES": str(setting.engine_folder(model.name)),
-        "RETRIEVAL_THREADS": str(setting.threads),
+        "RETRIEVAL_ENGINES": str(_engine_folder(setting, model, threads)),
+        "RETRIEVAL_THREADS": str(threads or setting.threads),
         "RETRIEVAL_LOG_LEVEL": "WARNING",
     }
-    log = setting.folder("logs") / "retrieval.log"
+    log = setting.folder("logs") / f"retrieval-{number}.log"
     with server(["-m", "services.retrieval"], environment, port, "/health/ready", log) as started:
         yield started
 
 
 @contextmanager
-def _gateway(setting: Setting, retrieval: Server) -> Iterator[Server]:
+def _gateway(setting: Setting, retrieval: Sequence[Server]) -> Iterator[Server]:
     """Without a caption service, which searches do not need."""
     port = free_port()
     environment = {
         "GATEWAY_PORT": str(port),
         "GATEWAY_CAPTION_URL": f"http://127.0.0.1:{free_port()}",
-        "GATEWAY_RETRIEVAL_URL": retrieval.url,
+        "GATEWAY_RETRIEVAL_URL": ",".join(each.url for each in retrieval),
         "GATEWAY_LOG_LEVEL": "ERROR",
     }
     log = setting.folder("logs") / "gateway.log"
     with server(["-m", "services.gateway"], environment, port, _search("ready"), log) as started:
         yield started
+
+
+def _engine_folder(setting: Setting, model: Path, threads: int | None) -> Path:
+    return setting.engine_folder(model.name if threads is None else f"{model.name}-{threads}-threads")
 
 
 def _search(text: str) -> Request:

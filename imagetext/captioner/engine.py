@@ -19,12 +19,13 @@ from imagetext.captioner.network import AttentionDecoder, DecoderShape
 from imagetext.captioner.programs import Saying, Seeing, programs
 from imagetext.captioner.vit_bert import VitBert, VitBertShape
 from imagetext.captioner.vocabulary import Vocabulary
-from imagetext.engines import Array, Engines, Run, run_in_torch
+from imagetext.engines import Array, Engines, Loaded, Run, best_size, joined, run_in_torch
 from imagetext.errors import ModelError
 from imagetext.model_folder import CONFIG, ModelFolder, require_source, weights_fingerprint
 from imagetext.transform import PictureTransform
 
 FULL_SIZE_LENGTH_EXPONENT = 1.0  # what `generate` ranks with where a model does not say otherwise
+USUAL_WORDS = 12  # of a sentence
 GOES_ON = "##"  # begins a piece of a word that another piece begins
 
 
@@ -83,11 +84,31 @@ class Captioner:
         saying = Saying(self.decoder, self.decoder.memory_tensors, self.decoder.words, vocabulary.banned)
         self._modules = seeing.eval(), saying.eval()
         self._see, self._say = (run_in_torch(module) for module in self._modules)
+        self._loaded: dict[str, Loaded] = {}
 
     def run_in(self, engines: Engines) -> None:
         """Choose an engine for each of the two networks."""
         seeing, saying = programs(*self._modules, self.transform.size)
-        self._see, self._say = (engines.run(program, self.fingerprint) for program in (seeing, saying))
+        self._loaded = {program.name: engines.load(program, self.fingerprint) for program in (seeing, saying)}
+        self._see, self._say = (self._loaded[program.name].run for program in (seeing, saying))
+
+    @property
+    def engines(self) -> dict[str, str]:
+        """The engine of each network; empty before `run_in`."""
+        return {name: loaded.engine for name, loaded in self._loaded.items()}
+
+    @property
+    def best_batch(self) -> int | None:
+        """How many pictures are captioned at once at nearly the best rate; None where that was not measured."""
+        if not self._loaded:
+            return None
+        seen, said = (self._loaded[name].seconds for name in ("seeing", "saying"))
+        return best_size(joined(seen, said, USUAL_WORDS))
+
+    @property
+    def decoded_side(self) -> int:
+        """See `PictureTransform.decoded_side`."""
+        return self.transform.decoded_side
 
     def prepare(self, picture: Image.Image) -> NDArray[np.uint8]:
         """An upright RGB picture -> one model input (3, size, size); safe in any thread."""

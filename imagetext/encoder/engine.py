@@ -13,6 +13,7 @@ from imagetext.encoder.clip import load_clip
 from imagetext.encoder.dual import ARCHITECTURE, load_dual_encoder
 from imagetext.encoder.scratch import ARCHITECTURE as SCRATCH
 from imagetext.encoder.scratch import load_scratch_clip
+from imagetext.encoder.towers import Kind
 from imagetext.engines import Engines
 from imagetext.errors import ModelError
 from imagetext.model_folder import CONFIG, ModelFolder, require_source
@@ -25,8 +26,12 @@ class Encoder(Protocol):
     fingerprint: str
     dimensions: int
     parameters: int
+    streams: int  # calls that may run at once
 
+    @property
+    def decoded_side(self) -> int: ...
     def run_in(self, engines: Engines) -> None: ...
+    def best_batch(self, kind: Kind) -> int | None: ...
     def prepare(self, picture: Image.Image) -> NDArray[np.uint8]: ...
     def encode_pictures(self, inputs: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]: ...
     def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]: ...

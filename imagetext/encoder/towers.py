@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import torch
@@ -10,9 +11,11 @@ from PIL import Image
 from torch import Tensor, nn
 
 from imagetext.encoder.calibration import Calibration
-from imagetext.engines import Array, Engines, Program, run_in_torch
+from imagetext.engines import Array, Engines, Loaded, Program, best_size, run_in_torch
 from imagetext.pixels import Pixels
 from imagetext.transform import PictureTransform
+
+Kind = Literal["text", "picture"]
 
 _USUAL_TEXT = "a brown dog runs across the grass with a ball in its mouth"
 
@@ -31,7 +34,7 @@ class PictureTower(nn.Module):
 
 
 class TwoTowers(ABC):
-    """Pictures and texts in, unit rows out; not for use by several threads at once.
+    """Pictures and texts in, unit rows out. As many threads as `streams` says may encode pictures at once, one texts.
 
     It runs in torch until `run_in` gives it other engines.
     """
@@ -59,6 +62,8 @@ class TwoTowers(ABC):
         self.parameters = sum(p.numel() for p in {*pictures.parameters(), *texts.parameters()})
         self._modules = PictureTower(transform, pictures).eval(), texts.eval()
         self._see, self._read = (run_in_torch(module) for module in self._modules)
+        self._loaded: dict[str, Loaded] = {}
+        self.streams = 1
 
     @abstractmethod
     def tokens(self, texts: Sequence[str]) -> tuple[Tensor, ...]:
@@ -76,15 +81,36 @@ class TwoTowers(ABC):
         others.append(self.tokens([_USUAL_TEXT, "a dog", " ".join(words * 2)]))
         pictures = Program("pictures", seeing, (picture[:1],), ((0,),), ((picture,),))
         texts = Program("texts", reading, tokens, ((0, 1),) * len(tokens), tuple(others))
-        self._see, self._read = (engines.run(program, self.fingerprint) for program in (pictures, texts))
+        self.streams = engines.streams
+        self._loaded = {program.name: engines.load(program, self.fingerprint) for program in (pictures, texts)}
+        self._see, self._read = (self._loaded[program.name].run for program in (pictures, texts))
+
+    @property
+    def engines(self) -> dict[str, str]:
+        """The engine of each network; empty before `run_in`."""
+        return {name: loaded.engine for name, loaded in self._loaded.items()}
+
+    def best_batch(self, kind: Kind) -> int | None:
+        """How many of a kind are encoded at once at nearly the best rate; None where that was not measured."""
+        loaded = self._loaded.get(f"{kind}s")
+        return None if loaded is None else best_size(loaded.seconds)
+
+    @property
+    def decoded_side(self) -> int:
+        """See `PictureTransform.decoded_side`."""
+        return self.transform.decoded_side
 
     def prepare(self, picture: Image.Image) -> NDArray[np.uint8]:
         """An upright RGB picture -> one model input (3, size, size); safe in any thread."""
         return self.transform.resize(picture)
 
     def encode_pictures(self, inputs: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
-        """Prepared pictures -> unit rows (n, dimensions)."""
-        return _own(self._see(np.stack(inputs)))
+        """Prepared pictures -> unit rows (n, dimensions), in batches of the best size."""
+        size = self.best_batch("picture") or len(inputs)
+        if len(inputs) <= size:
+            return _own(self._see(np.stack(inputs)))
+        parts = [inputs[start : start + size] for start in range(0, len(inputs), size)]
+        return np.concatenate([_own(self._see(np.stack(part))) for part in parts])
 
     def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Texts -> unit rows (n, dimensions)."""

@@ -4,29 +4,44 @@ import hashlib
 import json
 import logging
 import os
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
 import torch
 
+from imagetext.engines.equality import agrees
 from imagetext.engines.onnxruntime import run_in_onnxruntime
 from imagetext.engines.openvino import precisions, run_in_openvino
-from imagetext.engines.program import Array, Program, Run, arrays, run_in_torch
+from imagetext.engines.program import Program, Run, run_in_torch
+from imagetext.engines.speed import seconds_by_size, seconds_of_a_call
 from imagetext.errors import InvalidParameter
 
-AGREEMENT = 0.999  # cosine of every row with torch's
-SECONDS = 0.5  # of measuring, for each engine
 TORCH = "torch"
+CHOICE = "choice.json"
 
 log = logging.getLogger(__name__)
 
 Load = Callable[[Program, Path], Run]
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A program in its engine.
+
+    Attributes:
+        run: the program.
+        engine: its name.
+        seconds: of a batch of so many; empty where that was not measured.
+    """
+
+    run: Run
+    engine: str
+    seconds: Mapping[int, float] = field(default_factory=dict)
 
 
 class Engines:
@@ -36,18 +51,24 @@ class Engines:
     that has a part in it; without a folder that is done anew at every start.
     """
 
-    def __init__(self, folder: Path | None = None, only: str | None = None, threads: int = 0) -> None:
+    def __init__(self, folder: Path | None = None, only: str | None = None, threads: int = 0, streams: int = 1) -> None:
         """
         Args:
             folder: what is kept lies here; it is made where it is missing.
             only: the one engine to use, where it agrees with torch.
-            threads: of one call; 0 takes every core.
+            threads: of all calls together; 0 takes every core.
+            streams: calls that may run at once, each with its share of the threads.
         """
         self.folder = folder
         self.only = only
         self.threads = threads or os.cpu_count() or 1
+        self.streams = streams
 
     def run(self, program: Program, fingerprint: str) -> Run:
+        """As `load`, without what is known of the engine."""
+        return self.load(program, fingerprint).run
+
+    def load(self, program: Program, fingerprint: str) -> Loaded:
         """The program in the engine that is chosen for it; torch where no other can take it.
 
         Raises:
@@ -59,23 +80,26 @@ class Engines:
         folder = self._folder(program, fingerprint)
         if folder is None:
             with TemporaryDirectory() as passing:
-                return self._run(program, loads, Path(passing))
-        return self._run(program, loads, folder)
+                return self._load(program, loads, Path(passing))
+        return self._load(program, loads, folder)
 
-    def _run(self, program: Program, loads: Mapping[str, Load], folder: Path) -> Run:
+    def _load(self, program: Program, loads: Mapping[str, Load], folder: Path) -> Loaded:
         if self.only is not None:
-            return fastest({TORCH: loads[TORCH], self.only: loads[self.only]}, program, folder, preferred=self.only)
-        remembered = _remembered(folder, loads)
-        run = _loaded(remembered, loads, program, folder) if remembered else None
-        return run or fastest(loads, program, folder)
+            both = {TORCH: loads[TORCH], self.only: loads[self.only]}
+            return fastest(both, program, folder / CHOICE, preferred=self.only)
+        kept = folder / (CHOICE if self.streams == 1 else f"choice-{self.streams}-streams.json")
+        return _remembered(loads, program, kept) or fastest(loads, program, kept)
 
     def _loads(self) -> Mapping[str, Load]:
+        each = max(1, self.threads // self.streams)
         loads: dict[str, Load] = {TORCH: lambda program, _: run_in_torch(program.module)}
         if _has("onnxscript") and _has("openvino"):
             for precision in precisions():
-                loads[f"openvino-{precision}"] = partial(run_in_openvino, precision=precision, threads=self.threads)
+                loads[f"openvino-{precision}"] = partial(
+                    run_in_openvino, precision=precision, threads=each, streams=self.streams
+                )
         if _has("onnxscript") and _has("onnxruntime"):
-            loads["onnxruntime"] = partial(run_in_onnxruntime, threads=self.threads)
+            loads["onnxruntime"] = partial(run_in_onnxruntime, threads=each)
         return loads
 
     def _folder(self, program: Program, fingerprint: str) -> Path | None:
@@ -103,44 +127,44 @@ def _has(package: str) -> str | None:
         return None
 
 
-def _remembered(folder: Path, loads: Mapping[str, Load]) -> str | None:
+def _remembered(loads: Mapping[str, Load], program: Program, kept: Path) -> Loaded | None:
+    """What was chosen before; None where nothing was, or it can no longer be loaded."""
     try:
-        name = json.loads((folder / "choice.json").read_text())["engine"]
-    except (OSError, ValueError, KeyError):
+        choice = json.loads(kept.read_text())
+        name, times = choice["engine"], {int(size): took / 1000 for size, took in choice["batches"].items()}
+    except (OSError, ValueError, KeyError, AttributeError, TypeError):
         return None
-    return name if name in loads else None
+    run = _run(name, loads, program, kept.parent) if name in loads else None
+    return None if run is None else Loaded(run, name, times)
 
 
-def fastest(loads: Mapping[str, Load], program: Program, folder: Path, preferred: str | None = None) -> Run:
+def fastest(loads: Mapping[str, Load], program: Program, kept: Path, preferred: str | None = None) -> Loaded:
     """The fastest of the engines that agree with torch, or the preferred one if it does.
 
-    What was found is kept in `folder`, unless there is a preference.
+    What was found is kept in a file, unless there is a preference; what is exported lies beside it.
     """
     reference = run_in_torch(program.module)
-    runs, seconds = {TORCH: reference}, {TORCH: _seconds(reference, program)}
+    runs, seconds = {TORCH: reference}, {TORCH: seconds_of_a_call(reference, program.inputs)}
     for name in loads:
-        run = None if name == TORCH else _loaded(name, loads, program, folder)
-        if run is not None and agrees(run, reference, program):
-            runs[name], seconds[name] = run, _seconds(run, program)
+        run = None if name == TORCH else _run(name, loads, program, kept.parent)
+        if run is None:
+            continue
+        if not agrees(run, reference, program):
+            log.warning("%s is left out for %s: it disagrees with torch", name, program.name)
+            continue
+        runs[name], seconds[name] = run, seconds_of_a_call(run, program.inputs)
     best = preferred if preferred in runs else min(seconds, key=seconds.__getitem__)
     times = {name: round(found * 1000, 3) for name, found in seconds.items()}
     log.info("%s runs in %s; milliseconds: %s", program.name, best, times)
-    if preferred is None:
-        _remember(folder, {"engine": best, "milliseconds": times})
-    return runs[best]
+    if preferred is not None:
+        return Loaded(runs[best], best)
+    sizes = seconds_by_size(runs[best], program, seconds[best])
+    batches = {size: round(found * 1000, 3) for size, found in sizes.items()}
+    _remember(kept, {"engine": best, "milliseconds": times, "batches": batches})
+    return Loaded(runs[best], best, sizes)
 
 
-def agrees(run: Run, reference: Run, program: Program) -> bool:
-    """Whether an engine gives what torch gives, on the example and on inputs of other lengths."""
-    for tensors in (program.example, *program.others):
-        inputs = arrays(tensors)
-        if not _alike(run(*inputs), [np.array(output) for output in reference(*inputs)]):
-            log.warning("an engine is left out for %s: it disagrees with torch", program.name)
-            return False
-    return True
-
-
-def _loaded(name: str, loads: Mapping[str, Load], program: Program, folder: Path) -> Run | None:
+def _run(name: str, loads: Mapping[str, Load], program: Program, folder: Path) -> Run | None:
     """None where the engine cannot take the program: torch can."""
     try:
         return loads[name](program, folder)
@@ -149,35 +173,7 @@ def _loaded(name: str, loads: Mapping[str, Load], program: Program, folder: Path
         return None
 
 
-def _alike(found: Sequence[Array], expected: Sequence[Array]) -> bool:
-    """Whether every row of numbers points where torch's does; whole numbers may differ where two are all but equal."""
-    if [one.shape for one in found] != [one.shape for one in expected]:
-        return False
-    pairs = [pair for pair in zip(found, expected, strict=True) if np.issubdtype(pair[1].dtype, np.floating)]
-    return all(_cosine(mine, theirs) >= AGREEMENT for mine, theirs in pairs if theirs.size)
-
-
-def _cosine(mine: Array, theirs: Array) -> float:
-    """The lowest of all rows."""
-    mine, theirs = (each.reshape(len(each), -1).astype(np.float64) for each in (mine, theirs))
-    lengths = np.linalg.norm(mine, axis=1) * np.linalg.norm(theirs, axis=1)
-    return float(np.min((mine * theirs).sum(1) / np.maximum(lengths, 1e-12)))
-
-
-def _seconds(run: Run, program: Program) -> float:
-    """The fastest of some calls."""
-    inputs = program.inputs
-    found: list[float] = []
-    run(*inputs)
-    began = time.perf_counter()
-    while len(found) < 3 or (len(found) < 50 and time.perf_counter() - began < SECONDS):
-        start = time.perf_counter()
-        run(*inputs)
-        found.append(time.perf_counter() - start)
-    return min(found)
-
-
-def _remember(folder: Path, choice: dict[str, Any]) -> None:
-    unfinished = folder / f"choice-{os.getpid()}.unfinished"
+def _remember(kept: Path, choice: dict[str, Any]) -> None:
+    unfinished = kept.with_name(f"choice-{os.getpid()}.unfinished")
     unfinished.write_text(json.dumps(choice))
-    os.replace(unfinished, folder / "choice.json")
+    os.replace(unfinished, kept)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 Array = NDArray[Any]
-# Arrays in, arrays out, for one thread at a time. What comes out may be overwritten by the call after the next.
+# Arrays in, arrays out. What comes out may be overwritten by the same thread's call after the next.
 Run = Callable[..., Sequence[Array]]
 
 

@@ -16,10 +16,11 @@ from imagetext.captioner.engine import Captioner, DecodedCaption, DecodingOption
 from imagetext.contracts import Caption, CaptionOptions, CaptionReply, CaptionResult, ModelInfo, Word
 from imagetext.errors import Busy, DeadlineExceeded, NotFound, Unavailable
 from imagetext.pictures import Limits, open_picture
-from imagetext.transform import DECODED_SIDE
 from services.caption.settings import Settings
 from services.chassis.metrics import ModelMetrics
 from services.chassis.problems import report_problem
+
+UNMEASURED_BATCH = 8  # pictures, where nobody measured and nobody said
 
 
 @dataclass(frozen=True)
@@ -43,11 +44,12 @@ class Captioning:
     def __init__(self, settings: Settings, metrics: ModelMetrics) -> None:
         self._captioners: dict[str, Captioner] = {}
         self._deadline_s = settings.deadline_s
+        self._max_batch = settings.max_batch
         self._limits = Limits(settings.max_picture_bytes, settings.max_picture_pixels)
         self._pool = ThreadPoolExecutor(settings.decode_threads, "decode")
         self._batcher: Batcher[_Key, NDArray[Any], list[DecodedCaption]] = Batcher(
             self._run_batch,
-            max_batch=settings.max_batch,
+            max_batch=self._batch_size,
             queue_size=settings.queue_size,
             prepare_thread=partial(_limit_threads, settings.threads),
             observe=metrics.observe,
@@ -120,13 +122,17 @@ class Captioning:
 
     def _prepare(self, model: str, picture: bytes) -> _Prepared:
         """In the pool."""
-        opened = open_picture(picture, self._limits, target=DECODED_SIDE)
+        captioner = self._captioners[model]
+        opened = open_picture(picture, self._limits, target=captioner.decoded_side)
         width, height = opened.info["full_size"]
-        return _Prepared(self._captioners[model].prepare(opened), width, height)
+        return _Prepared(captioner.prepare(opened), width, height)
 
     def _run_batch(self, key: _Key, inputs: list[NDArray[Any]]) -> list[list[DecodedCaption]]:
         """On the model's thread."""
         return self._captioners[key.model].caption(inputs, key.options)
+
+    def _batch_size(self, key: _Key) -> int:
+        return self._max_batch or self._captioners[key.model].best_batch or UNMEASURED_BATCH
 
     def _find(self, name: str | None) -> ModelInfo:
         for model in self.models:

@@ -26,7 +26,7 @@ class Settings(ServerSettings):
     decode_threads: int = Field(2, ge=1, le=64, description="pictures that are decoded at once")
     max_requests: int = Field(64, ge=1, description="requests that may be worked on at once; more are told to wait")
     queue_size: int = Field(64, ge=MAX_PICTURES, description="pictures that may wait for the model")
-    max_batch: int = Field(8, ge=1, le=256)
+    max_batch: int = Field(0, ge=0, le=256, description="pictures in one batch; 0 takes what was measured here")
     max_picture_bytes: int = Field(20_000_000, ge=1)
     max_picture_pixels: int = Field(50_000_000, ge=1)
     deadline_s: float = Field(30.0, gt=0, description="seconds from a whole upload to the answer")

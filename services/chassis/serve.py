@@ -8,6 +8,8 @@ from fastapi import FastAPI
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 
+from services.chassis.one_write import OneWrite
+
 # By this status uvicorn and gunicorn mean "could not start"; on any other, gunicorn starts a worker again, for ever.
 _CANNOT_START = 3
 
@@ -36,5 +38,6 @@ def serve(app: FastAPI, *, host: str, port: int, grace_s: int) -> None:
         access_log=False,
         server_header=False,
         lifespan="on",
+        http=OneWrite,
         timeout_graceful_shutdown=grace_s,
     )

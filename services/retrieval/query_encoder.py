@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,11 +14,13 @@ from PIL import Image
 from imagetext.batcher import Batcher
 from imagetext.contracts import ModelInfo
 from imagetext.encoder.engine import Encoder
+from imagetext.encoder.towers import Kind
 from imagetext.errors import Unavailable
 from imagetext.pictures import Limits, open_picture
-from imagetext.transform import DECODED_SIDE
 from services.chassis.metrics import ModelMetrics
 from services.retrieval.settings import Settings
+
+UNMEASURED_BATCH = 16  # queries, where nobody measured and nobody said
 
 Vector = NDArray[np.float32]  # (dimensions,), of unit length
 
@@ -28,11 +30,12 @@ class QueryEncoder:
 
     def __init__(self, settings: Settings, metrics: ModelMetrics) -> None:
         self._loaded: Encoder | None = None
+        self._max_batch = settings.max_batch
         self._limits = Limits(settings.max_picture_bytes, settings.max_picture_pixels)
         self._pool = ThreadPoolExecutor(settings.decode_threads, "decode")
-        self._batcher: Batcher[Literal["text", "picture"], Any, Vector] = Batcher(
+        self._batcher: Batcher[Kind, Any, Vector] = Batcher(
             self._run_batch,
-            max_batch=settings.max_batch,
+            max_batch=self._batch_size,
             queue_size=settings.queue_size,
             prepare_thread=partial(_limit_threads, settings.threads),
             observe=metrics.observe,
@@ -79,9 +82,12 @@ class QueryEncoder:
 
     def _prepare(self, picture: bytes) -> NDArray[Any]:
         """In the pool."""
-        return self.encoder.prepare(open_picture(picture, self._limits, target=DECODED_SIDE))
+        return self.encoder.prepare(open_picture(picture, self._limits, target=self.encoder.decoded_side))
 
-    def _run_batch(self, kind: Literal["text", "picture"], items: list[Any]) -> Sequence[Vector]:
+    def _batch_size(self, kind: Kind) -> int:
+        return self._max_batch or self.encoder.best_batch(kind) or UNMEASURED_BATCH
+
+    def _run_batch(self, kind: Kind, items: list[Any]) -> Sequence[Vector]:
         """On the model's thread."""
         encode = self.encoder.encode_texts if kind == "text" else self.encoder.encode_pictures
         return list(encode(items))

@@ -26,7 +26,7 @@ class Settings(ServerSettings):
     max_searches: int = Field(64, ge=1, description="searches that may be worked on at once; more are told to wait")
     max_decodes: int = Field(256, ge=1, description="thumbnails that may be worked on at once")
     queue_size: int = Field(64, ge=1, description="queries that may wait for the model")
-    max_batch: int = Field(16, ge=1, le=256)
+    max_batch: int = Field(0, ge=0, le=256, description="queries in one batch; 0 takes what was measured here")
     max_picture_bytes: int = Field(20_000_000, ge=1)
     max_picture_pixels: int = Field(50_000_000, ge=1)
     thumbnail_cache_bytes: int = Field(64_000_000, ge=0)

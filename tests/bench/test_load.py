@@ -61,7 +61,7 @@ async def test_refusals_count_as_errors() -> None:
 async def test_an_open_loop_keeps_to_its_rate() -> None:
     """Requests are sent when they are due, no faster."""
     async with serving(lambda body: OK) as port:
-        found = await send(Order("127.0.0.1", port, [SEARCH], callers=4, seconds=0.2, rate=50))
+        found = await send(Order("127.0.0.1", port, [SEARCH], callers=4, seconds=0.19, rate=50))
 
     assert 1 <= found.sent <= 10
 

@@ -55,7 +55,7 @@ def model() -> Doubler:
 
 @asynccontextmanager
 async def _running(model: Doubler, **settings) -> AsyncIterator[Batcher[str, int, int]]:
-    batcher = Batcher[str, int, int](model, **{"max_batch": 4, "queue_size": 10} | settings)
+    batcher = Batcher[str, int, int](model, **{"max_batch": lambda key: 4, "queue_size": 10} | settings)
     batcher.start()
     try:
         yield batcher
@@ -114,6 +114,18 @@ async def test_only_the_same_key_shares_a_batch(model):
         assert await asyncio.gather(*tasks) == [2, 4, 6]
 
     assert model.batches[1:] == [("a", [1, 3]), ("b", [2])]
+
+
+async def test_each_key_has_its_own_size(model):
+    """A key whose batches may be larger takes more of its items at once."""
+    async with _held(model, max_batch=lambda key: {"a": 1, "b": 3}[key]) as batcher:
+        tasks = await _submit_all(batcher, 1, 2)
+        tasks += await _submit_all(batcher, 3, 4, 5, key="b")
+        model.release()
+
+        assert await asyncio.gather(*tasks) == [2, 4, 6, 8, 10]
+
+    assert model.batches[1:] == [("a", [1]), ("a", [2]), ("b", [3, 4, 5])]
 
 
 async def test_failing_batch_is_run_again_item_by_item(model):
@@ -254,7 +266,7 @@ async def test_stop_ends_waiting_callers(model):
 
 async def test_not_alive_before_start(model):
     """A batcher that was never started turns callers away."""
-    batcher = Batcher[str, int, int](model, max_batch=4, queue_size=10)
+    batcher = Batcher[str, int, int](model, max_batch=lambda key: 4, queue_size=10)
 
     assert not batcher.alive
     with pytest.raises(Unavailable):

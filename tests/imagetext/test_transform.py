@@ -1,10 +1,14 @@
 """Preprocessing as data."""
 
+import io
+from typing import Literal
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from imagetext.errors import ModelError
+from imagetext.pictures import open_picture
 from imagetext.transform import PictureTransform
 
 
@@ -47,3 +51,21 @@ def test_config_round_trip_and_refusal() -> None:
     assert PictureTransform.from_config(transform.to_config()) == transform
     with pytest.raises(ModelError, match="size, fit, mean and std"):
         PictureTransform.from_config({"size": 64})
+
+
+@pytest.mark.parametrize("fit", ["squash", "crop"])
+@pytest.mark.parametrize("size", [(1280, 960), (500, 1100), (700, 300), (250, 200)])
+def test_what_is_decoded_is_enough(size: tuple[int, int], fit: Literal["squash", "crop"]) -> None:
+    """A JPEG decoded to a part of its size gives nearly the input that the whole of it gives, and is never blown up."""
+    across, down = np.meshgrid(np.linspace(0, 6, size[0]), np.linspace(0, 9, size[1]))
+    pixels = np.stack([np.sin(across * down), np.sin(across), np.cos(down)], 2) * 120 + 128
+    file = io.BytesIO()
+    Image.fromarray(pixels.astype(np.uint8)).save(file, "JPEG", quality=95)
+    transform = PictureTransform(size=224, fit=fit)
+
+    part = open_picture(file.getvalue(), target=transform.decoded_side)
+    whole = open_picture(file.getvalue())
+
+    assert min(part.size) >= min(224, *whole.size)
+    difference = transform.resize(part).astype(float) - transform.resize(whole)
+    assert np.abs(difference).mean() < 1.5

@@ -15,6 +15,8 @@ class FakeEncoder:
 
     name = "fake"
     parameters = 0
+    streams = 1
+    decoded_side = 8
 
     def __init__(self, fingerprint: str = "fake-1", dimensions: int = 16, pause: float = 0.0) -> None:
         self.fingerprint = fingerprint

@@ -30,6 +30,25 @@ from tests.indexer.conftest import content_of, draw, open_current
 from tests.indexer.fake_encoder import NAN, POISON, FakeEncoder
 
 
+class MeetingEncoder(FakeEncoder):
+    """Takes two batches at once, and waits a little in each for another to come; `most` counts those that met."""
+
+    streams = 2
+
+    def __init__(self) -> None:
+        super().__init__(pause=0.05)
+        self.most = 0
+        self._inside = 0
+
+    def encode_pictures(self, inputs):
+        self._inside += 1
+        self.most = max(self.most, self._inside)
+        try:
+            return super().encode_pictures(inputs)
+        finally:
+            self._inside -= 1
+
+
 def test_a_folder_becomes_a_published_version(images, index, draw_many, encoder):
     """Every picture has its row and its vector, in the order of the paths."""
     draw_many(100)
@@ -168,6 +187,22 @@ def test_equal_files_of_different_batches_are_encoded_once(images, index, encode
 
     assert (summary.size, summary.encoded, summary.reused) == (3 * BATCH, BATCH + 8, 2 * BATCH - 8)
     assert sum(encoder.batches) == BATCH + 8
+
+
+def test_batches_side_by_side_give_the_same_index(images, index, draw_many, tmp_path):
+    """An encoder that takes two batches at once gets two, and what comes of them is the same, failures included."""
+    draw_many(3 * BATCH + 5)
+    poisoned = np.full((12, 16, 3), POISON, dtype=np.uint8)
+    for name in ("0/poison.png", "5/poison again.png"):
+        Image.fromarray(poisoned).save(images / name)
+    alone = build(images, tmp_path / "one", FakeEncoder())
+    encoder = MeetingEncoder()
+    side_by_side = build(images, index, encoder)
+
+    assert content_of(index) == content_of(tmp_path / "one")
+    assert (side_by_side.size, side_by_side.encoded) == (alone.size, alone.encoded) == (3 * BATCH + 5, 3 * BATCH + 5)
+    assert side_by_side.skipped == alone.skipped
+    assert encoder.most == 2
 
 
 def test_a_moved_folder_is_a_new_version_without_new_work(images, index, draw_many, encoder, tmp_path):

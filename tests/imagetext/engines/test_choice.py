@@ -47,7 +47,7 @@ def test_the_fastest_that_agrees_is_taken(program: Program, tmp_path: Path) -> N
     right, wrong = quick(2), quick(-2)
     loads = {"torch": in_torch, "wrong": lambda *_: wrong, "right": lambda *_: right, "broken": broken}
 
-    assert fastest(loads, program, tmp_path) is right
+    assert fastest(loads, program, tmp_path / "choice.json").run is right
 
     choice = json.loads((tmp_path / "choice.json").read_text())
     assert choice["engine"] == "right"
@@ -56,7 +56,7 @@ def test_the_fastest_that_agrees_is_taken(program: Program, tmp_path: Path) -> N
 
 def test_torch_runs_what_no_engine_takes(program: Program, tmp_path: Path) -> None:
     """Where every other engine fails, torch still answers."""
-    run = fastest({"torch": in_torch, "broken": broken}, program, tmp_path)
+    run = fastest({"torch": in_torch, "broken": broken}, program, tmp_path / "choice.json").run
 
     assert np.array_equal(run(np.ones((2, 3), dtype=np.float32))[0], np.full((2, 3), 2.0))
 
@@ -84,6 +84,30 @@ def test_a_folder_that_cannot_be_made_is_no_obstacle(tmp_path: Path) -> None:
     run = Engines(tmp_path / "file" / "kept").run(program, "one")
 
     assert run(np.zeros((3, 4), dtype=np.float32))[0].shape == (3, 2)
+
+
+def test_sizes_of_batches_are_measured_once(program: Program, tmp_path: Path) -> None:
+    """A first start measures batches of several sizes; the next one knows them."""
+    engines = Engines(tmp_path)
+
+    first, second = engines.load(program, "one"), engines.load(program, "one")
+
+    assert list(first.seconds) == [1, 4, 8, 16, 32]
+    assert all(took > 0 for took in first.seconds.values())
+    assert list(second.seconds) == list(first.seconds)
+    assert second.engine == first.engine
+
+
+def test_a_choice_without_sizes_is_made_anew(tmp_path: Path) -> None:
+    """What an earlier version kept, or half of a file, is no obstacle."""
+    program = Program("line", nn.Linear(4, 2).eval(), (torch.randn(1, 4),), ((0,),))
+    engines = Engines(tmp_path)
+    engines.load(program, "one")
+    (file,) = tmp_path.rglob("choice.json")
+    file.write_text('{"engine": "torch"}')
+
+    assert 32 in engines.load(program, "one").seconds
+    assert "batches" in json.loads(file.read_text())
 
 
 def test_an_unknown_engine_is_refused(program: Program) -> None:

@@ -21,6 +21,8 @@ class ColourCaptioner:
     """Captions a picture with its colour. `poison` is a colour that makes a batch fail; `hold` keeps the model."""
 
     parameters = 3
+    best_batch: int | None = None
+    decoded_side = 8
 
     def __init__(self, name: str) -> None:
         self.name = name

@@ -294,6 +294,24 @@ async def test_requests_that_wait_share_a_batch(client_of, app, captioner, pictu
     assert sorted(sorted(colours) for colours, _ in captioner.batches[1:]) == [["blue", "green"], ["grey"], ["red"]]
 
 
+@pytest.mark.parametrize(("measured", "said", "most"), [(2, 0, 2), (2, 3, 3), (None, 0, 8)])
+async def test_batches_are_as_large_as_was_measured(
+    client_of, make_app, captioner, picture, queue_of, measured, said, most
+):
+    """A setting goes before what was measured; where nobody did either, eight pictures share a batch."""
+    captioner.best_batch = measured
+    async with client_of(make_app(max_batch=said)) as client:
+        captioner.hold()
+        first = asyncio.create_task(client.post("/v1/captions", files=_files(picture("blue"))))
+        assert await asyncio.to_thread(captioner.held.wait, 60)
+        others = asyncio.create_task(client.post("/v1/captions", files=_files(*[picture("red")] * 9)))
+        await queue_of(client, 9)
+        captioner.release()
+        await asyncio.gather(first, others)
+
+    assert max(len(colours) for colours, _ in captioner.batches) == most
+
+
 async def test_dead_model_is_unavailable(client_of, app, captioner, picture):
     """When the model's thread has ended, captions are 503 and the service is not ready, but lives."""
     async with client_of(app) as client:

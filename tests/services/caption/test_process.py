@@ -38,7 +38,7 @@ async def test_work_of_a_client_that_leaves_is_dropped(app, captioner, picture, 
 
 def test_bad_settings_are_named_when_the_process_starts():
     """`python -m services.caption` with settings that cannot work says which, and ends."""
-    environment = {**os.environ, "CAPTION_PORT": "tcp://10.0.0.1:8001", "CAPTION_MAX_BATCH": "0"}
+    environment = {**os.environ, "CAPTION_PORT": "tcp://10.0.0.1:8001", "CAPTION_MAX_BATCH": "-1"}
     command = [sys.executable, "-m", "services.caption"]
     ended = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=300)
 

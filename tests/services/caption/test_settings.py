@@ -20,7 +20,14 @@ def test_models_are_split_at_commas():
 
 @pytest.mark.parametrize(
     "bad",
-    [{"models": ","}, {"port": 70_000}, {"queue_size": 15}, {"deadline_s": 0}, {"max_batch": 0}, {"log_level": "LOUD"}],
+    [
+        {"models": ","},
+        {"port": 70_000},
+        {"queue_size": 15},
+        {"deadline_s": 0},
+        {"max_batch": -1},
+        {"log_level": "LOUD"},
+    ],
 )
 def test_bad_values_are_refused(bad):
     """A value that cannot work is an error at the start."""

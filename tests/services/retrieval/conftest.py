@@ -26,10 +26,13 @@ class ColourEncoder:
     name = "colours"
     dimensions = 3
     parameters = 9
+    streams = 1
+    decoded_side = 8
 
     def __init__(self, fingerprint: str = "colours-1") -> None:
         self.fingerprint = fingerprint
         self.batches: list[int] = []
+        self.best: dict[str, int] = {}
         self.held = threading.Event()
         self.released = threading.Event()
         self.released.set()
@@ -40,6 +43,9 @@ class ColourEncoder:
 
     def release(self) -> None:
         self.released.set()
+
+    def best_batch(self, kind: str) -> int | None:
+        return self.best.get(kind)
 
     def prepare(self, picture: Image.Image) -> np.ndarray:
         return np.asarray(picture.resize((1, 1))).reshape(3)

@@ -178,6 +178,21 @@ async def test_searches_that_wait_share_a_batch(client_of, app, encoder, queue_o
     assert encoder.batches[-2:] == [1, 2]
 
 
+async def test_batches_are_as_large_as_was_measured(client_of, app, encoder, queue_of):
+    """Texts and pictures each have their own measure."""
+    encoder.best = {"text": 2}
+    async with client_of(app) as client:
+        encoder.hold()
+        searches = [asyncio.create_task(_paths(client, text="red", k=1))]
+        assert await asyncio.to_thread(encoder.held.wait, 60)
+        searches += [asyncio.create_task(_paths(client, text=colour, k=1)) for colour in ("blue", "green", "yellow")]
+        await queue_of(client, 3)
+        encoder.release()
+        await asyncio.gather(*searches)
+
+    assert encoder.batches[-3:] == [1, 2, 1]
+
+
 async def test_deadline(client_of, make_app, album, encoder):
     """A search that takes too long is a 504, and the next one works."""
     album.build(encoder)

@@ -1,0 +1,111 @@
+"""What is measured for each curve of growth."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from functools import partial
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+import faiss
+import numpy as np
+
+from bench.growth import Curve, Measure
+from bench.processes import load
+from bench.rounds import milliseconds
+from bench.rows.caption_service import caption_service, upload
+from bench.rows.captions import GRU, VIT_BERT
+from bench.rows.pictures import scenes
+from bench.rows.search_service import replicated_search, search_system
+from bench.rows.vector_search import DIMENSIONS, Clusters, Vectors
+from bench.setting import Setting
+
+CALLERS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+PICTURES = (1, 2, 4, 8, 16)
+REPLICAS = 4
+AT_REPLICAS = 16  # callers
+SIZES = (1_000, 10_000, 100_000, 1_000_000, 10_000_000)
+HITS = 12
+PROBES = 16  # cells that are looked into
+LEAST_CELLS, TRAINED_WITH = 64, 40  # vectors for each cell
+SPARE = 2  # of memory: an index takes no more than one part in so many of what is free
+
+
+def curves() -> Sequence[tuple[Curve, Measure]]:
+    """All of them, with nothing measured."""
+    across = "vectors of 512 numbers"
+    return [
+        (Curve("One query by the size of the index", across, "ms"), index_size),
+        (Curve("Search through the gateway, nothing cached", "callers", "ms"), callers),
+        (Curve("The same, 16 callers, one thread a replica", "replicas of retrieval", "requests/s"), replicas),
+        (Curve("Captions, one caller", "pictures in a request", "ms"), pictures),
+    ]
+
+
+def index_size(curve: Curve, setting: Setting) -> None:
+    """Exact search, and cells of which a fixed number is looked into. Sizes without room in memory are left out."""
+    source = Clusters()
+    queries = cycle(source.queries(64)[:, None])
+    flat = faiss.IndexFlatIP(DIMENSIONS)
+    for size in SIZES[: setting.sized(len(SIZES), 2)]:
+        needed, free = 2 * size * DIMENSIONS * 4, _free_bytes()
+        if needed > free / SPARE:
+            curve.left_out = f"{size:,}: both indexes need {needed / 1e9:.0f} GB, {free / 1e9:.0f} are free"
+            sys.stderr.write(f"  {curve.left_out}\n")
+            break
+        for chunk in source.chunks(size - flat.ntotal):
+            flat.add(chunk)
+        exact, some = (milliseconds(partial(_ask, index, queries), setting.turn_s) for index in (flat, _cells(flat)))
+        curve.add(size, exact=exact, cells=some)
+
+
+def callers(curve: Curve, setting: Setting) -> None:
+    """Times of the answers, and the share of the requests that were refused."""
+    with search_system(setting) as system:
+        for number in CALLERS[: setting.sized(len(CALLERS), 3)]:
+            found = system.uncached(number, setting.sized(4, 1))
+            refused = found["errors"] / found["sent"]
+            curve.add(number, p50=found["p50"], p99=found["p99"], rate=found["rate"], refused=refused)
+
+
+def replicas(curve: Curve, setting: Setting) -> None:
+    """Answers a second."""
+    with replicated_search(setting, setting.sized(REPLICAS, 2)) as systems:
+        for number, system in enumerate(systems, 1):
+            found = system.uncached(AT_REPLICAS, setting.sized(4, 1))
+            curve.add(number, answers=found["rate"], per_core=found["per_core"])
+            curve.lines.setdefault("retrieval_mb", []).append(found["retrieval_mb"])
+
+
+def pictures(curve: Curve, setting: Setting) -> None:
+    """Times of a request, and of a picture in it."""
+    contents = [file.read_bytes() for file in scenes(setting)[: max(PICTURES)]]
+    with caption_service(setting, VIT_BERT if VIT_BERT.is_dir() else GRU) as service:
+        for number in PICTURES[: setting.sized(len(PICTURES), 2)]:
+            request = upload("/v1/captions", *contents[:number])
+            found = load(service.port, [request], callers=1, seconds=setting.sized(4, 1))
+            each = found["p50"] / number
+            curve.add(number, p50=found["p50"], p99=found["p99"], picture=each, rate=number * found["rate"])
+
+
+def _ask(index: Any, queries: Iterator[Vectors]) -> None:
+    index.search(next(queries), HITS)
+
+
+def _cells(flat: Any) -> Any:
+    """An inverted file with the vectors of the flat index."""
+    number = max(LEAST_CELLS, round(2 * flat.ntotal**0.5))
+    index: Any = faiss.index_factory(DIMENSIONS, f"IVF{number},Flat", faiss.METRIC_INNER_PRODUCT)
+    index.cp.niter, index.cp.max_points_per_centroid, index.cp.min_points_per_centroid = 4, TRAINED_WITH, 1
+    everything: Vectors = faiss.rev_swig_ptr(flat.get_xb(), flat.ntotal * DIMENSIONS).reshape(-1, DIMENSIONS)
+    index.train(np.ascontiguousarray(everything[: TRAINED_WITH * number]))
+    index.add(everything)
+    index.nprobe = PROBES
+    return index
+
+
+def _free_bytes() -> int:
+    for line in Path("/proc/meminfo").read_text().splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
+    return 0

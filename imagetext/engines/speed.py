@@ -1,0 +1,58 @@
+"""How long an engine takes: for the choice among engines, and for the size of batches."""
+
+import time
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from imagetext.engines.program import Array, Program, Run
+
+SECONDS = 0.5  # of measuring, for each engine
+SIZES = (4, 8, 16, 32)  # of batches that are measured
+CALLS = 2  # of each size at least, after one that does not count
+EACH_S = 0.1  # of calls, for a size that needs less for those
+SIZES_S = 0.8  # no size is begun that would end later
+AROUND_S = 0.0003  # what a batch costs besides its network: it is collected, handed to a thread and shared out again
+WORTH = 0.95  # of the best rate: a smaller batch with it answers sooner
+
+
+def seconds_of_a_call(run: Run, inputs: Sequence[Array], least: int = 3, seconds: float = SECONDS) -> float:
+    """Of the fastest of some calls, `least` or more of them."""
+    found: list[float] = []
+    run(*inputs)
+    began = time.perf_counter()
+    while len(found) < least or (len(found) < 50 and time.perf_counter() - began < seconds):
+        start = time.perf_counter()
+        run(*inputs)
+        found.append(time.perf_counter() - start)
+    return min(found)
+
+
+def seconds_by_size(run: Run, program: Program, alone: float) -> dict[int, float]:
+    """Seconds of batches of so many examples; `alone` are those of one.
+
+    A size that would take too long to measure is left out, and all larger ones.
+    """
+    found = {1: alone}
+    began = time.perf_counter()
+    for size in SIZES:
+        last = max(found)
+        expected = (CALLS + 1) * found[last] * size / last
+        if time.perf_counter() - began + expected > SIZES_S:
+            break
+        inputs = [np.concatenate([each] * size) for each in program.inputs]
+        found[size] = seconds_of_a_call(run, inputs, CALLS, EACH_S)
+    return found
+
+
+def best_size(seconds: Mapping[int, float]) -> int | None:
+    """The smallest batch with nearly the best rate; None where there is nothing to choose from."""
+    if len(seconds) < 2:
+        return None
+    rates = {size: size / (took + AROUND_S) for size, took in seconds.items()}
+    return min(size for size, rate in rates.items() if rate >= WORTH * max(rates.values()))
+
+
+def joined(first: Mapping[int, float], second: Mapping[int, float], times: int) -> dict[int, float]:
+    """Seconds of one call of the first and so many of the second, for the sizes that both were measured with."""
+    return {size: first[size] + times * second[size] for size in sorted(first.keys() & second.keys())}
