@@ -15,7 +15,6 @@ from imagetext.errors import ImageTextError
 from imagetext.index import PictureRow
 from imagetext.index.texts import clean_captions
 from imagetext.pictures import open_picture
-from imagetext.transform import DECODED_SIDE
 from indexer.encode import THREADS
 from indexer.work import WorkFile
 
@@ -69,7 +68,7 @@ def _batches(rows: Sequence[PictureRow], root: Path, captioner: "Captioner") -> 
 
 def _read(row: PictureRow, root: Path, captioner: "Captioner") -> Ready | None:
     try:
-        return row, captioner.prepare(open_picture(root / row.path, target=DECODED_SIDE))
+        return row, captioner.prepare(open_picture(root / row.path, target=captioner.decoded_side))
     except ImageTextError:
         return None
     except Exception:  # whatever a model raises over one picture must not cost the others
