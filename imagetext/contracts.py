@@ -1,7 +1,7 @@
 """The JSON that the services speak, written once; both sides of every call import it from here."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, NaiveDatetime
 
@@ -12,6 +12,8 @@ INDEX_VERSION_HEADER = "X-Index-Version"  # of a search's answer: who passes it 
 MAX_QUERY_CHARACTERS = 2_000
 MAX_HITS = 200
 MAX_OFFSET = 10_000
+MAX_SKIPPED = 1_000  # files of one page
+VERSION_PATTERN = r"^\d{8}T\d{6}Z-[0-9a-f]{6}$"
 
 
 class Contract(BaseModel):
@@ -139,6 +141,84 @@ class IndexInfo(Contract):
     queries_per_second: float | None = None
     exact_queries_per_second: float | None = None
     memory_bytes: int | None = None
+
+
+class IndexVersion(Contract):
+    """A version of the index as the list shows it; what is measured is as in IndexInfo. `error` says why it cannot
+    serve: of a damaged one no more than its name may be known."""
+
+    version: str
+    current: bool
+    error: str | None = None
+    size: int | None = None
+    kind: str | None = None
+    encoder: str | None = None
+    fingerprint: str | None = None
+    format: int | None = None
+    created: datetime | None = None
+    skipped: int | None = None
+    recall: float | None = None
+    queries_per_second: float | None = None
+    exact_queries_per_second: float | None = None
+    memory_bytes: int | None = None
+
+
+class IndexVersions(Contract):
+    """All versions, newest first. `current` is the published one, `previous` the one that a rollback goes to, `open`
+    the one that searches are answered from; `refusal` says why the published one is not open."""
+
+    current: str | None
+    previous: str | None
+    open: str | None
+    refusal: str | None
+    versions: list[IndexVersion]
+
+
+class SkippedPath(Contract):
+    path: str  # relative to the indexed folder
+    reason: str
+
+
+class SkippedPage(Contract):
+    """Files that a version left out, from `offset` on, of `total`."""
+
+    version: str
+    total: int
+    offset: int
+    skipped: list[SkippedPath]
+
+
+class PublishRequest(Contract):
+    version: str = Field(pattern=VERSION_PATTERN)
+
+
+class Published(Contract):
+    version: str
+    before: str | None  # the version that was current; None where there was none
+
+
+BuildStage = Literal["preparing", "encoding", "writing", "tuning", "verifying", "publishing"]
+
+
+class BuildProgress(Contract):
+    """How far a build is. `done` of `total` pictures; no total where the end of a stage is not known. `rate` is in
+    pictures a second, `error` the sentence that a build ended with."""
+
+    stage: BuildStage
+    done: int = 0
+    total: int | None = None
+    rate: float | None = None
+    eta_s: float | None = None
+    started: datetime
+    updated: datetime
+    error: str | None = None
+
+
+class BuildStatus(Contract):
+    """`running` is the build that works now, `stopped` one that ended without a version; mostly both are null."""
+
+    running: BuildProgress | None = None
+    stopped: BuildProgress | None = None
 
 
 class IndexRef(Contract):

@@ -2,7 +2,10 @@
 
 ImageTextError                 500
 ├── InvalidPicture             400  a picture, but damaged or not decodable
+├── Unauthorized               401  the operator's key is missing or wrong
+├── Forbidden                  403  nobody may do this here
 ├── NotFound                   404  no such picture, page or model
+├── CannotPublish              409  an index version that must not become the current one
 ├── TooLarge                   413  too many bytes or too many pixels
 ├── NotAPicture                415  not a picture, or not a format that is read here
 ├── InvalidParameter           422  a field or option with an impossible value
@@ -34,9 +37,24 @@ class InvalidPicture(ImageTextError):
     title = "Damaged picture"
 
 
+class Unauthorized(ImageTextError):
+    status = 401
+    title = "Key needed"
+
+
+class Forbidden(ImageTextError):
+    status = 403
+    title = "Not allowed"
+
+
 class NotFound(ImageTextError):
     status = 404
     title = "Not found"
+
+
+class CannotPublish(ImageTextError):
+    status = 409
+    title = "Version cannot be published"
 
 
 class TooLarge(ImageTextError):

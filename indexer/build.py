@@ -20,6 +20,7 @@ from indexer.encode import ReadPicture, encode_files
 from indexer.known import KnownVectors
 from indexer.lock import build_lock
 from indexer.previous import PreviousVersion, open_previous
+from indexer.progress import Progress, reported
 from indexer.questions import question_vectors
 from indexer.scan import FoundFile, Scan, scan
 from indexer.summary import Summary
@@ -61,10 +62,10 @@ def build(
     if not found.files:
         raise _no_picture(images, found.skipped)
     index.mkdir(parents=True, exist_ok=True)
-    with build_lock(index):
+    with build_lock(index), reported(index) as progress:
         remove_leftovers(index)
         with _open_known(index, encoder, images) as known:
-            pictures, skipped, encoded = _encode(found, images, encoder, known)
+            pictures, skipped, encoded = _encode(found, images, encoder, known, progress)
             if not pictures:
                 raise _no_picture(images, skipped)
             rows, unmatched = describe(_number(pictures), known.previous, descriptions.given)
@@ -73,7 +74,8 @@ def build(
             version = _unchanged_version(known.previous, rows, skipped, images, wanted)
             changed = version is None
             if version is None:
-                version = _write(rows, skipped, images, index, encoder, known, wanted)
+                version = _write(rows, skipped, images, index, encoder, known, wanted, progress)
+                progress.stage("publishing")
                 publish(index, version)
             known.forget_work()
         prune_versions(index, KEPT_VERSIONS)
@@ -88,13 +90,19 @@ def _open_known(index: Path, encoder: "Encoder", images: Path) -> KnownVectors:
 
 
 def _encode(
-    found: Scan, images: Path, encoder: "Encoder", known: KnownVectors
+    found: Scan, images: Path, encoder: "Encoder", known: KnownVectors, progress: Progress
 ) -> tuple[list[ReadPicture], list[SkippedFile], int]:
     """All pictures that can be indexed, all that were skipped, and how many were encoded for it."""
     unchanged, to_read = _split(found.files, images, known)
+    progress.stage("encoding", done=len(unchanged), total=len(found.files))
     # disable=None: a bar on a terminal only
     with tqdm(total=len(found.files), initial=len(unchanged), unit="picture", disable=None) as bar:
-        outcome = encode_files(to_read, images, encoder, known, bar.update)
+
+        def advance(pictures: int) -> None:
+            bar.update(pictures)
+            progress.advance(pictures)
+
+        outcome = encode_files(to_read, images, encoder, known, advance)
     skipped = sorted([*found.skipped, *outcome.skipped], key=lambda file: encode_path(file.path))
     return [*unchanged, *outcome.pictures], skipped, outcome.encoded
 
@@ -159,14 +167,24 @@ def _write(
     encoder: "Encoder",
     known: KnownVectors,
     wanted: Wanted,
+    progress: Progress,
 ) -> str:
+    progress.stage("writing")
     vectors = np.empty((len(rows), encoder.dimensions), dtype=np.float32)
     for row in rows:
         vectors[row.row] = known.vector(row.sha256)
     made_by = EncoderRef(encoder.name, encoder.fingerprint, encoder.dimensions)
     texts = question_vectors(encoder, wanted, len(rows))
     return write_version(
-        index, rows, vectors, encoder=made_by, images_root=images, skipped=skipped, wanted=wanted, texts=texts
+        index,
+        rows,
+        vectors,
+        encoder=made_by,
+        images_root=images,
+        skipped=skipped,
+        wanted=wanted,
+        texts=texts,
+        stage=progress.stage,
     )
 
 

@@ -27,6 +27,7 @@ from imagetext.pictures import open_picture, read_metadata
 from indexer.build import KEPT_VERSIONS
 from indexer.embedding_table import EmbeddedPicture, count_rows, find_tables, read_rows
 from indexer.lock import build_lock
+from indexer.progress import reported
 from indexer.summary import Summary
 
 if TYPE_CHECKING:
@@ -55,14 +56,24 @@ def import_embeddings(source: Path, pictures: Path, index: Path, encoder: "Encod
     root = Path(os.path.abspath(pictures)) / PICTURES
     root.mkdir(parents=True, exist_ok=True)
     index.mkdir(parents=True, exist_ok=True)
-    with build_lock(index):
+    with build_lock(index), reported(index) as progress:
         remove_leftovers(index)
+        progress.stage("writing")
         with tqdm(read_rows(files), total=total, unit="picture", disable=None) as rows:
             found, vectors, skipped = _write_out(rows, root, encoder.dimensions)
         if not found:
             raise NotFound(f"{source} holds no row with a readable picture and its vector.")
         made_by = EncoderRef(encoder.name, encoder.fingerprint, encoder.dimensions)
-        version = write_version(index, found, np.stack(vectors), encoder=made_by, images_root=root, skipped=skipped)
+        version = write_version(
+            index,
+            found,
+            np.stack(vectors),
+            encoder=made_by,
+            images_root=root,
+            skipped=skipped,
+            stage=progress.stage,
+        )
+        progress.stage("publishing")
         publish(index, version)
         prune_versions(index, KEPT_VERSIONS)
     return Summary(True, version, len(found), 0, len(found), skipped, time.monotonic() - started)

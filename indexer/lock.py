@@ -1,13 +1,16 @@
 """One build at a time for each index."""
 
 import fcntl
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from imagetext.errors import Busy
+from imagetext.index.build_progress import LOCK
 
-_LOCK = ".lock"
+_TRIES = 5  # a reader of the progress looks at the lock by holding it, for some microseconds
+_PAUSE_S = 0.02
 
 
 @contextmanager
@@ -17,9 +20,13 @@ def build_lock(index: Path) -> Iterator[None]:
     Raises:
         Busy: another build holds it.
     """
-    with (index / _LOCK).open("ab") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise Busy("Another build is running on this index; wait for its end.") from error
+    with (index / LOCK).open("ab") as file:
+        for left in reversed(range(_TRIES)):
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError as error:
+                if not left:
+                    raise Busy("Another build is running on this index; wait for its end.") from error
+            time.sleep(_PAUSE_S)
         yield

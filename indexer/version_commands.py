@@ -6,22 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imagetext.errors import ImageTextError, IndexVersionError, NotFound
-from imagetext.index import (
-    IndexReader,
-    current_version,
-    list_versions,
-    publish,
-    read_manifest,
-    read_skipped,
-    version_folder,
-)
-from imagetext.index.manifest import SKIPPED
-from imagetext.index.verification import verify_file
+from imagetext.errors import NotFound
+from imagetext.index import current_version, list_versions, version_folder
+from imagetext.index.overview import describe, skipped_files, version_before
+from imagetext.index.switching import switch, why_unusable
 from imagetext.index.versions import prune_versions, remove_leftovers
 from indexer.lock import build_lock
 from indexer.sizes import positive
-from indexer.version_list import describe, table
+from indexer.version_list import as_fields, table
 from indexer.wording import printable
 
 if TYPE_CHECKING:
@@ -54,7 +46,8 @@ def add_commands(commands: "_SubParsersAction[argparse.ArgumentParser]", index: 
 
 def _versions(options: argparse.Namespace, say: Say) -> int:
     current = current_version(options.index)
-    versions = [describe(options.index, version, current) for version in list_versions(options.index)]
+    described = [describe(options.index, name, current=name == current) for name in list_versions(options.index)]
+    versions = [as_fields(version) for version in described]
     if options.json:
         say(json.dumps({"current": current, "versions": versions}))
     elif versions:
@@ -65,10 +58,8 @@ def _versions(options: argparse.Namespace, say: Say) -> int:
 
 
 def _skipped(options: argparse.Namespace, say: Say) -> int:
-    version = options.version or current_version(options.index)
-    folder = _folder(options.index, version)
-    verify_file(folder, read_manifest(folder), SKIPPED)
-    skipped = read_skipped(folder)
+    version = _folder(options.index, options.version or current_version(options.index)).name
+    skipped = skipped_files(options.index, version)
     if options.json:
         files = [{"path": file.path, "reason": file.reason} for file in skipped]
         say(json.dumps({"version": version, "skipped": files}))
@@ -81,7 +72,7 @@ def _verify(options: argparse.Namespace, say: Say) -> int:
     versions = [options.version] if options.version else list_versions(options.index)
     if not versions:
         raise NotFound(f"There is no version yet. {_how_to_build(options.index)}")
-    reasons = {version: _why_unusable(_folder(options.index, version)) for version in versions}
+    reasons = {version: why_unusable(_folder(options.index, version)) for version in versions}
     if options.json:
         say(json.dumps({"versions": [{"version": name, "error": reason} for name, reason in reasons.items()]}))
     for version, reason in () if options.json else reasons.items():
@@ -98,10 +89,10 @@ def _rollback(options: argparse.Namespace, say: Say) -> int:
     current = current_version(options.index)
     if current is None:
         raise NotFound(f"No version is published yet. {_how_to_build(options.index)}")
-    earlier = [version for version in list_versions(options.index) if version < current]
-    if not earlier:
+    earlier = version_before(options.index)
+    if earlier is None:
         raise NotFound(f"There is no version before {current}; see `versions` for those that could be published.")
-    _switch(options, earlier[-1], say)
+    _switch(options, earlier, say)
     return 0
 
 
@@ -120,32 +111,13 @@ def _prune(options: argparse.Namespace, say: Say) -> int:
 
 
 def _switch(options: argparse.Namespace, version: str, say: Say) -> None:
-    before = _current_or_none(options.index)
-    reason = _why_unusable(_folder(options.index, version))
-    if reason is not None:
-        raise IndexVersionError(f"{reason} The current version stays; `versions` lists others.")
-    publish(options.index, version)
+    _folder(options.index, version)
+    before = switch(options.index, version)
     say(json.dumps({"version": version, "before": before}) if options.json else f"Published version {version}.")
 
 
-def _current_or_none(index: Path) -> str | None:
-    """Also where CURRENT is damaged: publishing is what repairs it."""
-    try:
-        return current_version(index)
-    except IndexVersionError:
-        return None
-
-
-def _why_unusable(folder: Path) -> str | None:
-    """Reads every byte."""
-    try:
-        IndexReader.open(folder, verify=True).close()
-    except ImageTextError as error:
-        return error.detail
-    return None
-
-
 def _folder(index: Path, version: str | None) -> Path:
+    """Raises NotFound with what could be done."""
     if version is None:
         raise NotFound(f"No version is published yet. {_how_to_build(index)}")
     if version not in list_versions(index):

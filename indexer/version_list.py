@@ -2,30 +2,19 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-from imagetext.errors import IndexVersionError
-from imagetext.index import read_manifest, version_folder
-from imagetext.index.reader import info_of
-from imagetext.index.verification import check_sizes
+from imagetext.contracts import IndexVersion
 from indexer.sizes import shown_bytes
 
 _HEADS = ("  version", "pictures", "kind", "recall", "queries/s", "exact", "memory", "skipped", "age")
 _AGES = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 
-def describe(index: Path, version: str, current: str | None) -> dict[str, Any]:
-    """What the manifest says, its `age_s` in seconds, whether it is `current`, and an `error` when it cannot serve."""
-    folder = version_folder(index, version)
-    try:
-        manifest = read_manifest(folder)
-        check_sizes(folder, manifest)
-    except IndexVersionError as error:
-        return {"version": version, "current": version == current, "error": error.detail}
-    age = (datetime.now(UTC) - manifest.created).total_seconds()
-    described = info_of(manifest).model_dump(mode="json")
-    return described | {"current": version == current, "age_s": round(age), "error": None}
+def as_fields(version: IndexVersion) -> dict[str, Any]:
+    """The fields of a version, and its `age_s` in seconds, None where it is not known."""
+    age = None if version.created is None else round((datetime.now(UTC) - version.created).total_seconds())
+    return version.model_dump(mode="json") | {"age_s": age}
 
 
 def table(versions: Sequence[dict[str, Any]]) -> str:

@@ -1,6 +1,7 @@
 """Index versions: written once by the indexer, searched by every retrieval replica, never changed in place.
 
 <index>/CURRENT                     the name of the published version, replaced atomically
+<index>/build.json                  how far the running build is, replaced atomically; see build_progress.py
 <index>/versions/<version>/
     manifest.json                   what this version is, and the size and checksum of each file beside it
     vectors.npy                     (size, dimensions) float32, unit rows

@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from imagetext.contracts import BuildStage
 from imagetext.errors import IndexVersionError
 from imagetext.index.candidates import faiss_path
 from imagetext.index.choice import choose
@@ -40,6 +41,7 @@ def write_version(
     skipped: Sequence[SkippedFile] = (),
     wanted: Wanted | None = None,
     texts: NDArray[np.float32] | None = None,
+    stage: Callable[[BuildStage], object] = lambda _: None,
 ) -> str:
     """Write, verify and name a new version; it is not published yet.
 
@@ -48,6 +50,7 @@ def write_version(
         wanted: the kind of index, its recall and its memory; None: as `Wanted()` has them.
         texts: (n, encoder.dimensions) float32, unit rows, of texts as people may search for: the index is tuned on them
             too.
+        stage: told what begins now.
 
     Returns:
         The name of the version.
@@ -71,7 +74,9 @@ def write_version(
     hidden = folder.with_name(f".building-{manifest.version}")
     hidden.mkdir(parents=True)
     try:
+        stage("tuning")
         _write_files(hidden, manifest, rows, vectors, skipped, texts)
+        stage("verifying")
         IndexReader.open(hidden, verify=True).close()
         os.rename(hidden, folder)
     except BaseException:

@@ -6,7 +6,12 @@ import time
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 # Asked for every second or two by the gateway and by whoever watches; at INFO they would bury the rest.
-_QUIET_PATHS = frozenset({"/health/live", "/health/ready", "/metrics", "/v1/models", "/v1/index"})
+_QUIET_PATHS = frozenset(
+    {
+        *("/health/live", "/health/ready", "/metrics"),
+        *("/v1/models", "/v1/index", "/v1/index/versions", "/v1/index/build"),
+    }
+)
 _CLIENT_GONE = 499  # nginx's number for a request whose client did not wait for the answer
 _UNANSWERED = 500
 

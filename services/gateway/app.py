@@ -10,6 +10,7 @@ from services.chassis.json_logging import configure_logging
 from services.chassis.serve import read_settings
 from services.gateway.endpoints import plain_router, router
 from services.gateway.fetch import Fetcher
+from services.gateway.index_endpoints import index_router
 from services.gateway.lifespan import build_gateway
 from services.gateway.page import Page
 from services.gateway.settings import Settings
@@ -42,7 +43,7 @@ def create_app(
         lifespan=gateway.lifespan,
         ready=gateway.not_ready,
         max_body_bytes=settings.max_body_bytes,
-        routers=[plain_router, router],
+        routers=[plain_router, router, index_router],
         registry=registry,
     )
     if settings.web_folder is not None:

@@ -42,6 +42,7 @@ class State(TypedDict):
     caption: Upstream
     retrieval: Upstream
     admission: Admission
+    operator_key: str | None
     deadline_s: float
 
 
@@ -109,6 +110,7 @@ def build_gateway(
         caption=caption.upstream,
         retrieval=retrieval.upstream,
         admission=Admission(settings.max_requests),
+        operator_key=None if settings.operator_key is None else settings.operator_key.get_secret_value(),
         deadline_s=settings.deadline_s,
     )
     return Gateway(state, (caption, retrieval), models, index, cache)

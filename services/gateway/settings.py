@@ -3,7 +3,7 @@
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, DirectoryPath, Field
+from pydantic import BeforeValidator, DirectoryPath, Field, SecretStr
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from services.chassis.settings import ServerSettings
@@ -40,6 +40,9 @@ class Settings(ServerSettings):
     port: int = Field(8080, ge=0, le=65_535)
     web_folder: DirectoryPath | None = Field(None, description="the page to serve; none when another server does it")
     max_requests: int = Field(64, ge=1, description="uploads that may be held in memory at once; more are told to wait")
+    operator_key: SecretStr | None = Field(
+        None, min_length=1, description="who sends it may change the index; without one nobody may"
+    )
     deadline_s: Seconds = Field(30, description="seconds from a whole upload to the answer")
 
     caption_url: BaseAddresses = Field(

@@ -5,6 +5,7 @@ from pydantic import ValidationError
 from imagetext.contracts import Problem
 from imagetext.errors import (
     Busy,
+    CannotPublish,
     DeadlineExceeded,
     ImageTextError,
     InvalidParameter,
@@ -17,7 +18,10 @@ from imagetext.errors import (
 from services.chassis.problems import MEDIA_TYPE
 from services.gateway.incoming import Reply
 
-_LASTING = (ImageTextError, InvalidPicture, NotFound, TooLarge, NotAPicture, InvalidParameter, DeadlineExceeded)
+_LASTING = (
+    *(ImageTextError, InvalidPicture, NotFound, CannotPublish, TooLarge, NotAPicture, InvalidParameter),
+    DeadlineExceeded,
+)
 _TEMPORARY = (Busy, Unavailable)
 _MAX_RETRY_AFTER_S = 60
 

@@ -14,6 +14,8 @@ from services.chassis.metrics import ModelMetrics
 from services.chassis.serve import read_settings
 from services.retrieval.current_index import CurrentIndex
 from services.retrieval.endpoints import plain_router, router
+from services.retrieval.index_endpoints import index_router
+from services.retrieval.index_folder import IndexFolder
 from services.retrieval.lifespan import Load, Retrieval, lifespan_of
 from services.retrieval.metrics import IndexMetrics
 from services.retrieval.picture_shelf import PictureShelf
@@ -38,7 +40,7 @@ def create_app(settings: Settings | None = None, *, load: Load | None = None) ->
         lifespan=lifespan_of(retrieval, settings.model, load),
         ready=retrieval.not_ready,
         max_body_bytes=settings.max_body_bytes,
-        routers=[plain_router, router],
+        routers=[plain_router, router, index_router],
         registry=registry,
     )
 
@@ -51,6 +53,7 @@ def _build(settings: Settings, registry: CollectorRegistry) -> Retrieval:
     return Retrieval(
         queries=queries,
         index=index,
+        folder=IndexFolder(settings.index, index),
         searching=Searching(queries, index, settings.deadline_s),
         shelf=PictureShelf(settings, index),
         admission=Admission(settings.max_searches),

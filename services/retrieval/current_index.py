@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from imagetext.errors import ImageTextError, IndexVersionError, Unavailable
 from imagetext.index import IndexReader, current_version, version_folder
+from imagetext.index.overview import other_encoder
 from services.retrieval.metrics import IndexMetrics
 
 T = TypeVar("T")
@@ -65,7 +66,7 @@ class CurrentIndex:
         self._poll_s = poll_s
         self._metrics = metrics
         self._small_numbers = small_numbers
-        self._fingerprint = ""
+        self.fingerprint = ""
         self._pool = ThreadPoolExecutor(threads, "search")
         self._held: _Held | None = None
         self._refusal: _Refusal | None = None
@@ -73,7 +74,7 @@ class CurrentIndex:
 
     async def start(self, fingerprint: str) -> None:
         """Opens the published version, if there is one, and follows what is published from then on."""
-        self._fingerprint = fingerprint
+        self.fingerprint = fingerprint
         await self.refresh()
         self._watcher = asyncio.create_task(self._watch(), name="index watcher")
 
@@ -93,6 +94,15 @@ class CurrentIndex:
             return {"index": self._refusal.detail}
         build = f"python -m indexer build --images FOLDER --index {self._folder}"
         return {"index": f"There is no index in {self._folder} yet. Build one: {build}"}
+
+    @property
+    def open_version(self) -> str | None:
+        return None if self._held is None else self._held.reader.info.version
+
+    @property
+    def refusal(self) -> str | None:
+        """Why the published version is not the open one, in a sentence."""
+        return None if self._refusal is None else self._refusal.detail
 
     async def search(self, work: Callable[[IndexReader], T]) -> T:
         """As `use`, for work that takes as long as a search; in a small index that is over before a thread begins."""
@@ -145,12 +155,10 @@ class CurrentIndex:
     def _open(self, version: str) -> IndexReader:
         """In a thread; reads every byte."""
         reader = IndexReader.open(version_folder(self._folder, version), verify=True)
-        if reader.info.fingerprint != self._fingerprint:
+        conflict = other_encoder(reader.info, self.fingerprint)
+        if conflict is not None:
             reader.close()
-            raise IndexVersionError(
-                f"Index version {version} was made by the encoder {reader.info.encoder} {reader.info.fingerprint}, "
-                f"not by the one that is loaded, {self._fingerprint}. Build the index again with this model."
-            )
+            raise IndexVersionError(conflict)
         return reader
 
     def _swap(self, new: _Held) -> None:

@@ -12,6 +12,7 @@ from imagetext.encoder.engine import Encoder
 from services.chassis.admission import Admission
 from services.chassis.app import Lifespan
 from services.retrieval.current_index import CurrentIndex
+from services.retrieval.index_folder import IndexFolder
 from services.retrieval.picture_shelf import PictureShelf
 from services.retrieval.query_encoder import QueryEncoder
 from services.retrieval.searching import Searching
@@ -25,6 +26,7 @@ class Retrieval:
 
     queries: QueryEncoder
     index: CurrentIndex
+    folder: IndexFolder
     searching: Searching
     shelf: PictureShelf
     admission: Admission  # of searches

@@ -31,6 +31,7 @@ from imagetext.contracts import (
     Word,
 )
 from imagetext.errors import Busy, ImageTextError, NotAPicture, NotFound, Unavailable
+from tests.browser.fake_versions import FakeVersions, add_versions
 from tests.browser.shapes import ShapePicture, shape_library
 
 SENTENCES = (
@@ -53,6 +54,7 @@ class FakeApi:
     busy_times: int = 0  # so many further requests are answered with 429
     retry_after: int = 1
     has_index: bool = True
+    versions: FakeVersions = field(default_factory=FakeVersions)
     asked: list[dict[str, Any]] = field(default_factory=list)  # options of every caption and search request
 
     async def answer(self, **request: Any) -> None:
@@ -99,6 +101,7 @@ def create_app(api: FakeApi, static: Path, headers: dict[str, str]) -> FastAPI:
     _add_captions(app, api)
     _add_search(app, api)
     _add_pictures(app, api)
+    add_versions(app, api.versions)
     app.mount("/", StaticFiles(directory=static, html=True))
     return app
 

@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -22,6 +23,8 @@ from starlette.types import ASGIApp
 
 from imagetext.contracts import (
     INDEX_VERSION_HEADER,
+    BuildProgress,
+    BuildStatus,
     Caption,
     CaptionOptions,
     CaptionReply,
@@ -29,12 +32,18 @@ from imagetext.contracts import (
     Hit,
     IndexInfo,
     IndexRef,
+    IndexVersion,
+    IndexVersions,
     ModelInfo,
     Models,
+    Published,
+    PublishRequest,
     SearchReply,
     SearchRequest,
+    SkippedPage,
+    SkippedPath,
 )
-from imagetext.errors import ImageTextError, InvalidPicture, NotAPicture, NotFound
+from imagetext.errors import CannotPublish, ImageTextError, InvalidPicture, NotAPicture, NotFound
 from services.chassis import app as chassis
 from services.chassis.disconnect import while_connected
 from services.chassis.forms import read_upload
@@ -143,6 +152,10 @@ class FakeRetrievalService(FakeService):
         super().__init__()
         self.version = version
         self.requests: list[SearchRequest] = []
+        self.versions = ["20260102T000000Z-000002", "20260101T000000Z-000001"]
+        self.previous: str | None = self.versions[1]
+        self.published: list[str] = []
+        self.refuses: str | None = None
 
     @property
     def model(self) -> ModelInfo:
@@ -175,6 +188,8 @@ class FakeRetrievalService(FakeService):
         async def index() -> IndexInfo:
             return IndexInfo(version=self.version, size=1, fingerprint="e1")
 
+        _add_versions(router, self)
+
         @router.get("/v1/images/{image_id}")
         @router.get("/v1/images/{image_id}/thumbnail")
         async def image(request: Request, image_id: str, size: int = 0) -> Response:
@@ -187,6 +202,32 @@ class FakeRetrievalService(FakeService):
             return Response(self.picture[: size or None], headers=headers, media_type="image/jpeg")
 
         return router
+
+
+def _add_versions(router: APIRouter, service: FakeRetrievalService) -> None:
+    @router.get("/v1/index/versions")
+    async def versions() -> IndexVersions:
+        current, *_ = service.versions
+        listed = [IndexVersion(version=each, current=each == current, size=1) for each in service.versions]
+        return IndexVersions(current=current, previous=service.previous, open=current, refusal=None, versions=listed)
+
+    @router.get("/v1/index/versions/{version}/skipped")
+    async def skipped(version: str, offset: int, limit: int) -> SkippedPage:
+        files = [SkippedPath(path=f"{each}.png", reason="The file is empty.") for each in "abc"]
+        return SkippedPage(version=version, total=3, offset=offset, skipped=files[offset : offset + limit])
+
+    @router.get("/v1/index/build")
+    async def build() -> BuildStatus:
+        moment = datetime(2026, 1, 2, tzinfo=UTC)
+        return BuildStatus(running=BuildProgress(stage="encoding", started=moment, updated=moment))
+
+    @router.post("/v1/index/publish")
+    async def publish(request: Request, body: PublishRequest) -> Published:
+        await service.work("publish", request)
+        if service.refuses is not None:
+            raise CannotPublish(service.refuses)
+        service.published.append(body.version)
+        return Published(version=body.version, before=service.versions[0])
 
 
 def _found(asked: str, version: str) -> SearchReply:

@@ -5,6 +5,7 @@ import io
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 from fastapi import FastAPI
 from PIL import Image
 
+from imagetext.contracts import BuildProgress
 from imagetext.index import EncoderRef, PictureRow, picture_id, publish, write_version
 from services.retrieval.app import create_app
 from services.retrieval.settings import Settings
@@ -149,3 +151,10 @@ def _file(colour: str, size: tuple[int, int] = (40, 30)) -> bytes:
 def picture() -> Callable[..., bytes]:
     """picture(colour, size) -> the bytes of a file."""
     return _file
+
+
+@pytest.fixture
+def progress() -> BuildProgress:
+    """A build in the middle of its pictures."""
+    moment = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    return BuildProgress(stage="encoding", done=30, total=100, rate=10.0, eta_s=7.0, started=moment, updated=moment)

@@ -8,8 +8,9 @@ export function readJSON(path, signal) {
   return exchange(path, { signal });
 }
 
-export function postJSON(path, body, signal) {
-  const headers = { "Content-Type": "application/json" };
+/** @param {string|null} key the operator's, for what only operators may do */
+export function postJSON(path, body, signal, key = null) {
+  const headers = { "Content-Type": "application/json", ...(key && { Authorization: `Bearer ${inBytes(key)}` }) };
   return exchange(path, { method: "POST", headers, body: JSON.stringify(body), signal });
 }
 
@@ -64,6 +65,11 @@ async function send(path, { signal, ...options }, read) {
     if (error.name === "AbortError") throw error;
     throw error.name === "TimeoutError" ? tooSlow() : unreachable();
   }
+}
+
+/** A header carries bytes, each of them a letter: the letters that stand for the text in UTF-8. */
+function inBytes(text) {
+  return String.fromCharCode(...new TextEncoder().encode(text));
 }
 
 function failureFrom(reply, text) {

@@ -1,13 +1,16 @@
 /** Numbers as people read them. */
 
 const PERCENT = new Intl.NumberFormat("en", { style: "percent" });
+const FINE_PERCENT = new Intl.NumberFormat("en", { style: "percent", maximumFractionDigits: 1 });
 const WHOLE = new Intl.NumberFormat("en");
 const ONE_DIGIT = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
 
 export const percent = (share) => PERCENT.format(share);
 export const whole = (number) => WHOLE.format(number);
+export const finePercent = (share) => FINE_PERCENT.format(share);
 export function bytesInWords(bytes) {
-  return bytes < 1e6 ? `${whole(Math.ceil(bytes / 1e3))} kB` : `${ONE_DIGIT.format(bytes / 1e6)} MB`;
+  if (bytes < 1e6) return `${whole(Math.ceil(bytes / 1e3))} kB`;
+  return bytes < 1e9 ? `${ONE_DIGIT.format(bytes / 1e6)} MB` : `${ONE_DIGIT.format(bytes / 1e9)} GB`;
 }
 
 export const count = (number, one, many) => `${whole(number)} ${number === 1 ? one : many}`;

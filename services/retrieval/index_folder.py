@@ -1,0 +1,79 @@
+"""The index's folder as operators see it: all its versions, the switch between them, and the build that makes one.
+
+All of it reads the disk, in threads; what is open for searching is the matter of `current_index`.
+"""
+
+import asyncio
+from pathlib import Path
+
+from imagetext.contracts import BuildStatus, IndexVersions, Published, SkippedPage, SkippedPath
+from imagetext.errors import Busy, CannotPublish, IndexVersionError, NotFound
+from imagetext.index import list_versions
+from imagetext.index.build_progress import build_status
+from imagetext.index.overview import current_or_none, describe, skipped_files, version_before
+from imagetext.index.rows import encode_path
+from imagetext.index.switching import switch
+from services.retrieval.current_index import CurrentIndex
+
+
+class IndexFolder:
+    def __init__(self, folder: Path, index: CurrentIndex) -> None:
+        self._folder = folder
+        self._index = index
+        self._switching = asyncio.Lock()
+
+    async def versions(self) -> IndexVersions:
+        """All of them, with what stands against each: damage that a look at the sizes shows, or another encoder."""
+        opened, refusal = self._index.open_version, self._index.refusal
+        return await asyncio.to_thread(self._versions, opened, refusal)
+
+    async def skipped(self, version: str, offset: int, limit: int) -> SkippedPage:
+        """Raises NotFound, or IndexVersionError where the list is damaged."""
+        files = await asyncio.to_thread(skipped_files, self._folder, version)
+        page = [
+            SkippedPath(path=encode_path(file.path).decode("utf-8", "replace"), reason=file.reason)
+            for file in files[offset : offset + limit]
+        ]
+        return SkippedPage(version=version, total=len(files), offset=offset, skipped=page)
+
+    async def build(self) -> BuildStatus:
+        return await asyncio.to_thread(build_status, self._folder)
+
+    async def publish(self, version: str) -> Published:
+        """Every replica opens it within its poll.
+
+        Raises:
+            NotFound: there is no such version.
+            CannotPublish: it is damaged or of another encoder, or the folder cannot be written.
+            Busy: another version is being published.
+        """
+        if self._switching.locked():  # each reads a whole version
+            raise Busy("Another version is being published.", retry_after=5)
+        async with self._switching:
+            before = await asyncio.to_thread(switch, self._folder, version, self._index.fingerprint)
+        return Published(version=version, before=before)
+
+    async def roll_back(self) -> Published:
+        """As `publish`, of the newest version before the current one."""
+        try:
+            version = await asyncio.to_thread(version_before, self._folder)
+        except IndexVersionError as error:
+            raise CannotPublish(f"{error.detail} Publish a version by its name instead.") from error
+        if version is None:
+            raise NotFound("There is no version before the current one.")
+        return await self.publish(version)
+
+    def _versions(self, opened: str | None, refusal: str | None) -> IndexVersions:
+        """In a thread."""
+        current = current_or_none(self._folder)
+        described = [
+            describe(self._folder, name, current=name == current, fingerprint=self._index.fingerprint)
+            for name in reversed(list_versions(self._folder))
+        ]
+        return IndexVersions(
+            current=current,
+            previous=None if current is None else version_before(self._folder),
+            open=opened,
+            refusal=refusal,
+            versions=described,
+        )

@@ -1,0 +1,119 @@
+"""How far a build is can be seen while it runs, and what became of it when it is gone."""
+
+import fcntl
+import json
+import threading
+import time
+
+import pytest
+
+from imagetext.errors import NotFound
+from imagetext.index.build_progress import build_status
+from indexer.build import build
+from indexer.encode import BATCH
+from indexer.lock import build_lock
+from indexer.progress import Progress, reported
+from tests.indexer.conftest import draw
+from tests.indexer.fake_encoder import FakeEncoder
+from tests.indexer.test_interruption import start
+
+PICTURES = 6 * BATCH
+
+
+def wait_for(index, holds):
+    deadline = time.monotonic() + 60
+    while not holds(status := build_status(index)):
+        assert time.monotonic() < deadline, status
+        time.sleep(0.01)
+    return status
+
+
+def test_a_running_build_tells_how_far_it_is(images, index, draw_many):
+    """Pictures, rate and time left; when it is done nothing is left of it."""
+    draw_many(PICTURES)
+    process = start(images, index, 0.3)
+    seen = wait_for(index, lambda status: status.running is not None and status.running.done > BATCH).running
+    output, complaint = process.communicate(timeout=60)
+
+    assert process.returncode == 0, complaint
+    assert json.loads(output)["size"] == PICTURES
+    assert (seen.stage, seen.total, seen.error) == ("encoding", PICTURES, None)
+    assert seen.done < PICTURES and seen.rate > 0 and seen.eta_s > 0
+    assert build_status(index).running is build_status(index).stopped is None
+    assert not (index / "build.json").exists()
+
+
+def test_a_killed_build_is_known_to_be_gone(images, index, draw_many):
+    """kill -9 leaves the file: nobody takes it for a running build, and the next build replaces it."""
+    draw_many(PICTURES)
+    process = start(images, index, 0.3)
+    wait_for(index, lambda status: status.running is not None and status.running.done > 0)
+    process.kill()
+    process.communicate()
+    status = build_status(index)
+    build(images, index, FakeEncoder())
+
+    assert status.running is None
+    assert (status.stopped.stage, status.stopped.total, status.stopped.error) == ("encoding", PICTURES, None)
+    assert build_status(index).stopped is None
+
+
+def test_a_failed_build_leaves_its_reason(images, index):
+    """In the sentence that the command prints."""
+    (images / "bad.png").write_bytes(b"no picture")
+    with pytest.raises(NotFound) as failure:
+        build(images, index, FakeEncoder())
+
+    assert build_status(index).running is None
+    assert build_status(index).stopped.error == failure.value.detail
+
+
+def test_a_build_goes_through_its_stages(images, index):
+    """In the order in which people wait for them."""
+    draw(images / "one.png", 1)
+    seen = []
+
+    class Watching(FakeEncoder):
+        def encode_pictures(self, inputs):
+            seen.append(build_status(index).running.stage)
+            return super().encode_pictures(inputs)
+
+    build(images, index, Watching())
+    with build_lock(index), reported(index) as progress:
+        for stage in ("writing", "tuning", "verifying", "publishing"):
+            progress.stage(stage)
+            seen.append(build_status(index).running.stage)
+
+    assert seen == ["encoding", "writing", "tuning", "verifying", "publishing"]
+
+
+def test_the_file_is_written_twice_a_second_at_most(index):
+    """However fast the pictures come."""
+    index.mkdir()
+    progress = Progress(index)
+    progress.stage("encoding", total=10**6)
+    seen, start = set(), time.monotonic()
+    while time.monotonic() - start < 1.2:
+        progress.advance(1)
+        seen.add((index / "build.json").stat().st_mtime_ns)
+
+    assert 2 <= len(seen) <= 3
+
+
+def test_looking_at_the_progress_stops_no_build(index):
+    """A look holds the lock for a moment; a build that starts then waits that long."""
+    index.mkdir()
+    with (index / ".lock").open("wb") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        threading.Timer(0.03, fcntl.flock, (file, fcntl.LOCK_UN)).start()
+        with build_lock(index), reported(index):
+            assert build_status(index).running is not None
+
+
+def test_a_folder_without_room_stops_no_build(index):
+    """What cannot be written is not."""
+    progress = Progress(index)  # the folder is not there
+    progress.stage("encoding", total=3)
+    progress.advance(3)
+
+    assert build_status(index).running is None
