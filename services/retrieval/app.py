@@ -20,6 +20,7 @@ from services.retrieval.picture_shelf import PictureShelf
 from services.retrieval.query_encoder import QueryEncoder
 from services.retrieval.searching import Searching
 from services.retrieval.settings import Settings
+from services.retrieval.source_choice import source_of
 
 SERVICE = "retrieval"
 
@@ -46,7 +47,7 @@ def create_app(settings: Settings | None = None, *, load: Load | None = None) ->
 def _build(settings: Settings, registry: CollectorRegistry) -> Retrieval:
     queries = QueryEncoder(settings, ModelMetrics(registry))
     index = CurrentIndex(
-        settings.index, poll_s=settings.poll_s, threads=settings.search_threads, metrics=IndexMetrics(registry)
+        source_of(settings), poll_s=settings.poll_s, threads=settings.search_threads, metrics=IndexMetrics(registry)
     )
     return Retrieval(
         queries=queries,

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from imagetext.contracts import Hit, IndexRef, SearchReply
 from imagetext.encoder.engine import Encoder
 from imagetext.errors import DeadlineExceeded
-from imagetext.index import IndexReader, PictureRow
+from imagetext.index import PictureRow
+from imagetext.index.open_version import OpenVersion
 from services.retrieval.current_index import CurrentIndex
 from services.retrieval.query_encoder import QueryEncoder, Vector
 
@@ -73,7 +74,7 @@ class Searching:
                 return query  # its vector lies in the index
 
 
-def _find(reader: IndexReader, encoder: Encoder, target: Vector | Like, page: Page) -> tuple[IndexRef, list[Hit]]:
+def _find(reader: OpenVersion, encoder: Encoder, target: Vector | Like, page: Page) -> tuple[IndexRef, list[Hit]]:
     """All of it on one version."""
     if isinstance(target, Like):
         own_row = reader.by_id(target.id).row
@@ -91,7 +92,7 @@ def _find(reader: IndexReader, encoder: Encoder, target: Vector | Like, page: Pa
     return IndexRef(version=reader.info.version, size=reader.info.size), hits
 
 
-def _best(reader: IndexReader, vector: Vector, count: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+def _best(reader: OpenVersion, vector: Vector, count: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """The `count` best rows and some more, in the order of score and then of row.
 
     Of rows that score the same FAISS may return any. So that pages neither overlap nor leave a row out, more are
