@@ -2,16 +2,24 @@
 
 import argparse
 import json
+import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tqdm import tqdm
+
 from imagetext.errors import NotFound
 from imagetext.index import current_version, list_versions, publish, verify, version_folder
+from imagetext.index.manifest import ROWS, VECTORS, Manifest
+from imagetext.index.milvus_connection import MilvusConnection
+from imagetext.index.milvus_loading import INDEX_TYPES, load
+from imagetext.index.milvus_reader import FLAT
+from imagetext.index.milvus_store import MilvusStore
 from imagetext.index.mirror import Mirror
 from imagetext.index.object_store import ObjectStore
-from imagetext.index.places import Place, StoreAddress, place_of
+from imagetext.index.places import MilvusAddress, Place, StoreAddress, place_of
 from imagetext.index.push import push
 from indexer.places import folder, parsed
 from indexer.sizes import positive
@@ -21,6 +29,8 @@ if TYPE_CHECKING:
 
 Say = Callable[[str], None]
 
+MILVUS_TOKEN = "MILVUS_TOKEN"  # the environment's; an API key or USER:PASSWORD
+
 
 def add_transfer_commands(commands: "_SubParsersAction[argparse.ArgumentParser]") -> None:
     """Each sets `run`, as those of `version_commands` do."""
@@ -29,8 +39,11 @@ def add_transfer_commands(commands: "_SubParsersAction[argparse.ArgumentParser]"
     local.add_argument("--index", type=folder, required=True, metavar="DIR", help="the index on this machine")
     local.add_argument("--json", action="store_true", help="write the outcome as one line of JSON")
     away = commands.add_parser("push", parents=[local], help="copy a version to a store, and publish it there")
-    away.add_argument("--to", type=parsed(place_of), required=True, metavar="ADDRESS", help="s3://bucket/prefix")
+    away.add_argument("--to", type=parsed(place_of), required=True, metavar="ADDRESS", help="s3://… or milvus+http://…")
     away.add_argument("--again", action="store_true", help="send also what the store seems to have")
+    away.add_argument(
+        "--milvus-index", choices=INDEX_TYPES, default=FLAT, help="what Milvus searches with (FLAT: exact)"
+    )
     away.add_argument("--keep", type=positive, metavar="N", help="remove all versions there but the newest N")
     away.set_defaults(run=_push)
     here = commands.add_parser("pull", parents=[local], help="copy a version from a store, and publish it here")
@@ -42,7 +55,14 @@ def _push(options: argparse.Namespace, say: Say) -> int:
     version = options.version or current_version(options.index)
     if version is None or version not in list_versions(options.index):
         raise NotFound(f"There is no such version; `python -m indexer versions --index {options.index}` lists them.")
-    done = push_version(options.index, version, options.to, again=options.again, keep=options.keep)
+    done = push_version(
+        options.index,
+        version,
+        options.to,
+        again=options.again,
+        keep=options.keep,
+        index_type=options.milvus_index,
+    )
     if options.json:
         say(json.dumps(asdict(done)))
     else:
@@ -60,18 +80,36 @@ class Pushed:
     removed: list[str]
 
 
-def push_version(index: Path, version: str, to: Place, *, again: bool = False, keep: int | None = None) -> Pushed:
+def push_version(
+    index: Path, version: str, to: Place, *, again: bool = False, keep: int | None = None, index_type: str = FLAT
+) -> Pushed:
     """Verify a version, send it, publish it there, and keep `keep` versions there, or all.
 
+    Args:
+        index_type: what Milvus searches it with.
+
     Raises:
-        IndexVersionError: it is damaged here.
+        IndexVersionError: it is damaged here, or came back changed.
         Unavailable: the store does not answer.
     """
     manifest = verify(version_folder(index, version))
+    if isinstance(to, MilvusAddress):
+        milvus = MilvusStore(MilvusConnection(to, os.environ.get(MILVUS_TOKEN, "")))
+        sent = _load(milvus, version_folder(index, version), manifest, again, index_type)
+        milvus.publish(version)
+        return Pushed(version, str(to), sent, milvus.prune(keep) if keep else [])
     store = _store(to)
     sent = push(index, version, manifest, store, again)
     store.publish(version)
     return Pushed(version, str(to), sent, store.prune(keep) if keep else [])
+
+
+def _load(milvus: MilvusStore, folder: Path, manifest: Manifest, again: bool, index_type: str) -> list[str]:
+    if not again and milvus.has(manifest.version):
+        return []
+    with tqdm(total=manifest.size, unit="picture", disable=None) as bar:
+        load(milvus, folder, index_type, bar.update)
+    return [VECTORS, ROWS]
 
 
 def _pull(options: argparse.Namespace, say: Say) -> int:

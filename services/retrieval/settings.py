@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from imagetext.errors import InvalidParameter
@@ -27,6 +27,7 @@ class Settings(ServerSettings):
         Path("data/index"),
         description="folder of the index, which may be empty at first; or s3://…, or milvus+http://…",
     )
+    milvus_token: SecretStr = Field(SecretStr(""), description="an API key or USER:PASSWORD, for a Milvus that asks")
     index_cache: Path = Field(Path("data/index-cache"), description="where versions of an object store are copied to")
     index_keep: int = Field(3, ge=1, description="copies of an object store's versions that stay, the newest")
     images_root: Path | None = Field(

@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
-from imagetext.errors import InvalidParameter
+from imagetext.index.milvus_connection import MilvusConnection
+from imagetext.index.milvus_store import MilvusStore
 from imagetext.index.object_store import ObjectStore
-from imagetext.index.places import StoreAddress
+from imagetext.index.places import MilvusAddress, StoreAddress
+from services.retrieval.milvus_source import MilvusSource
 from services.retrieval.settings import Settings
 from services.retrieval.store_source import StoreSource
 from services.retrieval.version_source import FolderSource, VersionSource
@@ -17,5 +19,6 @@ def source_of(settings: Settings) -> VersionSource:
             return FolderSource(settings.index)
         case StoreAddress():
             return StoreSource(ObjectStore(settings.index), settings.index_cache, settings.index_keep)
-        case _:
-            raise InvalidParameter("Milvus is not searched yet.")
+        case MilvusAddress():
+            token = settings.milvus_token.get_secret_value()
+            return MilvusSource(MilvusStore(MilvusConnection(settings.index, token)))

@@ -85,6 +85,21 @@ def test_build_goes_to_a_store(build, run, store, tmp_path):
     assert sorted(content_of(copy)) == ["0.png", "1.png"]
 
 
+def test_push_to_milvus(run, build, index, tmp_path):
+    """A collection for each version; the published one is that of the alias, and what is there is not sent again."""
+    pytest.importorskip("pymilvus", reason="needs pymilvus: pip install 'imagetext[milvus]'")
+    pytest.importorskip("milvus_lite", reason="needs milvus-lite: pip install 'imagetext[milvus]'")
+    address = f"milvus+file:{tmp_path / 'milvus.db'}/photos"
+    versions = [build(seed)["version"] for seed in range(3)]
+    sent = [json.loads(run("push", each, "--index", index, "--to", address, "--json")[1]) for each in versions]
+    back = json.loads(run("push", versions[0], "--index", index, "--to", address, "--json", "--keep", 1)[1])
+    status, _, complaint = run("pull", "--index", index, "--from", address)
+
+    assert [each["sent"] for each in sent] == [["vectors.npy", "rows.sqlite"]] * 3
+    assert back == {"version": versions[0], "to": address, "sent": [], "removed": [versions[1]]}
+    assert (status, "no object store" in complaint) == (1, True)
+
+
 def test_damaged_version_is_not_sent(run, build, index, store):
     """The store keeps what it has."""
     version = build(0)["version"]
