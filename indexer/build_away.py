@@ -1,12 +1,11 @@
 """A build whose index is not on this machine: made in a folder here, then sent."""
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 
 from imagetext.index import current_version
 from imagetext.index.object_store import ObjectStore
-from imagetext.index.places import Place, StoreAddress
+from imagetext.index.places import Place, StoreAddress, folder_name
 from indexer.summary import Summary
 from indexer.transfer_commands import pull_version, push_version
 
@@ -23,11 +22,12 @@ def build_at(place: Place, work: Path | None, build: Callable[[Path], Summary]) 
     """
     if isinstance(place, Path):
         return build(place)
-    folder = work or WORK / re.sub(r"[^A-Za-z0-9.-]+", "_", str(place)).strip("_")
-    if isinstance(place, StoreAddress) and current_version(folder) is None:
+    folder = work or WORK / folder_name(place)
+    if isinstance(place, StoreAddress):
         store = ObjectStore(place)
-        if store.current() is not None:
-            pull_version(store, folder)
+        published = store.current()  # asked first of all: a build may take hours before it needs the store
+        if published is not None and current_version(folder) is None:
+            pull_version(store, folder, published)
     summary = build(folder)
     push_version(folder, summary.version, place)
     return summary

@@ -1,5 +1,6 @@
 """Where an index may be: a folder, an object store, or a Milvus."""
 
+import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +51,13 @@ def place_of(text: str) -> Place:
         return Path(text)
     _refuse_secrets(text)
     return StoreAddress(text.rstrip("/"))
+
+
+def folder_name(place: Place) -> str:
+    """A name for a folder that belongs to one place alone."""
+    address = str(place)
+    shown = re.sub(r"[^A-Za-z0-9.]+", "_", address).strip("_.")[:80]
+    return f"{shown}-{hashlib.sha256(address.encode()).hexdigest()[:8]}"
 
 
 def _milvus(address: str) -> MilvusAddress:

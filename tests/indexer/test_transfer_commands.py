@@ -85,6 +85,17 @@ def test_build_goes_to_a_store(build, run, store, tmp_path):
     assert sorted(content_of(copy)) == ["0.png", "1.png"]
 
 
+def test_store_that_is_away_is_told_of_before_the_build(run, images, tmp_path):
+    """With a sentence, and nothing is built."""
+    draw(images / "0.png", 0)
+    encoder = FakeEncoder()
+    where = ["--images", images, "--index", "nowhere://bucket", "--work", tmp_path / "work"]
+    status, _, complaint = run("build", *where, encoder=encoder)
+
+    assert (status, encoder.batches) == (1, [])
+    assert "nowhere://bucket" in complaint
+
+
 def test_push_to_milvus(run, build, index, tmp_path):
     """A collection for each version; the published one is that of the alias, and what is there is not sent again."""
     pytest.importorskip("pymilvus", reason="needs pymilvus: pip install 'imagetext[milvus]'")

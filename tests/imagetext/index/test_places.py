@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from imagetext.errors import InvalidParameter
-from imagetext.index.places import MilvusAddress, StoreAddress, place_of
+from imagetext.index.places import MilvusAddress, StoreAddress, folder_name, place_of
 
 
 @pytest.mark.parametrize("text", ["data/index", "/a b/é", "C:index", "a:b/c"])
@@ -55,3 +55,12 @@ def test_impossible_addresses(text):
         place_of(text)
 
     assert "secret" not in refused.value.detail
+
+
+def test_each_place_has_a_folder_of_its_own():
+    """Also where only the signs differ that no name should have."""
+    names = [folder_name(StoreAddress(url)) for url in ("s3://bucket/a/b", "s3://bucket/a_b", "s3://../../etc")]
+
+    assert len(set(names)) == 3
+    assert names[0].startswith("s3_bucket_a_b-")
+    assert not any("/" in name or name.startswith(".") for name in names)

@@ -12,7 +12,7 @@ import pytest
 from imagetext.errors import IndexVersionError, Unavailable
 from imagetext.index import current_version, list_versions, verify, version_folder
 from imagetext.index.object_store import ObjectStore
-from imagetext.index.places import StoreAddress
+from imagetext.index.places import StoreAddress, folder_name
 from imagetext.index.push import push
 from services.retrieval.store_source import StoreSource
 from tests.services.retrieval.conftest import ColourEncoder
@@ -66,14 +66,15 @@ def bucket(monkeypatch) -> Iterator[Bucket]:
 
 
 @pytest.fixture
-def cache(tmp_path) -> Path:
-    return tmp_path / "cache"
+def cache(tmp_path, bucket) -> Path:
+    """Where the service keeps the copies of the bucket's versions."""
+    return tmp_path / folder_name(bucket.address)
 
 
 @pytest.fixture
 def follower(make_app, bucket, cache):
     """The service on the store, which keeps two copies."""
-    return lambda: make_app(index=bucket.address, index_cache=cache, index_keep=2)
+    return lambda: make_app(index=bucket.address, index_cache=cache.parent, index_keep=2)
 
 
 async def until(condition) -> None:
