@@ -19,6 +19,8 @@ _S3_OPTIONS = {
     "use_listings_cache": False,
     "skip_instance_cache": True,  # or a later one would keep the environment of an earlier
 }
+# These have no folders, and would make a bucket of a misspelt name.
+_BUCKETS = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "oss"}
 
 
 class ObjectStore:
@@ -92,7 +94,8 @@ class ObjectStore:
     def write(self, file: Path, version: str, name: str) -> None:
         """Upload a file."""
         with self._reached():
-            self._files.makedirs(f"{self._root}/{VERSIONS}/{version}", exist_ok=True)
+            if not _BUCKETS.intersection(_protocols(self._files)):
+                self._files.makedirs(f"{self._root}/{VERSIONS}/{version}", exist_ok=True)
             self._files.put_file(str(file), self._path(version, name))
 
     def publish(self, version: str) -> None:
@@ -147,6 +150,8 @@ def _protocols(files: Any) -> tuple[str, ...]:
 def _why(error: Exception) -> str:
     if isinstance(error, PermissionError) or "Credential" in type(error).__name__:
         return "refuses access; check the credentials"
+    if isinstance(error, FileNotFoundError):
+        return "does not exist; make the bucket first"
     if isinstance(error, ValueError):
         return "has an address that cannot be used"
     return "cannot be reached"

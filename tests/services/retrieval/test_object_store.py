@@ -210,6 +210,16 @@ def test_version_of_another_encoder_is_not_fetched(bucket, album, cache):
     assert not list((cache / ".fetching").glob("*/vectors.npy"))
 
 
+def test_misspelt_bucket_is_not_made(bucket, tmp_path):
+    """It is said to be missing."""
+    store = ObjectStore(StoreAddress("s3://no-such-bucket/index"))
+    (tmp_path / "file").write_bytes(b"x")
+    with pytest.raises(Unavailable, match="does not exist"):
+        store.write(tmp_path / "file", "20200101T000000Z-000000", "vectors.npy")
+
+    assert store.current() is None
+
+
 def test_refused_credentials(bucket, monkeypatch, tmp_path):
     """Say that it is they."""
     for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY"):
