@@ -15,10 +15,11 @@ from imagetext.index.versions import CURRENT, VERSIONS, is_version_name, version
 CHUNK_BYTES = 8_000_000  # of one request
 # Retries are made by who follows the store; a lost server must not hold a thread for the minutes that are usual.
 _S3_OPTIONS = {
-    "config_kwargs": {"connect_timeout": 5, "read_timeout": 30, "retries": {"max_attempts": 2}},
+    "config_kwargs": {"connect_timeout": 5, "read_timeout": 10, "retries": {"max_attempts": 0}},
     "use_listings_cache": False,
     "skip_instance_cache": True,  # or a later one would keep the environment of an earlier
 }
+_S3_TRIES = 3  # s3fs's own; botocore's would multiply them
 # These have no folders, and would make a bucket of a misspelt name.
 _BUCKETS = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "oss"}
 
@@ -38,7 +39,11 @@ class ObjectStore:
         from fsspec.core import url_to_fs  # with what it needs for the scheme: not for those who have a folder
 
         url = self.address.url
-        return url_to_fs(url, **(_S3_OPTIONS if url.startswith(("s3:", "s3a:")) else {}))[0]
+        is_s3 = url.startswith(("s3:", "s3a:"))
+        files = url_to_fs(url, **(_S3_OPTIONS if is_s3 else {}))[0]
+        if is_s3:
+            files.retries = _S3_TRIES
+        return files
 
     @cached_property
     def _root(self) -> str:

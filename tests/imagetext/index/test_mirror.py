@@ -1,6 +1,7 @@
 """Versions go to an object store and come back, whole or not at all."""
 
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -159,6 +160,18 @@ def test_newest_copies_are_kept(store, mirror, index):
     assert list_versions(mirror.index) == [versions[0], *versions[2:]]
     assert current_version(mirror.index) == versions[0]
     assert list((mirror.index / FETCHING).iterdir()) == []
+
+
+def test_two_replicas_may_share_the_folder(store, mirror, index):
+    """Whoever comes second waits, and finds what the first has fetched."""
+    version, _ = send(store, index)
+    mirrors = [mirror, Mirror(store, mirror.index)]
+    with ThreadPoolExecutor(2) as threads:
+        folders = list(threads.map(lambda each: each.fetch(version), mirrors))
+
+    assert folders[0] == folders[1]
+    assert sorted(store.fetched) == sorted(FILES[:3])
+    assert verify(folders[0]).version == version
 
 
 def test_store_is_pruned(store, index):
