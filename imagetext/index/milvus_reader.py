@@ -62,13 +62,8 @@ class MilvusReader:
         return self._search(queries, min(k, len(allowed), MOST_RESULTS), row_filter(allowed))
 
     def pictures(self, rows: Sequence[int]) -> list[PictureRow]:
-        found = {}
-        for start in range(0, len(rows), _BATCH):
-            some = [int(row) for row in rows[start : start + _BATCH]]
-            found.update({row.row: row for row in map(to_row, self._get(some, PICTURE))})
-        if not found.keys() >= set(rows):
-            raise NotFound("There is no such picture in the index.")
-        return [found[row] for row in rows]
+        found = self._by_row(rows, PICTURE)
+        return [to_row(found[row]) for row in rows]
 
     def by_id(self, id: str) -> PictureRow:
         found = self._query(f'id == "{id}"') if _ID.fullmatch(id) else []
@@ -77,10 +72,14 @@ class MilvusReader:
         return to_row(found[0])
 
     def vector(self, row: int) -> NDArray[np.float32]:
-        found = self._get([int(row)], [VECTOR]) if 0 <= row < self.info.size else []
-        if not found:
-            raise NotFound("There is no such picture in the index.")
-        return np.array(found[0][VECTOR], dtype=np.float32)
+        vector: NDArray[np.float32] = self.vectors([row])[0]
+        return vector
+
+    def vectors(self, rows: Sequence[int]) -> NDArray[np.float32]:
+        """The unit vectors (n, dimensions) of several rows, in this order. Raises NotFound or Unavailable."""
+        found = self._by_row(rows, [ROW, VECTOR])
+        vectors = np.array([found[row][VECTOR] for row in rows], dtype=np.float32)
+        return vectors.reshape(len(rows), self.dimensions)
 
     def close(self) -> None:
         """The collection stays loaded: other replicas may be searching it."""
@@ -123,9 +122,19 @@ class MilvusReader:
             return {"nprobe": max(16, cells_for(self.info.size) // 8)}
         return {"ef": max(limit, 256)} if self._index_type == "HNSW" else {}
 
+    def _by_row(self, rows: Sequence[int], fields: Sequence[str]) -> dict[int, dict[str, Any]]:
+        found: dict[int, dict[str, Any]] = {}
+        wanted = list(dict.fromkeys(map(int, rows)))
+        for start in range(0, len(wanted), _BATCH):
+            entities = self._get(wanted[start : start + _BATCH], fields)
+            found.update({entity[ROW]: entity for entity in entities})
+        if len(found) < len(wanted):
+            raise NotFound("There is no such picture in the index.")
+        return found
+
     def _get(self, rows: list[int], fields: Sequence[str]) -> list[dict[str, Any]]:
-        if not rows:
-            return []
+        if min(rows) < 0 or max(rows) >= self.info.size:
+            raise NotFound("There is no such picture in the index.")
         return self._ask(lambda client: list(client.get(self._collection, rows, list(fields), timeout=CALL_SECONDS)))
 
     def _query(self, expression: str) -> list[dict[str, Any]]:

@@ -101,8 +101,10 @@ def test_bad_questions(large):
         with pytest.raises(NotFound):
             milvus.by_id(id)
     for call in (milvus.vector, lambda row: milvus.pictures([0, row])):
-        with pytest.raises(NotFound):
-            call(4_000)
+        for row in (4_000, -1, 2**70):
+            with pytest.raises(NotFound):
+                call(row)
+    assert milvus.pictures([]) == []
 
 
 def test_pictures_come_back_as_they_went(store, index):
@@ -111,6 +113,7 @@ def test_pictures_come_back_as_they_went(store, index):
     load(store, index.version_folder(version))
     reader = store.open(version)
     vectors = [reader.vector(row) for row in range(5)]
+    several = reader.vectors([4, 1, 4])
 
     assert reader.pictures([3, 0, 2, 3]) == [index.rows()[row] for row in (3, 0, 2, 3)]
     assert reader.by_id(index.rows()[3].id) == index.rows()[3]
@@ -118,6 +121,7 @@ def test_pictures_come_back_as_they_went(store, index):
     assert (reader.info.version, reader.info.size, reader.info.kind) == (version, 5, "milvus-flat")
     assert (reader.info.fingerprint, reader.info.recall) == ("f00d", None)
     np.testing.assert_array_equal(vectors, index.vectors())
+    np.testing.assert_array_equal(several, index.vectors()[[4, 1, 4]])
 
 
 def test_versions_are_published_and_pruned(store, index):
