@@ -21,25 +21,35 @@ moto_server = pytest.importorskip("moto.server", reason="needs moto, flask and s
 pytest.importorskip("s3fs", reason="needs s3fs: pip install 'imagetext[s3]'")
 
 
-class Bucket:
-    """An S3 server with one bucket, which can go away and come back with what it held."""
+class Server:
+    """An S3 server, which can go away and come back with what it held."""
 
     def __init__(self) -> None:
+        logging.getLogger("werkzeug").setLevel(logging.ERROR)
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
-        self.address = StoreAddress(f"s3://pictures-{self.port}/index")
-        self.store = ObjectStore(self.address)
         self._server = None
 
     def start(self) -> None:
-        self._server = moto_server.ThreadedMotoServer("127.0.0.1", self.port, verbose=False)
-        self._server.start()
+        if self._server is None:
+            self._server = moto_server.ThreadedMotoServer("127.0.0.1", self.port, verbose=False)
+            self._server.start()
 
     def stop(self) -> None:
         if self._server is not None:
             self._server.stop()
             self._server = None
+
+
+class Bucket:
+    """One of the server's, with an index in it."""
+
+    def __init__(self, server: Server, name: str) -> None:
+        self.server = server
+        self.address = StoreAddress(f"s3://{name}/index")
+        self.store = ObjectStore(self.address)
+        httpx.put(f"http://127.0.0.1:{server.port}/{name}").raise_for_status()
 
     def push(self, index: Path, version: str) -> None:
         push(index, version, verify(version_folder(index, version)), self.store)
@@ -52,17 +62,20 @@ class Bucket:
         self.store._files.pipe_file(path, content[:-1] + bytes([content[-1] ^ by]))
 
 
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    server = Server()
+    yield server
+    server.stop()
+
+
 @pytest.fixture
-def bucket(monkeypatch) -> Iterator[Bucket]:
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    bucket = Bucket()
+def bucket(server, monkeypatch, request) -> Bucket:
     secrets = {"ACCESS_KEY_ID": "me", "SECRET_ACCESS_KEY": "secret", "DEFAULT_REGION": "us-east-1"}
-    for name, value in (secrets | {"ENDPOINT_URL": f"http://127.0.0.1:{bucket.port}"}).items():
+    for name, value in (secrets | {"ENDPOINT_URL": f"http://127.0.0.1:{server.port}"}).items():
         monkeypatch.setenv(f"AWS_{name}", value)
-    bucket.start()
-    httpx.put(f"http://127.0.0.1:{bucket.port}/{bucket.address.url.split('/')[2]}")
-    yield bucket
-    bucket.stop()
+    server.start()
+    return Bucket(server, request.node.name.replace("_", "-"))
 
 
 @pytest.fixture
@@ -148,14 +161,14 @@ async def test_store_may_be_away(client_of, follower, bucket, album, encoder):
     bucket.push(album.index, first)
     async with client_of(follower()) as client:
         await until(serves(client, first))
-        bucket.stop()
+        bucket.server.stop()
         await until(metric(client, "index_away 1.0"))
         replies = [await client.post("/v1/search", json={"text": "red", "k": 1})]
     async with client_of(follower()) as client:
         replies += [await client.post("/v1/search", json={"text": "red", "k": 1}), await client.get("/health/ready")]
         album.add("more.png", "grey")
         second = album.build(encoder)
-        bucket.start()
+        bucket.server.start()
         bucket.push(album.index, second)
         await until(serves(client, second))
         await until(metric(client, "index_away 0.0"))
@@ -165,7 +178,7 @@ async def test_store_may_be_away(client_of, follower, bucket, album, encoder):
 
 async def test_without_store_or_copy_the_service_is_not_ready(client_of, follower, bucket):
     """It says that the store cannot be reached, and nothing of why it cannot."""
-    bucket.stop()
+    bucket.server.stop()
     async with client_of(follower()) as client:
         await until(metric(client, "index_away 1.0"))
         ready = await client.get("/health/ready")
