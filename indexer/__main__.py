@@ -12,12 +12,17 @@ from typing import TYPE_CHECKING, TextIO
 from imagetext.errors import ImageTextError
 from imagetext.index import Wanted
 from imagetext.index.kinds import AUTO, KINDS
+from imagetext.index.places import place_of
 from indexer.build import build
+from indexer.build_away import build_at
 from indexer.description_files import read_descriptions
 from indexer.descriptions import Description, Descriptions
 from indexer.measure_command import add_command
+from indexer.places import folder, parsed
 from indexer.scan import require_folder
 from indexer.sizes import to_bytes
+from indexer.summary import Summary
+from indexer.transfer_commands import add_transfer_commands
 from indexer.version_commands import add_commands
 from indexer.wording import printable
 
@@ -65,8 +70,10 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m indexer", description="Make and switch the versions of an index.")
     commands = parser.add_subparsers(dest="command", required=True)
     index = argparse.ArgumentParser(add_help=False)
-    index.add_argument("--index", type=Path, required=True, metavar="DIR", help="where the versions are kept")
-    make = commands.add_parser("build", parents=[index], help="index a folder of pictures as a new version")
+    index.add_argument("--index", type=folder, required=True, metavar="DIR", help="where the versions are kept")
+    make = commands.add_parser("build", help="index a folder of pictures as a new version")
+    make.add_argument("--index", type=parsed(place_of), required=True, metavar="DIR", help="a folder, or s3://…")
+    make.add_argument("--work", type=Path, metavar="DIR", help="where a version is made that goes to a store")
     make.add_argument("--images", type=Path, required=True, metavar="DIR", help="the pictures, with all folders below")
     make.add_argument("--model", default="models/retrieval", help="the encoder: a folder, or a CLIP of a model hub")
     make.add_argument("--engines", type=Path, default=ENGINES, metavar="DIR", help="keeps what is exported for here")
@@ -82,6 +89,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     taken.add_argument("--model", required=True, help="the encoder that made the vectors; asked for words later")
     taken.add_argument("--json", action="store_true", help="write the summary as one line of JSON")
     add_commands(commands, index)
+    add_transfer_commands(commands)
     add_command(commands)
     return parser.parse_args(arguments)
 
@@ -92,7 +100,12 @@ def _build(
     wanted = _wanted(options)
     require_folder(options.images)  # before the model is loaded, which takes seconds
     descriptions = _descriptions(options, load_captioner)
-    summary = build(options.images, options.index, load(options.model), wanted, descriptions)
+    encoder = load(options.model)
+
+    def make(index: Path) -> Summary:
+        return build(options.images, index, encoder, wanted, descriptions)
+
+    summary = build_at(options.index, options.work, make)
     _say(sys.stdout, summary.to_json() if options.json else summary.to_text())
 
 

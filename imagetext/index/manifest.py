@@ -83,18 +83,23 @@ def read_manifest(folder: Path) -> Manifest:
         text = (folder / MANIFEST).read_bytes()
     except OSError as error:
         raise IndexVersionError(f"{MANIFEST} of index version {folder.name} is missing or unreadable.") from error
+    return parse_manifest(text, folder.name)
+
+
+def parse_manifest(text: bytes, version: str) -> Manifest:
+    """What a manifest says; `version` is what its place is called. Raises as `read_manifest`."""
     try:
         fields = json.loads(text)
         if fields["format"] not in (_FIRST, _SECOND, FORMAT):
-            raise _of_other_format(folder, fields["format"])
+            raise _of_other_format(version, fields["format"])
         manifest = _from_fields(fields)
         intact = _to_json(manifest).encode("ascii") == text
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, InvalidParameter) as error:
-        raise _damaged(folder) from error
+        raise _damaged(version) from error
     if not intact:
-        raise _damaged(folder)
+        raise _damaged(version)
     if manifest.kind not in KINDS:
-        raise IndexVersionError(f"Index version {folder.name} is of a kind that is not read here: {manifest.kind}.")
+        raise IndexVersionError(f"Index version {version} is of a kind that is not read here: {manifest.kind}.")
     return manifest
 
 
@@ -120,12 +125,12 @@ def _from_fields(fields: dict[str, Any]) -> Manifest:
     return Manifest(**known)
 
 
-def _of_other_format(folder: Path, format: object) -> IndexVersionError:
+def _of_other_format(version: str, format: object) -> IndexVersionError:
     return IndexVersionError(
-        f"{MANIFEST} of index version {folder.name} has format {format}; formats {_FIRST} to {FORMAT} are read "
+        f"{MANIFEST} of index version {version} has format {format}; formats {_FIRST} to {FORMAT} are read "
         f"here. Build the index again: python -m indexer build --images FOLDER --index DIR"
     )
 
 
-def _damaged(folder: Path) -> IndexVersionError:
-    return IndexVersionError(f"{MANIFEST} of index version {folder.name} is damaged.")
+def _damaged(version: str) -> IndexVersionError:
+    return IndexVersionError(f"{MANIFEST} of index version {version} is damaged.")

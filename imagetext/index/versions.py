@@ -41,14 +41,24 @@ def current_version(index: Path) -> str | None:
         IndexVersionError: CURRENT is unreadable or holds no name of a version.
     """
     try:
-        name = (index / CURRENT).read_bytes().decode("ascii", "replace").strip()
+        content = (index / CURRENT).read_bytes()
     except FileNotFoundError:
         return None
     except OSError as error:
         raise IndexVersionError(f"{CURRENT} of the index cannot be read.") from error
-    if not _NAME.fullmatch(name):
+    return version_name(content)
+
+
+def version_name(content: bytes) -> str:
+    """What CURRENT holds. Raises IndexVersionError when that is no name of a version."""
+    name = content.decode("ascii", "replace").strip()
+    if not is_version_name(name):
         raise IndexVersionError(f"{CURRENT} of the index is damaged: it holds no name of a version.")
     return name
+
+
+def is_version_name(name: str) -> bool:
+    return _NAME.fullmatch(name) is not None
 
 
 def publish(index: Path, version: str) -> None:

@@ -1,6 +1,7 @@
 """Wires the retrieval service together."""
 
 from functools import partial
+from pathlib import Path
 
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
@@ -22,6 +23,7 @@ from services.retrieval.picture_shelf import PictureShelf
 from services.retrieval.query_encoder import QueryEncoder
 from services.retrieval.searching import Searching
 from services.retrieval.settings import Settings
+from services.retrieval.source_choice import source_of
 
 SERVICE = "retrieval"
 
@@ -48,12 +50,12 @@ def create_app(settings: Settings | None = None, *, load: Load | None = None) ->
 def _build(settings: Settings, registry: CollectorRegistry) -> Retrieval:
     queries = QueryEncoder(settings, ModelMetrics(registry))
     index = CurrentIndex(
-        settings.index, poll_s=settings.poll_s, threads=settings.search_threads, metrics=IndexMetrics(registry)
+        source_of(settings), poll_s=settings.poll_s, threads=settings.search_threads, metrics=IndexMetrics(registry)
     )
     return Retrieval(
         queries=queries,
         index=index,
-        folder=IndexFolder(settings.index, index),
+        folder=IndexFolder(settings.index, index) if isinstance(settings.index, Path) else None,
         searching=Searching(queries, index, settings.deadline_s),
         shelf=PictureShelf(settings, index),
         admission=Admission(settings.max_searches),

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from imagetext.errors import ImageTextError, IndexVersionError, Unavailable
-from imagetext.index import IndexReader, current_version, version_folder
-from imagetext.index.overview import other_encoder
+from imagetext.errors import ImageTextError, Unavailable
+from imagetext.index.open_version import OpenVersion
 from services.retrieval.metrics import IndexMetrics
+from services.retrieval.version_source import FolderSource, VersionSource
 
 T = TypeVar("T")
 
@@ -35,7 +35,7 @@ class _Refusal:
 class _Held:
     """A version with the count of its users; all of this runs on the event loop."""
 
-    reader: IndexReader
+    reader: OpenVersion
     users: int = 0
     retired: bool = False
 
@@ -59,10 +59,17 @@ class CurrentIndex:
     """
 
     def __init__(
-        self, folder: Path, *, poll_s: float, threads: int, metrics: IndexMetrics, small_numbers: int = _SMALL_NUMBERS
+        self,
+        source: VersionSource | Path,
+        *,
+        poll_s: float,
+        threads: int,
+        metrics: IndexMetrics,
+        small_numbers: int = _SMALL_NUMBERS,
     ) -> None:
-        """`small_numbers` is how many numbers the vectors of a small index have together at most."""
-        self._folder = folder
+        """`source` may be an index folder; `small_numbers` is how many numbers the vectors of a small index have
+        together at most."""
+        self._source: VersionSource = FolderSource(source) if isinstance(source, Path) else source
         self._poll_s = poll_s
         self._metrics = metrics
         self._small_numbers = small_numbers
@@ -81,6 +88,7 @@ class CurrentIndex:
     async def stop(self) -> None:
         if self._watcher is not None:
             self._watcher.cancel()
+            self._source.stop()
             await asyncio.gather(self._watcher, return_exceptions=True)
         if self._held is not None:
             self._held.retire()
@@ -88,12 +96,11 @@ class CurrentIndex:
         await asyncio.to_thread(self._pool.shutdown, cancel_futures=True)
 
     def not_ready(self) -> dict[str, str]:
-        if self._held is not None:
+        if self._held is not None and not self._source.lost:
             return {}
         if self._refusal is not None:
             return {"index": self._refusal.detail}
-        build = f"python -m indexer build --images FOLDER --index {self._folder}"
-        return {"index": f"There is no index in {self._folder} yet. Build one: {build}"}
+        return {"index": self._source.missing()}
 
     @property
     def open_version(self) -> str | None:
@@ -104,13 +111,13 @@ class CurrentIndex:
         """Why the published version is not the open one, in a sentence."""
         return None if self._refusal is None else self._refusal.detail
 
-    async def search(self, work: Callable[[IndexReader], T]) -> T:
+    async def search(self, work: Callable[[OpenVersion], T]) -> T:
         """As `use`, for work that takes as long as a search; in a small index that is over before a thread begins."""
         if self._held is not None and self._held.reader.numbers <= self._small_numbers:
             return work(self._held.reader)
         return await self.use(work)
 
-    async def use(self, work: Callable[[IndexReader], T]) -> T:
+    async def use(self, work: Callable[[OpenVersion], T]) -> T:
         """The result of `work` on the open version, in a thread; the version stays open until `work` has returned.
 
         Raises:
@@ -130,13 +137,15 @@ class CurrentIndex:
         """Opens the published version if it is not the open one; what stands against it is logged."""
         version = None
         try:
-            version = await asyncio.to_thread(current_version, self._folder)
+            version = await asyncio.to_thread(self._source.current)
             if version is None or self._is_known(version):
                 return
-            reader = await asyncio.to_thread(self._open, version)
+            reader = await asyncio.to_thread(self._source.open, version, self.fingerprint)
         except Exception as error:
             self._refuse(version, error)
             return
+        finally:
+            self._metrics.away.set(self._source.away)
         self._swap(_Held(reader))
 
     async def _watch(self) -> None:
@@ -151,15 +160,6 @@ class CurrentIndex:
             return True
         refusal = self._refusal
         return refusal is not None and refusal.version == version and time.monotonic() < refusal.retry_at
-
-    def _open(self, version: str) -> IndexReader:
-        """In a thread; reads every byte."""
-        reader = IndexReader.open(version_folder(self._folder, version), verify=True)
-        conflict = other_encoder(reader.info, self.fingerprint)
-        if conflict is not None:
-            reader.close()
-            raise IndexVersionError(conflict)
-        return reader
 
     def _swap(self, new: _Held) -> None:
         old, self._held, self._refusal = self._held, new, None

@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from imagetext.index import IndexReader
 from imagetext.index.fusion import fuse
+from imagetext.index.open_version import OpenVersion
 from imagetext.search_filter import SearchFilter
 from services.retrieval.ranking import Rows, Scores, best
 
@@ -12,7 +12,7 @@ FUSED = 100  # rows of each ranking that are fused; an approximate index stays o
 
 
 def hybrid(
-    reader: IndexReader,
+    reader: OpenVersion,
     text: str,
     vector: NDArray[np.float32],
     count: int,

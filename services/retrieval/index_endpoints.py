@@ -17,6 +17,7 @@ from imagetext.contracts import (
     PublishRequest,
     SkippedPage,
 )
+from imagetext.errors import NotFound
 from services.chassis.not_stored import not_stored
 from services.retrieval.index_folder import IndexFolder
 
@@ -59,5 +60,8 @@ async def roll_back(request: Request) -> Published:
 
 
 def _folder(request: Request) -> IndexFolder:
-    folder: IndexFolder = request.state.retrieval.folder
+    """Raises NotFound where the versions lie in no folder that this service reads."""
+    folder: IndexFolder | None = request.state.retrieval.folder
+    if folder is None:
+        raise NotFound("The versions of this index lie in no folder of this service: use `python -m indexer`.")
     return folder

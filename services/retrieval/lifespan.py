@@ -26,7 +26,7 @@ class Retrieval:
 
     queries: QueryEncoder
     index: CurrentIndex
-    folder: IndexFolder
+    folder: IndexFolder | None  # None: the versions lie in an object store or in Milvus
     searching: Searching
     shelf: PictureShelf
     admission: Admission  # of searches

@@ -3,14 +3,14 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from imagetext.index import IndexReader
+from imagetext.index.open_version import OpenVersion
 
 Scores = NDArray[np.float32]
 Rows = NDArray[np.int64]
 
 
 def best(
-    reader: IndexReader, vector: NDArray[np.float32], count: int, allowed: Rows | None = None
+    reader: OpenVersion, vector: NDArray[np.float32], count: int, allowed: Rows | None = None
 ) -> tuple[Scores, Rows]:
     """The `count` best rows and some more, in the order of score and then of row.
 

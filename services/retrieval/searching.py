@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from imagetext.contracts import Hit, IndexRef, SearchReply
 from imagetext.encoder.engine import Encoder
 from imagetext.errors import DeadlineExceeded
-from imagetext.index import IndexReader, PictureRow
+from imagetext.index import PictureRow
+from imagetext.index.open_version import OpenVersion
 from imagetext.search_filter import SearchFilter
 from services.retrieval.current_index import CurrentIndex
 from services.retrieval.hybrid import hybrid
@@ -78,7 +79,7 @@ class Searching:
 
 
 def _find(
-    reader: IndexReader, encoder: Encoder, query: Query, target: Vector | Like, page: Page
+    reader: OpenVersion, encoder: Encoder, query: Query, target: Vector | Like, page: Page
 ) -> tuple[IndexRef, list[Hit]]:
     """All of it on one version."""
     allowed = None if page.filter is None else reader.matching(page.filter)

@@ -1,11 +1,21 @@
 """What the retrieval service can be told by its environment, each name with the prefix RETRIEVAL_."""
 
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field
-from pydantic_settings import SettingsConfigDict
+from pydantic import BeforeValidator, Field, SecretStr
+from pydantic_settings import NoDecode, SettingsConfigDict
 
+from imagetext.errors import InvalidParameter
+from imagetext.index.places import Place, place_of
 from services.chassis.settings import ServerSettings
+
+
+def _place(value: object) -> object:
+    try:
+        return place_of(value) if isinstance(value, str) else value
+    except InvalidParameter as error:
+        raise ValueError(error.detail) from None
 
 
 class Settings(ServerSettings):
@@ -13,7 +23,13 @@ class Settings(ServerSettings):
 
     port: int = Field(8002, ge=0, le=65_535)
     model: str = Field("models/retrieval", min_length=1, description="a model folder, or a CLIP by folder or hub id")
-    index: Path = Field(Path("data/index"), description="folder of the index; may be empty at first")
+    index: Annotated[Place, NoDecode, BeforeValidator(_place)] = Field(
+        Path("data/index"),
+        description="folder of the index, which may be empty at first; or s3://…, or milvus+http://…",
+    )
+    milvus_token: SecretStr = Field(SecretStr(""), description="an API key or USER:PASSWORD, for a Milvus that asks")
+    index_cache: Path = Field(Path("data/index-cache"), description="where versions of an object store are copied to")
+    index_keep: int = Field(3, ge=1, description="copies of an object store's versions that stay, the newest")
     images_root: Path | None = Field(
         None, description="where the indexed folder lies here, if not where it was indexed"
     )

@@ -55,7 +55,7 @@ async def test_versions_are_listed(client_of, make_app, album, versions):
     assert (newest["version"], newest["current"], newest["size"], newest["error"]) == (versions[1], True, 5, None)
     assert (oldest["version"], oldest["current"], oldest["size"]) == (versions[0], False, 4)
     assert (newest["kind"], newest["recall"], newest["skipped"], newest["encoder"]) == ("flat", 1.0, 0, "colours")
-    assert newest["format"] == 2 and newest["memory_bytes"] > 0 and newest["queries_per_second"] > 0
+    assert newest["format"] == 3 and newest["memory_bytes"] > 0 and newest["queries_per_second"] > 0
 
 
 async def test_an_index_without_versions_has_an_empty_list(client_of, make_app):

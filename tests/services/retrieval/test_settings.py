@@ -1,8 +1,12 @@
 """What the environment may say to the retrieval service."""
 
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
+from imagetext.index.places import MilvusAddress, StoreAddress
+from services.chassis.serve import read_settings
 from services.retrieval.settings import Settings
 
 
@@ -18,3 +22,27 @@ def test_bad_values_are_refused(bad):
     """A value that cannot work is an error at the start."""
     with pytest.raises(ValidationError):
         Settings(**bad)
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ("some/folder", Path("some/folder")),
+        ("s3://bucket/photos", StoreAddress("s3://bucket/photos")),
+        ("milvus+http://host:19530/photos", MilvusAddress("http://host:19530", "photos")),
+    ],
+)
+def test_index_is_a_folder_or_an_address(monkeypatch, said, meant):
+    """As the environment says it."""
+    monkeypatch.setenv("RETRIEVAL_INDEX", said)
+
+    assert Settings().index == meant
+
+
+def test_impossible_address_is_refused(monkeypatch, capsys):
+    """With a sentence at the start."""
+    monkeypatch.setenv("RETRIEVAL_INDEX", "milvus+http://host:19530")
+    with pytest.raises(SystemExit):
+        read_settings(Settings)
+
+    assert capsys.readouterr().err.startswith("RETRIEVAL_INDEX: A Milvus is named as milvus+http://HOST:PORT/")

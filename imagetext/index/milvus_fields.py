@@ -1,0 +1,74 @@
+"""What a collection of Milvus holds: a vector and a picture for each row, and the manifest as a property."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+from urllib.parse import quote, unquote_to_bytes
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imagetext.errors import InvalidParameter
+from imagetext.index.rows import PictureRow, encode_path
+
+ROW, VECTOR, PATH, RAW_PATH = "row", "vector", "path", "raw_path"
+PICTURE = (ROW, "id", PATH, RAW_PATH, "sha256", "bytes", "mtime_ns", "width", "height")
+MANIFEST_PROPERTY = "imagetext.manifest"
+
+MOST_IDS = 10_000  # that a filter may name; it goes to Milvus as text with every search
+_MOST_RANGES = 64
+_LEAST_RANGE = 16
+
+_TEXTS = {"id": 64, PATH: 65_535, RAW_PATH: 65_535, "sha256": 64}  # bytes at most
+
+
+def schema_of(pymilvus: Any, dimensions: int) -> Any:
+    types = pymilvus.DataType
+    schema = pymilvus.MilvusClient.create_schema(auto_id=False, enable_dynamic_field=False)
+    schema.add_field(ROW, types.INT64, is_primary=True)
+    schema.add_field(VECTOR, types.FLOAT_VECTOR, dim=dimensions)
+    for name in PICTURE[1:]:
+        if name in _TEXTS:
+            schema.add_field(name, types.VARCHAR, max_length=_TEXTS[name])
+        else:
+            schema.add_field(name, types.INT64)
+    return schema
+
+
+def to_entity(row: PictureRow, vector: NDArray[np.float32]) -> dict[str, Any]:
+    """`path` as people read it, and the bytes of a path that is no UTF-8 beside it: Milvus keeps Unicode alone."""
+    raw = encode_path(row.path)
+    is_plain = row.shown_path.encode() == raw
+    fields = {name: getattr(row, name) for name in PICTURE if name not in (PATH, RAW_PATH)}
+    return fields | {VECTOR: vector, PATH: row.shown_path, RAW_PATH: "" if is_plain else quote(raw)}
+
+
+def to_row(entity: dict[str, Any]) -> PictureRow:
+    row = PictureRow(**{name: entity[name] for name in PICTURE if name != RAW_PATH})
+    if entity[RAW_PATH]:
+        return replace(row, path=unquote_to_bytes(entity[RAW_PATH]).decode("utf-8", "surrogateescape"))
+    return row
+
+
+def row_filter(allowed: NDArray[np.int64]) -> str:
+    """Milvus's expression for some rows: the longest runs as ranges, the others one by one.
+
+    Raises:
+        InvalidParameter: it would be too long.
+    """
+    rows = np.sort(allowed)
+    runs = np.split(rows, np.flatnonzero(np.diff(rows) != 1) + 1)
+    runs.sort(key=len, reverse=True)
+    ranges = [run for run in runs[:_MOST_RANGES] if len(run) >= _LEAST_RANGE]
+    single = [row for run in runs[len(ranges) :] for row in run.tolist()]
+    if len(single) > MOST_IDS:
+        raise InvalidParameter(
+            f"The filter leaves {len(rows):,} pictures in too many places for Milvus; "
+            f"narrow it until {MOST_IDS:,} are left."
+        )
+    terms = [f"({ROW} >= {run[0]} and {ROW} <= {run[-1]})" for run in ranges]
+    return " or ".join([*terms, *_members(single)])
+
+
+def _members(rows: Sequence[int]) -> list[str]:
+    return [f"{ROW} in [{','.join(map(str, rows))}]"] if rows else []

@@ -1,0 +1,143 @@
+"""The commands that bring versions to other machines and back: push and pull."""
+
+import argparse
+import json
+import os
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tqdm import tqdm
+
+from imagetext.errors import NotFound
+from imagetext.index import current_version, list_versions, publish, verify, version_folder
+from imagetext.index.manifest import ROWS, VECTORS, Manifest
+from imagetext.index.milvus_connection import MilvusConnection
+from imagetext.index.milvus_loading import INDEX_TYPES, load
+from imagetext.index.milvus_reader import FLAT
+from imagetext.index.milvus_store import MilvusStore
+from imagetext.index.mirror import Mirror
+from imagetext.index.object_store import ObjectStore
+from imagetext.index.places import MilvusAddress, Place, StoreAddress, place_of
+from imagetext.index.push import push
+from indexer.places import folder, parsed
+from indexer.sizes import positive
+
+if TYPE_CHECKING:
+    from argparse import _SubParsersAction
+
+Say = Callable[[str], None]
+
+MILVUS_TOKEN = "MILVUS_TOKEN"  # the environment's; an API key or USER:PASSWORD
+
+
+def add_transfer_commands(commands: "_SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Each sets `run`, as those of `version_commands` do."""
+    local = argparse.ArgumentParser(add_help=False)
+    local.add_argument("version", nargs="?", metavar="VERSION", help="the current one when left out")
+    local.add_argument("--index", type=folder, required=True, metavar="DIR", help="the index on this machine")
+    local.add_argument("--json", action="store_true", help="write the outcome as one line of JSON")
+    away = commands.add_parser("push", parents=[local], help="copy a version to a store, and publish it there")
+    away.add_argument("--to", type=parsed(place_of), required=True, metavar="ADDRESS", help="s3://… or milvus+http://…")
+    away.add_argument("--again", action="store_true", help="send also what the store seems to have")
+    away.add_argument(
+        "--milvus-index", choices=INDEX_TYPES, default=FLAT, help="what Milvus searches with (FLAT: exact)"
+    )
+    away.add_argument("--keep", type=positive, metavar="N", help="remove all versions there but the newest N")
+    away.set_defaults(run=_push)
+    here = commands.add_parser("pull", parents=[local], help="copy a version from a store, and publish it here")
+    here.add_argument("--from", dest="source", type=parsed(place_of), required=True, metavar="ADDRESS")
+    here.set_defaults(run=_pull)
+
+
+def _push(options: argparse.Namespace, say: Say) -> int:
+    version = options.version or current_version(options.index)
+    if version is None or version not in list_versions(options.index):
+        raise NotFound(f"There is no such version; `python -m indexer versions --index {options.index}` lists them.")
+    done = push_version(
+        options.index,
+        version,
+        options.to,
+        again=options.again,
+        keep=options.keep,
+        index_type=options.milvus_index,
+    )
+    if options.json:
+        say(json.dumps(asdict(done)))
+    else:
+        say(f"Published version {version} in {done.to}; {len(done.sent)} files sent, {len(done.removed)} removed.")
+    return 0
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """`sent`: the names of the files that were not there; `removed`: versions that are no longer there."""
+
+    version: str
+    to: str
+    sent: list[str]
+    removed: list[str]
+
+
+def push_version(
+    index: Path, version: str, to: Place, *, again: bool = False, keep: int | None = None, index_type: str = FLAT
+) -> Pushed:
+    """Verify a version, send it, publish it there, and keep `keep` versions there, or all.
+
+    Args:
+        index_type: what Milvus searches it with.
+
+    Raises:
+        IndexVersionError: it is damaged here, or came back changed.
+        Unavailable: the store does not answer.
+    """
+    manifest = verify(version_folder(index, version))
+    if isinstance(to, MilvusAddress):
+        milvus = MilvusStore(MilvusConnection(to, os.environ.get(MILVUS_TOKEN, "")))
+        sent = _load(milvus, version_folder(index, version), manifest, again, index_type)
+        milvus.publish(version)
+        return Pushed(version, str(to), sent, milvus.prune(keep) if keep else [])
+    store = _store(to)
+    sent = push(index, version, manifest, store, again)
+    store.publish(version)
+    return Pushed(version, str(to), sent, store.prune(keep) if keep else [])
+
+
+def _load(milvus: MilvusStore, folder: Path, manifest: Manifest, again: bool, index_type: str) -> list[str]:
+    if not again and milvus.has(manifest.version):
+        return []
+    with tqdm(total=manifest.size, unit="picture", disable=None) as bar:
+        load(milvus, folder, index_type, bar.update)
+    return [VECTORS, ROWS]
+
+
+def _pull(options: argparse.Namespace, say: Say) -> int:
+    version = pull_version(_store(options.source), options.index, options.version)
+    if options.json:
+        say(json.dumps({"version": version, "from": str(options.source)}))
+    else:
+        say(f"Published version {version} in {options.index}.")
+    return 0
+
+
+def pull_version(store: ObjectStore, index: Path, version: str | None = None) -> str:
+    """Copy a version, the current one of the store by default, and publish it in a local index.
+
+    Raises:
+        NotFound: the store has no version.
+        IndexVersionError: it is damaged there.
+        Unavailable: the store does not answer.
+    """
+    version = version or store.current()
+    if version is None:
+        raise NotFound(f"There is no index in {store.address} yet.")
+    Mirror(store, index).fetch(version)
+    publish(index, version)
+    return version
+
+
+def _store(place: Place) -> ObjectStore:
+    if isinstance(place, StoreAddress):
+        return ObjectStore(place)
+    raise NotFound(f"{place} is no object store; name one, as s3://bucket/prefix.")
