@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from imagetext.errors import ImageTextError
-from imagetext.index import Wanted
-from imagetext.index.kinds import AUTO, KINDS
 from indexer.build import build
+from indexer.exchange.commands import add_commands as add_exchange
 from indexer.measure_command import add_command
 from indexer.scan import require_folder
-from indexer.sizes import to_bytes
 from indexer.version_commands import add_commands
+from indexer.wanted import add_wanted, read_wanted
 from indexer.wording import printable
 
 if TYPE_CHECKING:
@@ -36,6 +35,8 @@ def main(arguments: Sequence[str] | None = None, *, load: Callable[[str], "Encod
             _build(options, load)
         elif options.command == "import-embeddings":
             _import(options, load)
+        elif hasattr(options, "run_with_model"):
+            options.run_with_model(options, load, partial(_say, sys.stdout))
         else:
             return int(options.run(options, partial(_say, sys.stdout)))
     except ImageTextError as error:
@@ -61,31 +62,23 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     make.add_argument("--model", default="models/retrieval", help="the encoder: a folder, or a CLIP of a model hub")
     make.add_argument("--engines", type=Path, default=ENGINES, metavar="DIR", help="keeps what is exported for here")
     make.add_argument("--json", action="store_true", help="write the summary as one line of JSON")
-    make.add_argument("--kind", choices=(AUTO, *KINDS), help="how it is searched; auto: as size, memory and recall ask")
-    make.add_argument("--target-recall", type=float, metavar="PART", help="of the nearest pictures to find (0.98)")
-    make.add_argument("--max-memory", type=to_bytes, metavar="BYTES", help="that searches may need: 500MB, 4GB")
-    taken = commands.add_parser("import-embeddings", parents=[index], help="index a data set by the vectors it carries")
+    add_wanted(make)
+    taken = commands.add_parser("import-embeddings", parents=[index], help="`import` for a data set with pictures")
     taken.add_argument("--from", dest="source", type=Path, required=True, metavar="DIR", help="parquet or Arrow files")
     taken.add_argument("--pictures", type=Path, required=True, metavar="DIR", help="where its pictures are written")
     taken.add_argument("--model", required=True, help="the encoder that made the vectors; asked for words later")
     taken.add_argument("--json", action="store_true", help="write the summary as one line of JSON")
+    add_exchange(commands, index)
     add_commands(commands, index)
     add_command(commands)
     return parser.parse_args(arguments)
 
 
 def _build(options: argparse.Namespace, load: Callable[[str], "Encoder"]) -> None:
-    wanted = _wanted(options)
+    wanted = read_wanted(options)
     require_folder(options.images)  # before the model is loaded, which takes seconds
     summary = build(options.images, options.index, load(options.model), wanted)
     _say(sys.stdout, summary.to_json() if options.json else summary.to_text())
-
-
-def _wanted(options: argparse.Namespace) -> Wanted | None:
-    """None when nothing is said, which asks for what the last build was asked."""
-    said = {name: getattr(options, name) for name in ("kind", "target_recall", "max_memory")}
-    said = {name: value for name, value in said.items() if value is not None}
-    return Wanted(**said) if said else None
 
 
 def _import(options: argparse.Namespace, load: Callable[[str], "Encoder"]) -> None:

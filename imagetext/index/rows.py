@@ -22,6 +22,7 @@ CREATE TABLE pictures (
     width INTEGER NOT NULL,
     height INTEGER NOT NULL
 )"""
+_UNKNOWN = "unknown-"
 _SELECT = "SELECT row, id, path, sha256, bytes, mtime_ns, width, height FROM pictures"
 
 
@@ -34,13 +35,19 @@ def encode_path(path: str) -> bytes:
     return path.encode("utf-8", "surrogateescape")
 
 
+def unknown_content(id: str) -> str:
+    """What stands for the sha256 of a file that nobody has seen; no two pictures share it."""
+    return _UNKNOWN + id
+
+
 @dataclass(frozen=True, slots=True)
 class PictureRow:
     """One indexed picture.
 
     `path` is relative to the indexed folder, with forward slashes; bytes that are not UTF-8 stand in it as lone
     surrogates, so it always opens the file but may not be encodable: show `shown_path`. `sha256` is that of the
-    file's content, `width` and `height` are those of the upright picture.
+    file's content, `width` and `height` are those of the upright picture. Of a picture that was imported without its
+    file, `sha256` is `unknown_content(id)`, `bytes` and `mtime_ns` are 0, and so is the size unless it was told.
     """
 
     row: int
@@ -51,6 +58,11 @@ class PictureRow:
     mtime_ns: int
     width: int
     height: int
+
+    @property
+    def was_seen(self) -> bool:
+        """Whether the file was there when the picture was indexed."""
+        return not self.sha256.startswith(_UNKNOWN)
 
     @property
     def shown_path(self) -> str:
