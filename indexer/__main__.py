@@ -10,20 +10,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from imagetext.errors import ImageTextError
-from imagetext.index import Wanted
-from imagetext.index.kinds import AUTO, KINDS
 from imagetext.index.places import place_of
 from indexer.build import build
 from indexer.build_away import build_at
 from indexer.description_files import read_descriptions
 from indexer.descriptions import Description, Descriptions
+from indexer.exchange.commands import add_commands as add_exchange
 from indexer.measure_command import add_command
 from indexer.places import folder, parsed
 from indexer.scan import require_folder
-from indexer.sizes import to_bytes
 from indexer.summary import Summary
 from indexer.transfer_commands import add_transfer_commands
 from indexer.version_commands import add_commands
+from indexer.wanted import add_wanted, read_wanted
 from indexer.wording import printable
 
 if TYPE_CHECKING:
@@ -51,6 +50,8 @@ def main(
             _build(options, load, load_captioner)
         elif options.command == "import-embeddings":
             _import(options, load)
+        elif hasattr(options, "run_with_model"):
+            options.run_with_model(options, load, partial(_say, sys.stdout))
         else:
             return int(options.run(options, partial(_say, sys.stdout)))
     except ImageTextError as error:
@@ -78,16 +79,15 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     make.add_argument("--model", default="models/retrieval", help="the encoder: a folder, or a CLIP of a model hub")
     make.add_argument("--engines", type=Path, default=ENGINES, metavar="DIR", help="keeps what is exported for here")
     make.add_argument("--json", action="store_true", help="write the summary as one line of JSON")
-    make.add_argument("--kind", choices=(AUTO, *KINDS), help="how it is searched; auto: as size, memory and recall ask")
-    make.add_argument("--target-recall", type=float, metavar="PART", help="of the nearest pictures to find (0.98)")
-    make.add_argument("--max-memory", type=to_bytes, metavar="BYTES", help="that searches may need: 500MB, 4GB")
+    add_wanted(make)
     make.add_argument("--captions", metavar="FILE|MODEL", help="captions to store; a model captions what has none")
     make.add_argument("--metadata", type=Path, metavar="FILE", help="JSON lines with path, tags, captions, taken")
-    taken = commands.add_parser("import-embeddings", parents=[index], help="index a data set by the vectors it carries")
+    taken = commands.add_parser("import-embeddings", parents=[index], help="`import` for a data set with pictures")
     taken.add_argument("--from", dest="source", type=Path, required=True, metavar="DIR", help="parquet or Arrow files")
     taken.add_argument("--pictures", type=Path, required=True, metavar="DIR", help="where its pictures are written")
     taken.add_argument("--model", required=True, help="the encoder that made the vectors; asked for words later")
     taken.add_argument("--json", action="store_true", help="write the summary as one line of JSON")
+    add_exchange(commands, index)
     add_commands(commands, index)
     add_transfer_commands(commands)
     add_command(commands)
@@ -97,7 +97,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 def _build(
     options: argparse.Namespace, load: Callable[[str], "Encoder"], load_captioner: Callable[[str], "Captioner"]
 ) -> None:
-    wanted = _wanted(options)
+    wanted = read_wanted(options)
     require_folder(options.images)  # before the model is loaded, which takes seconds
     descriptions = _descriptions(options, load_captioner)
     encoder = load(options.model)
@@ -117,13 +117,6 @@ def _descriptions(options: argparse.Namespace, load_captioner: Callable[[str], "
             given[path] = given.get(path, Description()).with_later(description)
     captioner = load_captioner(options.captions) if options.captions is not None and not has_file else None
     return Descriptions(given, captioner)
-
-
-def _wanted(options: argparse.Namespace) -> Wanted | None:
-    """None when nothing is said, which asks for what the last build was asked."""
-    said = {name: getattr(options, name) for name in ("kind", "target_recall", "max_memory")}
-    said = {name: value for name, value in said.items() if value is not None}
-    return Wanted(**said) if said else None
 
 
 def _import(options: argparse.Namespace, load: Callable[[str], "Encoder"]) -> None:

@@ -77,6 +77,9 @@ class MilvusReader:
         found = self._by_row(rows, PICTURE)
         return [to_row(found[row]) for row in rows]
 
+    def carried(self, rows: Sequence[int]) -> list[dict[str, Any]]:
+        return [{} for _ in rows]  # a collection of Milvus takes none of it along
+
     def by_id(self, id: str) -> PictureRow:
         found = self._query(f'id == "{id}"') if _ID.fullmatch(id) else []
         if not found:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,6 +57,9 @@ class OpenVersion(Protocol):
 
     def pictures(self, rows: Sequence[int]) -> list[PictureRow]:
         """The pictures of several rows, in this order. Raises NotFound or Unavailable."""
+
+    def carried(self, rows: Sequence[int]) -> list[dict[str, Any]]:
+        """What came with each of several rows from another collection; empty where nothing did."""
 
     def by_id(self, id: str) -> PictureRow:
         """The picture with an id. Raises NotFound or Unavailable."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from imagetext.contracts import IndexInfo
 from imagetext.errors import IndexVersionError, InvalidParameter, NotFound
 from imagetext.index.candidates import FAISS_INDEX, Candidates, faiss_path, open_candidates
+from imagetext.index.carried import CarriedTable
 from imagetext.index.kinds import FLAT
 from imagetext.index.manifest import ROWS, VECTORS, Manifest, read_manifest
 from imagetext.index.row_search import RowSearch
@@ -30,11 +31,13 @@ class IndexReader:
         vectors: NDArray[np.float32],
         rows: RowTable,
         row_search: RowSearch,
+        carried: CarriedTable,
     ) -> None:
         self._searcher = Searcher(vectors, candidates, manifest.effort)
         self._vectors = vectors
         self._rows = rows
         self._row_search = row_search
+        self._carried = carried
         self.images_root = Path(manifest.images_root)
         self.info = info_of(manifest)
 
@@ -56,7 +59,7 @@ class IndexReader:
         if rows.size != manifest.size:
             rows.close()
             raise _disagrees(ROWS, manifest)
-        return cls(manifest, candidates, vectors, rows, RowSearch.open(folder / ROWS))
+        return cls(manifest, candidates, vectors, rows, RowSearch.open(folder / ROWS), CarriedTable(folder / ROWS))
 
     @property
     def dimensions(self) -> int:
@@ -122,12 +125,16 @@ class IndexReader:
         """The pictures of several rows, in this order. Raises NotFound."""
         return self._rows.by_rows(rows)
 
+    def carried(self, rows: Sequence[int]) -> list[dict[str, Any]]:
+        """What came with each of several pictures from another collection, in this order; empty where nothing did."""
+        return self._carried.of(rows)
+
     def by_id(self, id: str) -> PictureRow:
         """The picture with an id. Raises NotFound."""
         return self._rows.by_id(id)
 
     def rows(self) -> list[PictureRow]:
-        """All pictures in the order of their rows, which is that of their paths."""
+        """All pictures in the order of their rows: that of their paths, or that of the collection they came from."""
         return self._rows.all()
 
     def vector(self, row: int) -> NDArray[np.float32]:
@@ -136,10 +143,15 @@ class IndexReader:
             raise NotFound("There is no such picture in the index.")
         return np.array(self._vectors[row])
 
+    def vectors(self, first: int, last: int) -> NDArray[np.float32]:
+        """The unit vectors (last - first, dimensions) of neighbouring rows, as a copy."""
+        return np.array(self._vectors[first:last])
+
     def close(self) -> None:
         """Let go of the files. Only after the last search has ended."""
         self._rows.close()
         self._row_search.close()
+        self._carried.close()
 
 
 def info_of(manifest: Manifest) -> IndexInfo:

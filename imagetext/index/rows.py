@@ -14,6 +14,8 @@ from imagetext.index import row_schema
 from imagetext.index.row_file import RowFile
 from imagetext.search_filter import tag_key
 
+_UNKNOWN = "unknown-"
+
 
 def picture_id(path: str) -> str:
     """The lasting id of a picture: it changes when the file is moved, not when its content does."""
@@ -24,6 +26,11 @@ def encode_path(path: str) -> bytes:
     return path.encode("utf-8", "surrogateescape")
 
 
+def unknown_content(id: str) -> str:
+    """What stands for the sha256 of a file that nobody has seen; no two pictures share it."""
+    return _UNKNOWN + id
+
+
 @dataclass(frozen=True, slots=True)
 class PictureRow:
     """One indexed picture.
@@ -31,7 +38,9 @@ class PictureRow:
     `path` is relative to the indexed folder, with forward slashes; bytes that are not UTF-8 stand in it as lone
     surrogates, so it always opens the file but may not be encodable: show `shown_path`. `sha256` is that of the
     file's content, `width` and `height` are those of the upright picture. `taken` is the time on the camera's clock,
-    without a zone. `tags` and `captions` are plain Unicode, see `imagetext.index.texts`.
+    without a zone. `tags` and `captions` are plain Unicode, see `imagetext.index.texts`. Of a picture that was imported
+    without its file, `sha256` is `unknown_content(id)`, `bytes` and `mtime_ns` are 0, and so is the size unless it was
+    told.
     """
 
     row: int
@@ -45,6 +54,11 @@ class PictureRow:
     taken: datetime | None = None
     tags: tuple[str, ...] = ()
     captions: tuple[str, ...] = ()
+
+    @property
+    def was_seen(self) -> bool:
+        """Whether the file was there when the picture was indexed."""
+        return not self.sha256.startswith(_UNKNOWN)
 
     @property
     def shown_path(self) -> str:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from imagetext.contracts import BuildStage
 from imagetext.errors import IndexVersionError
 from imagetext.index.candidates import faiss_path
+from imagetext.index.carried import Carried, write_carried
 from imagetext.index.choice import choose
 from imagetext.index.kinds import Wanted
 from imagetext.index.manifest import ROWS, SKIPPED, VECTORS, EncoderRef, Manifest, add_files, files_of, write_manifest
@@ -42,15 +43,17 @@ def write_version(
     wanted: Wanted | None = None,
     texts: NDArray[np.float32] | None = None,
     stage: Callable[[BuildStage], object] = lambda _: None,
+    carried: Carried | None = None,
 ) -> str:
     """Write, verify and name a new version; it is not published yet.
 
     Args:
-        vectors: (len(rows), encoder.dimensions) float32, unit rows in the order of `rows`.
+        vectors: (len(rows), encoder.dimensions) float32, unit rows in the order of `rows`; may be mapped from a file.
         wanted: the kind of index, its recall and its memory; None: as `Wanted()` has them.
         texts: (n, encoder.dimensions) float32, unit rows, of texts as people may search for: the index is tuned on them
             too.
         stage: told what begins now.
+        carried: what came with pictures from another collection; None: nothing.
 
     Returns:
         The name of the version.
@@ -75,7 +78,7 @@ def write_version(
     hidden.mkdir(parents=True)
     try:
         stage("tuning")
-        _write_files(hidden, manifest, rows, vectors, skipped, texts)
+        _write_files(hidden, manifest, rows, vectors, skipped, texts, carried)
         stage("verifying")
         IndexReader.open(hidden, verify=True).close()
         os.rename(hidden, folder)
@@ -98,10 +101,13 @@ def _write_files(
     vectors: NDArray[np.float32],
     skipped: Sequence[SkippedFile],
     texts: NDArray[np.float32] | None,
+    carried: Carried | None,
 ) -> None:
     np.save(folder / VECTORS, vectors, allow_pickle=False)
     manifest = _with_index(folder, manifest, vectors, texts)
     write_rows(folder / ROWS, rows)
+    if carried is not None:
+        write_carried(folder / ROWS, carried)
     # json's own escapes keep undecodable names, and names with line breaks, on one ASCII line
     lines = (json.dumps(asdict(file)) + "\n" for file in skipped)
     (folder / SKIPPED).write_text("".join(lines), encoding="ascii")

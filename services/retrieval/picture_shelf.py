@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from imagetext.errors import ImageTextError, NotFound
+from imagetext.index.open_version import OpenVersion
 from imagetext.pictures import Limits, open_picture, thumbnail
 from services.chassis.admission import Admission
 from services.retrieval.byte_cache import ByteCache
@@ -29,9 +30,7 @@ class PictureShelf:
 
     async def open(self, id: str) -> OpenPicture:
         """The file of an indexed picture. Raises NotFound, or Unavailable without an index."""
-        return await self._index.use(
-            lambda reader: open_indexed(reader.by_id(id), self._images_root or reader.images_root)
-        )
+        return await self._index.use(lambda reader: self._open(reader, id))
 
     async def jpeg(self, picture: OpenPicture, size: int) -> bytes:
         """An upright JPEG fitted into a square of `size` pixels.
@@ -50,6 +49,18 @@ class PictureShelf:
 
     def close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _open(self, reader: OpenVersion, id: str) -> OpenPicture:
+        row = reader.by_id(id)
+        try:
+            return open_indexed(row, self._images_root or reader.images_root)
+        except NotFound as error:
+            if row.was_seen:
+                raise
+            address = reader.carried([row.row])[0].get("url")
+            web = isinstance(address, str) and address.startswith(("https://", "http://"))
+            known = f" It came from {address}" if web else ""
+            raise NotFound(f"The picture was imported without its file.{known}") from error
 
     def _make_jpeg(self, picture: OpenPicture, size: int) -> bytes:
         """In the pool."""

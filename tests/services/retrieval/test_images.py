@@ -7,7 +7,8 @@ import os
 import pytest
 from PIL import Image
 
-from imagetext.index import picture_id
+from imagetext.index import EncoderRef, PictureRow, picture_id, publish, write_version
+from imagetext.index.rows import unknown_content
 
 
 def _opened(content: bytes) -> Image.Image:
@@ -212,6 +213,32 @@ async def test_file_that_is_gone_is_not_found(client_of, app, album, spoil):
         replies = [await client.get(address), await client.get(f"{address}/thumbnail")]
 
     assert [reply.status_code for reply in replies] == [404, 404]
+
+
+async def test_picture_that_was_imported_without_its_file(client_of, make_app, album, encoder):
+    """It is found, and what is known of where it came from stands in the problem; other columns do not."""
+    rows = [
+        PictureRow(row, picture_id(path), path, unknown_content(picture_id(path)), 0, 0, 0, 0)
+        for row, path in enumerate(["a.png", "b.png", "c.png"])
+    ]
+    made_by = EncoderRef(encoder.name, encoder.fingerprint, encoder.dimensions)
+    carried = [(0, {"url": "https://example.org/a.png", "caption": "one"}), (1, {"url": "file:///secret"})]
+    vectors = encoder.encode_texts(["red", "blue", "green"])
+    version = write_version(album.index, rows, vectors, encoder=made_by, images_root=album.images, carried=carried)
+    publish(album.index, version)
+    async with client_of(make_app()) as client:
+        found = (await client.post("/v1/search", json={"text": "red", "k": 1})).json()["results"]
+        replies = [await client.get(f"/v1/images/{row.id}") for row in rows]
+        small = await client.get(found[0]["thumbnail_url"])
+
+    assert [hit["path"] for hit in found] == ["a.png"]
+    assert [reply.status_code for reply in [*replies, small]] == [404] * 4
+    without = "The picture was imported without its file."
+    assert [reply.json()["detail"] for reply in replies] == [
+        f"{without} It came from https://example.org/a.png",
+        without,
+        without,
+    ]
 
 
 async def test_thumbnail_of_a_file_that_was_cut_is_not_found(client_of, app, album):

@@ -1,0 +1,130 @@
+"""A version's rows as columns: what other programs look for, what came with the pictures, and the row itself."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
+from datetime import datetime
+from enum import Enum
+from types import NoneType
+from typing import Any, get_args, get_origin
+
+import pyarrow as pa
+
+from imagetext.index import IndexReader, PictureRow
+from imagetext.index.rows import encode_path
+from indexer.exchange.layout import OWN
+
+ROWS = 1024  # looked up at once
+CAPTION, CAPTIONS = "caption", "captions"  # the column others know, the field of a row
+
+_FIXED = {"image_path": pa.string(), CAPTION: pa.string(), "width": pa.int64(), "height": pa.int64()}
+_TYPES: dict[type, pa.DataType] = {int: pa.int64(), str: pa.string(), float: pa.float64(), bool: pa.bool_()}
+_TYPES[datetime] = pa.timestamp("us")
+_OWN_FIELDS = [field for field in fields(PictureRow) if field.name != "row"]
+
+
+class _Kind(Enum):
+    """What a carried column holds, as JSON has it."""
+
+    TRUTHS = pa.bool_()
+    WHOLES = pa.int64()
+    NUMBERS = pa.float64()
+    TEXTS = pa.string()
+    LISTS = pa.list_(pa.string())
+    OTHER = None  # written as JSON
+
+
+def carried_schema(reader: IndexReader) -> dict[str, pa.DataType | None]:
+    """The columns that came with any of the pictures, by name, each of one type; None: texts of JSON."""
+    kinds: dict[str, _Kind] = {}
+    for first in range(0, reader.info.size, ROWS):
+        for carried in reader.carried(range(first, min(first + ROWS, reader.info.size))):
+            for name, value in carried.items():
+                kind = _kind(value)
+                kinds[name] = _joined(kinds.get(name, kind), kind)
+    return {name: kinds[name].value for name in sorted(kinds)}
+
+
+def schema(reader: IndexReader, carried: Mapping[str, pa.DataType | None], more: Iterable[pa.Field] = ()) -> pa.Schema:
+    """The schema of an export: columns that others know first, then what is carried, `more`, and the row itself.
+
+    The file says in its own metadata where the pictures lie and which encoder made the vectors.
+    """
+    others = {name: type or pa.string() for name, type in carried.items()}
+    known = {name: others.pop(name, type) for name, type in _FIXED.items()}
+    row = pa.struct([(field.name, _own_type(field.name, field.type)) for field in _OWN_FIELDS])
+    columns = [pa.field(name, type) for name, type in {**known, **others}.items()]
+    return pa.schema([*columns, *more, pa.field(OWN, row)], metadata={OWN: json.dumps(_note(reader))})
+
+
+def to_columns(
+    reader: IndexReader, carried: Mapping[str, pa.DataType | None], first: int, last: int
+) -> list[dict[str, Any]]:
+    """The rows from `first` to before `last`, without vectors."""
+    rows = reader.pictures(range(first, last))
+    return [
+        _columns(row, came, reader, carried) for row, came in zip(rows, reader.carried(range(first, last)), strict=True)
+    ]
+
+
+def _columns(
+    row: PictureRow, came: Mapping[str, Any], reader: IndexReader, carried: Mapping[str, pa.DataType | None]
+) -> dict[str, Any]:
+    root = encode_path(str(reader.images_root)).decode("utf-8", "replace")
+    own = {field.name: _own_value(getattr(row, field.name)) for field in _OWN_FIELDS}
+    return {
+        "image_path": f"{root}/{row.shown_path}",
+        CAPTION: next(iter(getattr(row, CAPTIONS, ())), None),
+        "width": row.width or None,
+        "height": row.height or None,
+        **{name: value if carried[name] is not None else json.dumps(value) for name, value in came.items()},
+        OWN: own | {"path": encode_path(row.path)},
+    }
+
+
+def _own_value(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _own_type(name: str, type: Any) -> pa.DataType:
+    if name == "path":  # may not be UTF-8
+        return pa.binary()
+    of = next((part for part in get_args(type) if part is not NoneType), type)
+    held = _TYPES.get(of, pa.string())
+    return pa.list_(held) if get_origin(type) is tuple else held
+
+
+def _note(reader: IndexReader) -> dict[str, Any]:
+    info = reader.info
+    encoder = {"name": info.encoder, "fingerprint": info.fingerprint, "dimensions": reader.dimensions}
+    return {"version": info.version, "images_root": str(reader.images_root), "encoder": encoder}
+
+
+def _kind(value: Any) -> _Kind:
+    if isinstance(value, bool):
+        return _Kind.TRUTHS
+    if isinstance(value, int):
+        return _Kind.WHOLES if -(2**63) <= value < 2**63 else _Kind.OTHER
+    if isinstance(value, float):
+        return _Kind.NUMBERS
+    if isinstance(value, str):
+        return _Kind.TEXTS
+    texts = isinstance(value, list) and all(isinstance(item, str) for item in value)
+    return _Kind.LISTS if texts else _Kind.OTHER
+
+
+def _joined(one: _Kind, other: _Kind) -> _Kind:
+    if one is other:
+        return one
+    return _Kind.NUMBERS if {one, other} == {_Kind.WHOLES, _Kind.NUMBERS} else _Kind.OTHER
+
+
+def has_captions(carried: Mapping[str, pa.DataType | None]) -> bool:
+    """Whether any picture may have a caption."""
+    return CAPTION in carried or any(field.name == CAPTIONS for field in _OWN_FIELDS)
+
+
+def captions(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The caption of each row, empty where it has none."""
+    found = (row.get(CAPTION) for row in rows)
+    return [caption if isinstance(caption, str) else "" for caption in found]

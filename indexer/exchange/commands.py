@@ -1,0 +1,105 @@
+"""`python -m indexer import` and `export`: collections come and go."""
+
+import argparse
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from imagetext.errors import InvalidParameter, NotFound
+from imagetext.index import IndexReader, current_version, list_versions, version_folder
+from indexer.exchange.layout import SHARD_SIZE, Layout, recognise
+from indexer.scan import require_folder
+from indexer.sizes import positive
+from indexer.wanted import add_wanted, read_wanted
+
+if TYPE_CHECKING:
+    from argparse import _SubParsersAction
+
+    from imagetext.encoder.engine import Encoder
+
+Say = Callable[[str], None]
+Load = Callable[[str], "Encoder"]
+
+
+def add_commands(commands: "_SubParsersAction[argparse.ArgumentParser]", index: argparse.ArgumentParser) -> None:
+    """Each sets `run_with_model`, which is given the options, what opens a model and what to print with."""
+    taken = commands.add_parser("import", parents=[index], help="index a collection by the vectors it carries")
+    taken.add_argument("--from", dest="source", type=Path, required=True, metavar="DIR", help="the collection")
+    taken.add_argument("--model", required=True, help="the encoder that made the vectors; asked for words later")
+    taken.add_argument("--images", type=Path, metavar="DIR", help="where its pictures are now, or are to be written")
+    taken.add_argument("--trust", action="store_true", help="do not compare its vectors with the model's")
+    taken.add_argument("--json", action="store_true", help="write the summary as one line of JSON")
+    add_wanted(taken)
+    taken.set_defaults(run_with_model=_import)
+    given = commands.add_parser("export", parents=[index], help="write a version's vectors and rows for other programs")
+    given.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
+    formats = [str(layout) for layout in (Layout.CLIP_RETRIEVAL, Layout.PARQUET)]
+    given.add_argument("--format", choices=formats, default=formats[0], help="clip-retrieval when left out")
+    given.add_argument("--version", metavar="VERSION", help="the current one when left out")
+    given.add_argument(
+        "--dtype", choices=("float16", "float32"), help="of vectors; float16 for clip-retrieval, else float32"
+    )
+    given.add_argument("--shard-size", type=positive, default=SHARD_SIZE, metavar="N", help="pictures a file (100000)")
+    given.add_argument("--model", help="also write vectors of the captions, by this model (clip-retrieval)")
+    given.add_argument("--json", action="store_true", help="write the summary as one line of JSON")
+    given.set_defaults(run_with_model=_export)
+
+
+def _import(options: argparse.Namespace, load: Load, say: Say) -> None:
+    from indexer.exchange.importing import import_collection
+    from indexer.exchange.shards import open_shards
+
+    require_folder(options.source)
+    layout = recognise(options.source)
+    if layout is Layout.TABLE:
+        _import_table(options, load, say)
+        return
+    wanted = read_wanted(options)
+    open_shards(options.source, layout)  # before the model is loaded, which takes seconds
+    made = import_collection(
+        options.source,
+        layout,
+        options.index,
+        load(options.model),
+        images=options.images,
+        wanted=wanted,
+        trust=options.trust,
+    )
+    if options.json:
+        say(json.dumps(json.loads(made.summary.to_json()) | {"missing": made.missing, "compared": made.compared}))
+        return
+    say(made.summary.to_text())
+    if made.missing:
+        say(f"{made.missing} pictures have no file here: they are found, but cannot be shown.")
+    if made.compared is None:
+        say(f"That the vectors are of the model {options.model} was not checked.")
+
+
+def _import_table(options: argparse.Namespace, load: Load, say: Say) -> None:
+    from indexer.import_embeddings import import_embeddings
+
+    if options.images is None:
+        raise InvalidParameter("This data set carries its pictures: say with --images where they are to be written.")
+    summary = import_embeddings(options.source, options.images, options.index, load(options.model))
+    say(summary.to_json() if options.json else summary.to_text())
+
+
+def _export(options: argparse.Namespace, load: Load, say: Say) -> None:
+    from indexer.exchange.exporting import export
+
+    layout = Layout(options.format)
+    if options.model and layout is not Layout.CLIP_RETRIEVAL:
+        raise InvalidParameter("Vectors of captions are only written with --format clip-retrieval.")
+    version = options.version or current_version(options.index)
+    if version is None or version not in list_versions(options.index):
+        what = f"version {version}" if version else "version yet"
+        raise NotFound(f"The index has no {what}; `python -m indexer versions --index {options.index}` lists them.")
+    dtype = options.dtype or ("float16" if layout is Layout.CLIP_RETRIEVAL else "float32")
+    reader = IndexReader.open(version_folder(options.index, version), verify=True)  # damage must not be handed on
+    try:
+        encoder = load(options.model) if options.model else None
+        made = export(reader, options.out, layout, dtype=dtype, shard_size=options.shard_size, encoder=encoder)
+    finally:
+        reader.close()
+    say(json.dumps(made.to_json()) if options.json else made.to_text())
