@@ -15,7 +15,7 @@ from imagetext.index.rows import encode_path
 from indexer.exchange.layout import OWN
 
 ROWS = 1024  # looked up at once
-CAPTION, CAPTIONS = "caption", "captions"  # the column others know, the field of a row
+CAPTION = "caption"  # the column that others know
 
 _FIXED = {"image_path": pa.string(), CAPTION: pa.string(), "width": pa.int64(), "height": pa.int64()}
 _TYPES: dict[type, pa.DataType] = {int: pa.int64(), str: pa.string(), float: pa.float64(), bool: pa.bool_()}
@@ -74,7 +74,7 @@ def _columns(
     own = {field.name: _own_value(getattr(row, field.name)) for field in _OWN_FIELDS}
     return {
         "image_path": f"{root}/{row.shown_path}",
-        CAPTION: next(iter(getattr(row, CAPTIONS, ())), None),
+        CAPTION: next(iter(row.captions), None),
         "width": row.width or None,
         "height": row.height or None,
         **{name: value if carried[name] is not None else json.dumps(value) for name, value in came.items()},
@@ -119,9 +119,10 @@ def _joined(one: _Kind, other: _Kind) -> _Kind:
     return _Kind.NUMBERS if {one, other} == {_Kind.WHOLES, _Kind.NUMBERS} else _Kind.OTHER
 
 
-def has_captions(carried: Mapping[str, pa.DataType | None]) -> bool:
-    """Whether any picture may have a caption."""
-    return CAPTION in carried or any(field.name == CAPTIONS for field in _OWN_FIELDS)
+def has_captions(reader: IndexReader, carried: Mapping[str, pa.DataType | None]) -> bool:
+    """Whether any picture has a caption."""
+    spans = ((first, min(first + ROWS, reader.info.size)) for first in range(0, reader.info.size, ROWS))
+    return CAPTION in carried or any(row.captions for span in spans for row in reader.pictures(range(*span)))
 
 
 def captions(rows: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -71,7 +71,7 @@ def export(
     if encoder is not None and encoder.fingerprint != reader.info.fingerprint:
         raise InvalidParameter(f"The version was made by another model than {encoder.name}.")
     carried = carried_schema(reader)
-    if encoder is not None and not has_captions(carried):
+    if encoder is not None and not has_captions(reader, carried):
         raise InvalidParameter("The version has no captions that could be encoded; leave --model out.")
     spans = [(first, min(first + shard_size, reader.info.size)) for first in range(0, reader.info.size, shard_size)]
     with atomic_folder(out) as folder:

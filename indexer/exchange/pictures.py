@@ -14,6 +14,7 @@ from typing import Any
 from imagetext.errors import ImageTextError, InvalidParameter
 from imagetext.index import PictureRow, picture_id
 from imagetext.index.rows import unknown_content
+from imagetext.index.texts import clean_captions
 from imagetext.pictures import open_picture, read_picture_file
 from imagetext.transform import DECODED_SIDE
 from indexer.exchange.layout import EMBEDDING, OWN
@@ -117,20 +118,19 @@ def _read(number: int, path: str, columns: Mapping[str, Any], root: Path) -> Pic
     except (ImageTextError, OSError):
         told = (_whole(columns.get("width")), _whole(columns.get("height")))
         told = told if all(told) else (0, 0)
-        return PictureRow(number, id, path, unknown_content(id), 0, 0, *told, **_captions(columns))
-    return PictureRow(number, id, path, sha256, len(content), mtime_ns, width, height, **_captions(columns))
+        return PictureRow(number, id, path, unknown_content(id), 0, 0, *told, captions=_captions(columns))
+    return PictureRow(number, id, path, sha256, len(content), mtime_ns, width, height, captions=_captions(columns))
 
 
-def _captions(columns: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a row that tell of captions, if rows have such."""
+def _captions(columns: Mapping[str, Any]) -> tuple[str, ...]:
     caption = columns.get("caption")
-    return {"captions": (caption,)} if "captions" in _ROW_FIELDS and isinstance(caption, str) else {}
+    return clean_captions([caption]) if isinstance(caption, str) else ()
 
 
 def _carried(columns: Mapping[str, Any], row: PictureRow, place: Place) -> dict[str, Any]:
     """As JSON can say it, without what is missing and what the row says; bytes are left out."""
     left_out = {OWN, EMBEDDING, *(name for name in ("width", "height") if columns.get(name) == getattr(row, name))}
-    if columns.get("caption") in getattr(row, "captions", ()):
+    if columns.get("caption") in row.captions:
         left_out.add("caption")
     if place.moved or columns.get(PATH_COLUMNS[0]) == f"{place.root}/{row.shown_path}":
         left_out.add(PATH_COLUMNS[0])

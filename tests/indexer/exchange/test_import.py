@@ -28,7 +28,8 @@ def test_vectors_files_and_columns_are_taken_over(run, index, collection, pictur
     vectors = reader.vectors(0, 5)
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
     assert np.allclose(vectors, encode(encoder, paths), atol=1e-3)
-    assert reader.carried([4]) == [{"caption": "picture 4", "url": "https://example.org/4.png", "score": 1.0}]
+    assert rows[4].captions == ("picture 4",)
+    assert reader.carried([4]) == [{"url": "https://example.org/4.png", "score": 1.0}]
     assert (reader.info.fingerprint, reader.info.encoder) == (encoder.fingerprint, encoder.name)
     reader.close()
 
