@@ -117,8 +117,11 @@ class Hit(Contract):
 
 
 class IndexInfo(Contract):
-    """A published index version. The last four were measured when it was built, one query at a time: the part of the
-    10 nearest that a search finds, its speed, that of exact search, and the bytes that are to stay in memory."""
+    """A published index version. With changes since it was built, `version` ends in +POSITION, that of the last change,
+    and `added` and `removed` count the pictures that it does not hold yet, or still holds.
+
+    `recall` and what follows were measured when it was built, one query at a time: the part of the 10 nearest that a
+    search finds, its speed, that of exact search, and the bytes that are to stay in memory."""
 
     version: str
     size: int
@@ -127,6 +130,8 @@ class IndexInfo(Contract):
     fingerprint: str = ""
     created: datetime | None = None
     skipped: int = 0
+    added: int = 0
+    removed: int = 0
     recall: float | None = None
     queries_per_second: float | None = None
     exact_queries_per_second: float | None = None

@@ -16,6 +16,7 @@ from imagetext.index.candidates import faiss_path
 from imagetext.index.choice import choose
 from imagetext.index.kinds import Wanted
 from imagetext.index.manifest import ROWS, SKIPPED, VECTORS, EncoderRef, Manifest, add_files, files_of, write_manifest
+from imagetext.index.overrides import Override, write_overrides
 from imagetext.index.reader import IndexReader
 from imagetext.index.rows import PictureRow, write_rows
 from imagetext.index.verification import sum_file
@@ -40,6 +41,8 @@ def write_version(
     skipped: Sequence[SkippedFile] = (),
     wanted: Wanted | None = None,
     texts: NDArray[np.float32] | None = None,
+    merged: int | None = None,
+    overrides: Sequence[Override] = (),
 ) -> str:
     """Write, verify and name a new version; it is not published yet.
 
@@ -48,6 +51,8 @@ def write_version(
         wanted: the kind of index, its recall and its memory; None: as `Wanted()` has them.
         texts: (n, encoder.dimensions) float32, unit rows, of texts as people may search for: the index is tuned on them
             too.
+        merged: the position of the last change of the journal that `rows` holds; None: there is no journal.
+        overrides: what those changes mean for the next build.
 
     Returns:
         The name of the version.
@@ -66,11 +71,14 @@ def write_version(
         images_root=str(images_root),
         skipped=len(skipped),
         wanted=wanted or Wanted(),
+        merged=merged,
     )
     folder = version_folder(index, manifest.version)
     hidden = folder.with_name(f".building-{manifest.version}")
     hidden.mkdir(parents=True)
     try:
+        if merged is not None:
+            write_overrides(hidden, overrides)
         _write_files(hidden, manifest, rows, vectors, skipped, texts)
         IndexReader.open(hidden, verify=True).close()
         os.rename(hidden, folder)
@@ -100,7 +108,8 @@ def _write_files(
     # json's own escapes keep undecodable names, and names with line breaks, on one ASCII line
     lines = (json.dumps(asdict(file)) + "\n" for file in skipped)
     (folder / SKIPPED).write_text("".join(lines), encoding="ascii")
-    write_manifest(folder, add_files(manifest, {name: sum_file(folder / name) for name in files_of(manifest.kind)}))
+    names = files_of(manifest.kind, changes=manifest.merged is not None)
+    write_manifest(folder, add_files(manifest, {name: sum_file(folder / name) for name in names}))
     for path in [*folder.iterdir(), folder]:
         fsync(path)
 
