@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 INDEX_VERSION_HEADER = "X-Index-Version"  # of a search's answer: who passes it on need not read it
 
+MAX_PICTURES = 16  # in one request
 MAX_QUERY_CHARACTERS = 2_000
 MAX_HITS = 200
 MAX_OFFSET = 10_000
@@ -147,6 +148,60 @@ class SearchReply(Contract):
     index: IndexRef
     results: list[Hit]
     took_ms: float
+
+
+# Changes of single pictures
+
+MAX_PATH_BYTES = 1_000
+MAX_METADATA_BYTES = 200_000  # of all pictures of a request together
+
+Sentence = Annotated[str, Field(min_length=1, max_length=2_000)]
+Tag = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class PictureDescription(Contract):
+    """What a caller says of a new picture. `path` is its name in the index, and so its id; without one it is named by
+    its content."""
+
+    path: str | None = None
+    captions: list[Sentence] | None = Field(None, max_length=50)
+    tags: list[Tag] | None = Field(None, max_length=200)
+    taken: datetime | None = None
+
+
+class AddOptions(Contract):
+    """The fields beside the pictures of POST /v1/images. `metadata` is JSON: one PictureDescription, or a list with one
+    or null for each picture; `path` is a shorter way to name a single picture."""
+
+    path: str | None = None
+    metadata: str | None = None
+
+
+class AddedPicture(Contract):
+    """The outcome for one picture: where it is now, or an error. `replaced`: another picture had its path."""
+
+    id: str | None = None
+    path: str | None = None
+    url: str | None = None
+    thumbnail_url: str | None = None
+    width: int | None = None
+    height: int | None = None
+    replaced: bool | None = None
+    error: Problem | None = None
+
+
+class AddReply(Contract):
+    """`index` is the state that holds all the pictures."""
+
+    index: IndexRef
+    results: list[AddedPicture]
+
+
+class DeleteReply(Contract):
+    """`index` is the state without the picture."""
+
+    index: IndexRef
+    id: str
 
 
 class Health(Contract):

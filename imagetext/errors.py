@@ -2,6 +2,8 @@
 
 ImageTextError                 500
 ├── InvalidPicture             400  a picture, but damaged or not decodable
+├── Unauthorized               401  the operator's key is missing or wrong
+├── Forbidden                  403  nobody may do this here
 ├── NotFound                   404  no such picture, page or model
 ├── TooLarge                   413  too many bytes or too many pixels
 ├── NotAPicture                415  not a picture, or not a format that is read here
@@ -9,6 +11,7 @@ ImageTextError                 500
 ├── Busy                       429  the queue is full; carries Retry-After
 ├── Unavailable                503  a part is not ready or has gone; carries Retry-After
 ├── DeadlineExceeded           504  the answer would come too late
+├── IndexFull                  507  no room for more pictures until the indexer has run, or on the disk
 ├── ModelError                 500  a model folder that cannot be loaded
 └── IndexVersionError          500  an index version that is damaged or belongs to another encoder
 
@@ -32,6 +35,16 @@ class ImageTextError(Exception):
 class InvalidPicture(ImageTextError):
     status = 400
     title = "Damaged picture"
+
+
+class Unauthorized(ImageTextError):
+    status = 401
+    title = "Key needed"
+
+
+class Forbidden(ImageTextError):
+    status = 403
+    title = "Not allowed"
 
 
 class NotFound(ImageTextError):
@@ -73,6 +86,11 @@ class Unavailable(_Temporary):
 class DeadlineExceeded(ImageTextError):
     status = 504
     title = "Deadline exceeded"
+
+
+class IndexFull(ImageTextError):
+    status = 507
+    title = "Index is full"
 
 
 class ModelError(ImageTextError):

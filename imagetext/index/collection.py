@@ -68,7 +68,8 @@ class Collection:
 
     def changed(self, records: Sequence[Record]) -> Self:
         """The state after these changes. A picture of another encoder is kept for the next build, and not found."""
-        places, hidden, added = dict(self._places), set(self._hidden.tolist()), []
+        places, hidden = dict(self._places), set(self._hidden.tolist())
+        added: list[Addition] = []
         for change in (record.change for record in records):
             before = self._row_of(change.id, places)
             if before is not None:

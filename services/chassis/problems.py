@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from imagetext.contracts import Problem
-from imagetext.errors import ImageTextError, InvalidParameter
+from imagetext.errors import ImageTextError, InvalidParameter, Unauthorized
 from services.chassis.request_id import current_request_id
 
 MEDIA_TYPE = "application/problem+json"
@@ -131,6 +131,8 @@ def _http_sentence(error: HTTPException) -> str:
 def _headers(error: Exception) -> dict[str, str]:
     if isinstance(error, ImageTextError) and error.retry_after is not None:
         return {"Retry-After": str(error.retry_after)}
+    if isinstance(error, Unauthorized):
+        return {"WWW-Authenticate": "Bearer"}
     if isinstance(error, HTTPException):
         return dict(error.headers or {})
     return {}

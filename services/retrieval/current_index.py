@@ -1,4 +1,4 @@
-"""The published index version, open for searching, and followed when another one is published."""
+"""The published index version, open for searching with the changes since, and followed when either goes on."""
 
 import asyncio
 import logging
@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from imagetext.errors import ImageTextError, IndexVersionError, Unavailable
-from imagetext.index import IndexReader, current_version, version_folder
+from imagetext.index import Collection, IndexReader, current_version, version_folder
+from imagetext.index.journal import JournalReader
 from services.retrieval.metrics import IndexMetrics
 
 T = TypeVar("T")
@@ -32,15 +33,27 @@ class _Refusal:
 
 @dataclass
 class _Held:
-    """A version with the count of its users; all of this runs on the event loop."""
+    """A version with the count of its users; but for `read_on`, all of this runs on the event loop."""
 
     reader: IndexReader
+    journal: JournalReader
+    collection: Collection
     users: int = 0
     retired: bool = False
 
     def release(self) -> None:
         self.users -= 1
         self._close_if_unused()
+
+    @classmethod
+    def of(cls, reader: IndexReader, folder: Path) -> "_Held":
+        """In a thread; with all changes until now."""
+        journal = JournalReader(folder, reader.merged)
+        return cls(reader, journal, Collection.of(reader).changed(journal.read()))
+
+    def read_on(self) -> Collection:
+        """In a thread."""
+        return self.collection.changed(self.journal.read())
 
     def retire(self) -> None:
         self.retired = True
@@ -54,7 +67,8 @@ class _Held:
 class CurrentIndex:
     """Swaps a reference when a version is published: requests under way finish on the version they began with.
 
-    A version that is damaged, or was made by another encoder than `fingerprint`, is refused: the open one stays.
+    A version that is damaged, or was made by another encoder than `fingerprint`, is refused: the open one stays. What
+    is in the journal before a call of `search` or `use` counts in it, whichever process wrote it.
     """
 
     def __init__(
@@ -69,6 +83,7 @@ class CurrentIndex:
         self._pool = ThreadPoolExecutor(threads, "search")
         self._held: _Held | None = None
         self._refusal: _Refusal | None = None
+        self._following = asyncio.Lock()
         self._watcher: asyncio.Task[None] | None = None
 
     async def start(self, fingerprint: str) -> None:
@@ -94,27 +109,59 @@ class CurrentIndex:
         build = f"python -m indexer build --images FOLDER --index {self._folder}"
         return {"index": f"There is no index in {self._folder} yet. Build one: {build}"}
 
-    async def search(self, work: Callable[[IndexReader], T]) -> T:
+    async def search(self, work: Callable[[Collection], T]) -> T:
         """As `use`, for work that takes as long as a search; in a small index that is over before a thread begins."""
-        if self._held is not None and self._held.reader.numbers <= self._small_numbers:
-            return work(self._held.reader)
-        return await self.use(work)
+        held = await self._up_to_date()
+        if held.collection.numbers <= self._small_numbers:
+            return work(held.collection)
+        return await self._run(held, work)
 
-    async def use(self, work: Callable[[IndexReader], T]) -> T:
+    async def use(self, work: Callable[[Collection], T]) -> T:
         """The result of `work` on the open version, in a thread; the version stays open until `work` has returned.
 
         Raises:
             Unavailable: no version is open.
         """
-        held = self._held
-        if held is None:
+        return await self._run(await self._up_to_date(), work)
+
+    async def _up_to_date(self) -> _Held:
+        if self._held is not None and self._held.journal.has_news():
+            # Not to be cancelled with its caller: what was read must be applied.
+            await asyncio.shield(asyncio.create_task(self._follow()))
+        if self._held is None:
             raise Unavailable("There is no index to search yet.", retry_after=5)
+        return self._held
+
+    async def _run(self, held: _Held, work: Callable[[Collection], T]) -> T:
         loop = asyncio.get_running_loop()
         held.users += 1
-        future = self._pool.submit(work, held.reader)
+        future = self._pool.submit(work, held.collection)
         # Not when the caller stops waiting: its thread may still read.
         future.add_done_callback(lambda _: loop.call_soon_threadsafe(held.release))
         return await asyncio.wrap_future(future)
+
+    async def _follow(self) -> None:
+        """Takes up what is new in the journal."""
+        async with self._following:
+            held = self._held
+            if held is None or not held.journal.has_news():
+                return
+            held.users += 1
+            try:
+                held.collection = await asyncio.to_thread(held.read_on)
+                self._metrics.pictures.set(held.collection.info.size)
+            except Exception:
+                log.exception("the journal cannot be followed; it is read again from its beginning")
+                await self._rebuild(held)
+            finally:
+                held.release()
+
+    async def _rebuild(self, held: _Held) -> None:
+        try:
+            again = await asyncio.to_thread(_Held.of, held.reader, self._folder)
+        except Exception as error:
+            raise Unavailable("The changes of the index cannot be read.", retry_after=5) from error
+        held.journal, held.collection = again.journal, again.collection
 
     async def refresh(self) -> None:
         """Opens the published version if it is not the open one; what stands against it is logged."""
@@ -123,11 +170,11 @@ class CurrentIndex:
             version = await asyncio.to_thread(current_version, self._folder)
             if version is None or self._is_known(version):
                 return
-            reader = await asyncio.to_thread(self._open, version)
+            held = await asyncio.to_thread(self._open, version)
         except Exception as error:
             self._refuse(version, error)
             return
-        self._swap(_Held(reader))
+        self._swap(held)
 
     async def _watch(self) -> None:
         while True:
@@ -142,7 +189,7 @@ class CurrentIndex:
         refusal = self._refusal
         return refusal is not None and refusal.version == version and time.monotonic() < refusal.retry_at
 
-    def _open(self, version: str) -> IndexReader:
+    def _open(self, version: str) -> _Held:
         """In a thread; reads every byte."""
         reader = IndexReader.open(version_folder(self._folder, version), verify=True)
         if reader.info.fingerprint != self._fingerprint:
@@ -151,11 +198,15 @@ class CurrentIndex:
                 f"Index version {version} was made by the encoder {reader.info.encoder} {reader.info.fingerprint}, "
                 f"not by the one that is loaded, {self._fingerprint}. Build the index again with this model."
             )
-        return reader
+        try:
+            return _Held.of(reader, self._folder)
+        except Exception:
+            reader.close()
+            raise
 
     def _swap(self, new: _Held) -> None:
         old, self._held, self._refusal = self._held, new, None
-        info = new.reader.info
+        info = new.collection.info
         self._metrics.opened(info.size)
         log.info("index version %s with %d pictures is open", info.version, info.size)
         if old is not None:

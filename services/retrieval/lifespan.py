@@ -12,6 +12,7 @@ from imagetext.encoder.engine import Encoder
 from services.chassis.admission import Admission
 from services.chassis.app import Lifespan
 from services.retrieval.current_index import CurrentIndex
+from services.retrieval.picture_changes import PictureChanges
 from services.retrieval.picture_shelf import PictureShelf
 from services.retrieval.query_encoder import QueryEncoder
 from services.retrieval.searching import Searching
@@ -27,7 +28,9 @@ class Retrieval:
     index: CurrentIndex
     searching: Searching
     shelf: PictureShelf
+    changes: PictureChanges
     admission: Admission  # of searches
+    change_admission: Admission
 
     def not_ready(self) -> dict[str, str]:
         return self.queries.not_ready() | self.index.not_ready()
@@ -47,6 +50,7 @@ def lifespan_of(retrieval: Retrieval, model: str, load: Load) -> Lifespan:
             yield {"retrieval": retrieval}
         finally:
             retrieval.shelf.close()
+            await retrieval.changes.stop()
             await retrieval.index.stop()
             await retrieval.queries.stop()
 

@@ -3,9 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 from imagetext.errors import ImageTextError, NotFound
+from imagetext.index import Collection
+from imagetext.index.added import AddedPictures
 from imagetext.pictures import Limits, open_picture, thumbnail
 from services.chassis.admission import Admission
 from services.retrieval.byte_cache import ByteCache
@@ -21,6 +24,7 @@ _CHUNK_BYTES = 256 * 1024
 class PictureShelf:
     def __init__(self, settings: Settings, index: CurrentIndex) -> None:
         self._index = index
+        self._added = AddedPictures(settings.index)
         self._images_root: Path | None = settings.images_root
         self._limits = Limits(settings.max_picture_bytes, settings.max_picture_pixels)
         self._cache = ByteCache(settings.thumbnail_cache_bytes)
@@ -29,9 +33,7 @@ class PictureShelf:
 
     async def open(self, id: str) -> OpenPicture:
         """The file of an indexed picture. Raises NotFound, or Unavailable without an index."""
-        return await self._index.use(
-            lambda reader: open_indexed(reader.by_id(id), self._images_root or reader.images_root)
-        )
+        return await self._index.use(lambda collection: self._open(collection, id))
 
     async def jpeg(self, picture: OpenPicture, size: int) -> bytes:
         """An upright JPEG fitted into a square of `size` pixels.
@@ -50,6 +52,12 @@ class PictureShelf:
 
     def close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _open(self, collection: Collection, id: str) -> OpenPicture:
+        picture = collection.by_id(id)
+        if self._added.has(picture):
+            return open_indexed(replace(picture, path=self._added.name(picture)), self._added.folder)
+        return open_indexed(picture, self._images_root or collection.images_root)
 
     def _make_jpeg(self, picture: OpenPicture, size: int) -> bytes:
         """In the pool."""

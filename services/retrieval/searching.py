@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from imagetext.contracts import Hit, IndexRef, SearchReply
 from imagetext.encoder.engine import Encoder
 from imagetext.errors import DeadlineExceeded
-from imagetext.index import IndexReader, PictureRow
+from imagetext.index import Collection, PictureRow
 from services.retrieval.current_index import CurrentIndex
 from services.retrieval.query_encoder import QueryEncoder, Vector
 
@@ -73,8 +73,8 @@ class Searching:
                 return query  # its vector lies in the index
 
 
-def _find(reader: IndexReader, encoder: Encoder, target: Vector | Like, page: Page) -> tuple[IndexRef, list[Hit]]:
-    """All of it on one version."""
+def _find(reader: Collection, encoder: Encoder, target: Vector | Like, page: Page) -> tuple[IndexRef, list[Hit]]:
+    """All of it on one state of the index."""
     if isinstance(target, Like):
         own_row = reader.by_id(target.id).row
         scores, rows = _best(reader, reader.vector(own_row), page.offset + page.k + 1)
@@ -91,7 +91,7 @@ def _find(reader: IndexReader, encoder: Encoder, target: Vector | Like, page: Pa
     return IndexRef(version=reader.info.version, size=reader.info.size), hits
 
 
-def _best(reader: IndexReader, vector: Vector, count: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+def _best(reader: Collection, vector: Vector, count: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """The `count` best rows and some more, in the order of score and then of row.
 
     Of rows that score the same FAISS may return any. So that pages neither overlap nor leave a row out, more are
