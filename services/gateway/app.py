@@ -8,6 +8,7 @@ from imagetext.addresses import Resolve, resolve
 from services.chassis import app as chassis
 from services.chassis.json_logging import configure_logging
 from services.chassis.serve import read_settings
+from services.gateway.change_endpoints import change_router
 from services.gateway.endpoints import plain_router, router
 from services.gateway.fetch import Fetcher
 from services.gateway.lifespan import build_gateway
@@ -42,7 +43,7 @@ def create_app(
         lifespan=gateway.lifespan,
         ready=gateway.not_ready,
         max_body_bytes=settings.max_body_bytes,
-        routers=[plain_router, router],
+        routers=[plain_router, router, change_router],
         registry=registry,
     )
     if settings.web_folder is not None:

@@ -3,12 +3,13 @@
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, DirectoryPath, Field
+from pydantic import BeforeValidator, DirectoryPath, Field, SecretStr
 from pydantic_settings import NoDecode, SettingsConfigDict
 
+from imagetext.contracts import MAX_PICTURES
 from services.chassis.settings import ServerSettings
 
-MAX_PICTURES = 16  # in one request
+__all__ = ["MAX_PICTURES", "Settings"]
 
 
 def _base_addresses(value: object) -> object:
@@ -40,6 +41,9 @@ class Settings(ServerSettings):
     port: int = Field(8080, ge=0, le=65_535)
     web_folder: DirectoryPath | None = Field(None, description="the page to serve; none when another server does it")
     max_requests: int = Field(64, ge=1, description="uploads that may be held in memory at once; more are told to wait")
+    operator_key: SecretStr | None = Field(
+        None, min_length=1, description="who sends it may change the index; without one nobody may"
+    )
     deadline_s: Seconds = Field(30, description="seconds from a whole upload to the answer")
 
     caption_url: BaseAddresses = Field(
@@ -48,7 +52,7 @@ class Settings(ServerSettings):
     retrieval_url: BaseAddresses = Field(("http://127.0.0.1:8002",), description="as caption_url")
     connect_timeout_s: Seconds = 1
     read_timeout_s: Seconds = Field(30, description="seconds between two pieces of a service's answer")
-    poll_s: Seconds = Field(1, description="a new model or index version is known after so many seconds at the latest")
+    poll_s: Seconds = Field(0.5, description="a new model or index is known after so many seconds at the latest")
     caption_concurrency: int = Field(16, ge=1, description="caption requests that are sent on at once")
     caption_queue: int = Field(32, ge=0, description="caption requests that may wait for that; one more is refused")
 

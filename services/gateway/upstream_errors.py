@@ -7,6 +7,7 @@ from imagetext.errors import (
     Busy,
     DeadlineExceeded,
     ImageTextError,
+    IndexFull,
     InvalidParameter,
     InvalidPicture,
     NotAPicture,
@@ -17,7 +18,10 @@ from imagetext.errors import (
 from services.chassis.problems import MEDIA_TYPE
 from services.gateway.incoming import Reply
 
-_LASTING = (ImageTextError, InvalidPicture, NotFound, TooLarge, NotAPicture, InvalidParameter, DeadlineExceeded)
+_LASTING = (
+    *(ImageTextError, InvalidPicture, NotFound, TooLarge, NotAPicture, InvalidParameter),
+    *(DeadlineExceeded, IndexFull),
+)
 _TEMPORARY = (Busy, Unavailable)
 _MAX_RETRY_AFTER_S = 60
 

@@ -22,10 +22,13 @@ from starlette.types import ASGIApp
 
 from imagetext.contracts import (
     INDEX_VERSION_HEADER,
+    AddedPicture,
+    AddReply,
     Caption,
     CaptionOptions,
     CaptionReply,
     CaptionResult,
+    DeleteReply,
     Hit,
     IndexInfo,
     IndexRef,
@@ -143,6 +146,12 @@ class FakeRetrievalService(FakeService):
         super().__init__()
         self.version = version
         self.requests: list[SearchRequest] = []
+        self.added: list[tuple[list[bytes], dict[str, str]]] = []
+        self.deleted: list[str] = []
+
+    def change(self) -> IndexRef:
+        self.version += "+"
+        return IndexRef(version=self.version, size=1)
 
     @property
     def model(self) -> ModelInfo:
@@ -174,6 +183,21 @@ class FakeRetrievalService(FakeService):
         @router.get("/v1/index")
         async def index() -> IndexInfo:
             return IndexInfo(version=self.version, size=1, fingerprint="e1")
+
+        @router.post("/v1/images", response_model_exclude_none=True)
+        async def add(request: Request) -> AddReply:
+            upload = await read_upload(request, max_pictures=16, max_option_bytes=200_000)
+            await self.work("add", request)
+            self.added.append((upload.pictures, upload.options))
+            return AddReply(index=self.change(), results=[AddedPicture(id=_PICTURE_ID, path="a.jpg", replaced=False)])
+
+        @router.delete("/v1/images/{image_id}")
+        async def delete(request: Request, image_id: str) -> DeleteReply:
+            await self.work("delete", request)
+            if image_id in self.deleted:
+                raise NotFound("There is no such picture in the index.")
+            self.deleted.append(image_id)
+            return DeleteReply(index=self.change(), id=image_id)
 
         @router.get("/v1/images/{image_id}")
         @router.get("/v1/images/{image_id}/thumbnail")
