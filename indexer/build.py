@@ -1,4 +1,4 @@
-"""A folder of pictures to a published index version."""
+"""A folder of pictures, and what came through the API, to a published index version."""
 
 import os
 import time
@@ -11,11 +11,14 @@ from tqdm import tqdm
 
 from imagetext.errors import NotFound
 from imagetext.index import EncoderRef, PictureRow, SkippedFile, Wanted, picture_id, publish, write_version
+from imagetext.index.journal import FOLDER as JOURNAL
+from imagetext.index.pruning import prune_changes
 from imagetext.index.rows import encode_path
 from imagetext.index.versions import prune_versions, remove_leftovers
 from indexer.encode import ReadPicture, encode_files
 from indexer.known import KnownVectors
 from indexer.lock import build_lock
+from indexer.merging import Merged, Merging
 from indexer.previous import PreviousVersion, open_previous
 from indexer.questions import question_vectors
 from indexer.scan import FoundFile, Scan, scan
@@ -47,24 +50,29 @@ def build(images: Path, index: Path, encoder: "Encoder", wanted: Wanted | None =
     started = time.monotonic()
     images = Path(os.path.abspath(images))
     found = scan(images)
-    if not found.files:
+    if not found.files and not (index / JOURNAL).is_dir():
         raise _no_picture(images, found.skipped)
     index.mkdir(parents=True, exist_ok=True)
     with build_lock(index):
         remove_leftovers(index)
+        merging = Merging.open(index)
+        found.files = merging.to_index(found.files)
         with _open_known(index, encoder, images) as known:
             pictures, skipped, encoded = _encode(found, images, encoder, known)
-            if not pictures:
+            merged = merging.merge(pictures, encoder, known)
+            skipped, encoded = [*skipped, *merged.skipped], encoded + merged.encoded
+            if not merged.pictures:
                 raise _no_picture(images, skipped)
-            rows = _number(pictures)
+            rows = _number(merged.pictures)
             wanted = wanted or (known.previous.wanted if known.previous else Wanted())
             version = _unchanged_version(known.previous, rows, skipped, images, wanted)
-            changed = version is None
-            if version is None:
-                version = _write(rows, skipped, images, index, encoder, known, wanted)
+            changed = version is None or not merging.changes_nothing(merged)
+            if version is None or changed:
+                version = _write(rows, skipped, images, index, encoder, known, wanted, merged)
                 publish(index, version)
             known.forget_work()
         prune_versions(index, KEPT_VERSIONS)
+        prune_changes(index)
     return Summary(changed, version, len(rows), encoded, len(rows) - encoded, skipped, time.monotonic() - started)
 
 
@@ -138,6 +146,7 @@ def _write(
     encoder: "Encoder",
     known: KnownVectors,
     wanted: Wanted,
+    merged: Merged,
 ) -> str:
     vectors = np.empty((len(rows), encoder.dimensions), dtype=np.float32)
     for row in rows:
@@ -145,7 +154,16 @@ def _write(
     made_by = EncoderRef(encoder.name, encoder.fingerprint, encoder.dimensions)
     texts = question_vectors(encoder, wanted, len(rows))
     return write_version(
-        index, rows, vectors, encoder=made_by, images_root=images, skipped=skipped, wanted=wanted, texts=texts
+        index,
+        rows,
+        vectors,
+        encoder=made_by,
+        images_root=images,
+        skipped=skipped,
+        wanted=wanted,
+        texts=texts,
+        merged=merged.position,
+        overrides=list(merged.overrides.values()),
     )
 
 

@@ -17,6 +17,7 @@ from imagetext.index import (
     version_folder,
 )
 from imagetext.index.manifest import SKIPPED
+from imagetext.index.pruning import prune_changes
 from imagetext.index.verification import verify_file
 from imagetext.index.versions import prune_versions, remove_leftovers
 from indexer.lock import build_lock
@@ -111,6 +112,7 @@ def _prune(options: argparse.Namespace, say: Say) -> int:
     with build_lock(options.index):
         remove_leftovers(options.index)
         removed = prune_versions(options.index, options.keep)
+        prune_changes(options.index)
     left = list_versions(options.index)
     if options.json:
         say(json.dumps({"removed": removed, "versions": left}))
