@@ -64,6 +64,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     make.add_argument("--kind", choices=(AUTO, *KINDS), help="how it is searched; auto: as size, memory and recall ask")
     make.add_argument("--target-recall", type=float, metavar="PART", help="of the nearest pictures to find (0.98)")
     make.add_argument("--max-memory", type=to_bytes, metavar="BYTES", help="that searches may need: 500MB, 4GB")
+    make.add_argument("--watch", action="store_true", help="stay, and build again when the folder changes")
     taken = commands.add_parser("import-embeddings", parents=[index], help="index a data set by the vectors it carries")
     taken.add_argument("--from", dest="source", type=Path, required=True, metavar="DIR", help="parquet or Arrow files")
     taken.add_argument("--pictures", type=Path, required=True, metavar="DIR", help="where its pictures are written")
@@ -77,8 +78,26 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 def _build(options: argparse.Namespace, load: Callable[[str], "Encoder"]) -> None:
     wanted = _wanted(options)
     require_folder(options.images)  # before the model is loaded, which takes seconds
-    summary = build(options.images, options.index, load(options.model), wanted)
-    _say(sys.stdout, summary.to_json() if options.json else summary.to_text())
+    encoder = load(options.model)
+
+    def make() -> None:
+        summary = build(options.images, options.index, encoder, wanted)
+        _say(sys.stdout, summary.to_json() if options.json else summary.to_text())
+
+    if options.watch:
+        _watch(options, make)
+    else:
+        make()
+
+
+def _watch(options: argparse.Namespace, make: Callable[[], None]) -> None:
+    """Until Ctrl-C, which is how it is meant to end."""
+    from indexer.watch import watch_folder
+
+    try:
+        watch_folder(options.images, options.index, make, _fail)
+    except KeyboardInterrupt:
+        _say(sys.stderr, "Stopped watching.")
 
 
 def _wanted(options: argparse.Namespace) -> Wanted | None:
@@ -111,6 +130,7 @@ def _fail(sentence: str) -> int:
 def _say(stream: TextIO, text: str) -> None:
     encoding = stream.encoding or "utf-8"
     stream.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+    stream.flush()  # a watching process goes on, and its reader waits
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from imagetext.index import (
     read_skipped,
     version_folder,
 )
+from imagetext.index.journal import JournalReader
 from imagetext.index.manifest import SKIPPED
 from imagetext.index.pruning import prune_changes
 from imagetext.index.verification import verify_file
@@ -40,7 +41,9 @@ def add_commands(commands: "_SubParsersAction[argparse.ArgumentParser]", index: 
     skipped = commands.add_parser("skipped", parents=[said], help="list the files that a version left out, and why")
     skipped.add_argument("version", nargs="?", metavar="VERSION", help="the current one when left out")
     skipped.set_defaults(run=_skipped)
-    checked = commands.add_parser("verify", parents=[said], help="read every byte of a version, or of all")
+    checked = commands.add_parser(
+        "verify", parents=[said], help="read every byte of a version, or of all and the journal"
+    )
     checked.add_argument("version", nargs="?", metavar="VERSION", help="all of them when left out")
     checked.set_defaults(run=_verify)
     switch = commands.add_parser("publish", parents=[said], help="make another version the current one")
@@ -83,11 +86,15 @@ def _verify(options: argparse.Namespace, say: Say) -> int:
     if not versions:
         raise NotFound(f"There is no version yet. {_how_to_build(options.index)}")
     reasons = {version: _why_unusable(_folder(options.index, version)) for version in versions}
+    journal = None if options.version else _journal_damage(options.index)
     if options.json:
-        say(json.dumps({"versions": [{"version": name, "error": reason} for name, reason in reasons.items()]}))
+        checked = [{"version": name, "error": reason} for name, reason in reasons.items()]
+        say(json.dumps({"versions": checked, "journal": journal}))
     for version, reason in () if options.json else reasons.items():
         say(f"{version} is intact." if reason is None else reason)
-    return int(any(reasons.values()))
+    if journal and not options.json:
+        say(journal)
+    return int(any(reasons.values()) or journal is not None)
 
 
 def _publish(options: argparse.Namespace, say: Say) -> int:
@@ -145,6 +152,12 @@ def _why_unusable(folder: Path) -> str | None:
     except ImageTextError as error:
         return error.detail
     return None
+
+
+def _journal_damage(index: Path) -> str | None:
+    reader = JournalReader(index, 0)
+    reader.read()
+    return f"The journal is damaged; changes lost: {reader.damaged} or more." if reader.damaged else None
 
 
 def _folder(index: Path, version: str | None) -> Path:
