@@ -10,7 +10,8 @@ from imagetext.errors import IndexVersionError
 from imagetext.index import SkippedFile, current_version, list_versions, picture_id, read_manifest, version_folder
 from imagetext.index.added import AddedPictures
 from imagetext.index.changes import Addition, Over, Record
-from imagetext.index.journal import FOLDER, JournalReader, JournalWriter
+from imagetext.index.journal import FOLDER, JournalReader
+from imagetext.index.journal_writer import JournalWriter
 from imagetext.index.manifest import OVERRIDES
 from imagetext.index.overrides import Override, apply_records, read_overrides
 from imagetext.index.verification import verify_file

@@ -16,11 +16,8 @@ from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 
-from imagetext.errors import NotFound
-from imagetext.index.added import AddedPictures
-from imagetext.index.changes import Addition, Change, Record, decode_change, encode_change
-from imagetext.index.frames import Parsed, Tail, make_frame, parse_frames
-from imagetext.index.versions import fsync
+from imagetext.index.changes import Record, decode_change
+from imagetext.index.frames import Parsed, Tail, parse_frames
 
 FOLDER = "journal"
 _LOCK = ".lock"
@@ -54,7 +51,7 @@ class JournalReader:
         starts = segments(self._folder)
         # To a file that is not the newest nothing is added any more, so what is read of it now is all.
         for start in starts[self._first(starts) :]:
-            file = _segment(self._folder, start)
+            file = segment_path(self._folder, start)
             if file != self.file:
                 self.file, self.offset = file, 0
                 seen = None if seen is None else (seen[0], *_looks_of(file))
@@ -118,78 +115,6 @@ class JournalReader:
         return (folder, *(() if self.file is None else _looks_of(self.file)))
 
 
-class JournalWriter:
-    """Appends; several processes may, each with a writer of its own. Belongs to one thread at a time."""
-
-    def __init__(self, index: Path) -> None:
-        self._index = index
-        self._folder = index / FOLDER
-        self._added = AddedPictures(index)
-        self._end: JournalReader | None = None
-
-    def append(self, changes: Sequence[Change], after: int = 0) -> list[int]:
-        """Write all the changes and force them onto the disk, all with one `fsync`; returns their positions.
-
-        Args:
-            after: a position that all of them must lie behind.
-
-        Raises:
-            NotFound: the file of an added picture has gone; nothing was written.
-            OSError: the disk is full, or the folder cannot be written. Each of the changes may or may not count.
-        """
-        self._folder.mkdir(exist_ok=True)
-        with _lock(self._folder, fcntl.LOCK_EX):
-            end = self._read_on()
-            for change in changes:
-                if isinstance(change, Addition) and not self._added.has(change.picture):
-                    raise NotFound("The picture's file has gone; send it again.")
-            first = max(end.position, after) + 1
-            if end.file is None or end.tail is Tail.DAMAGED:
-                first += end.tail is Tail.DAMAGED  # the lost record may have been known by the next number
-                self._begin(end, first)
-            frames = [make_frame(first + number, encode_change(change)) for number, change in enumerate(changes)]
-            self._write(end, b"".join(frames), first + len(changes) - 1)
-        return list(range(first, first + len(changes)))
-
-    def rotate(self) -> int:
-        """Begin a new file, so that those before it can be removed once; returns the position of the last record."""
-        with journal_lock(self._index):
-            end = self._read_on()
-            if end.file is not None and end.offset:
-                self._begin(end, end.position + (2 if end.tail is Tail.DAMAGED else 1))
-            return end.position
-
-    def _read_on(self) -> JournalReader:
-        if self._end is None:
-            starts = segments(self._folder)
-            self._end = JournalReader(self._index, after=starts[-1] - 1 if starts else 0)
-        self._end.read(locked=True)
-        if self._end.file is not None and self._end.tail is Tail.TORN:
-            os.truncate(self._end.file, self._end.offset)
-            self._end.tail = Tail.WHOLE
-        return self._end
-
-    def _begin(self, end: JournalReader, start: int) -> None:
-        end.file, end.offset, end.tail = _segment(self._folder, start), 0, Tail.WHOLE
-        end.file.touch()
-        fsync(self._folder)
-        fsync(self._index)
-
-    def _write(self, end: JournalReader, frames: bytes, position: int) -> None:
-        assert end.file is not None
-        self._end = None  # after an error it is looked at anew: frames that came out whole may have been read by others
-        descriptor = os.open(end.file, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
-        try:
-            written = 0
-            while written < len(frames):
-                written += os.write(descriptor, frames[written:])
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        end.wrote(frames, position)
-        self._end = end
-
-
 def _looks_of(file: Path) -> tuple[int, ...]:
     try:
         status = os.stat(file)
@@ -212,7 +137,7 @@ def prune_journal(index: Path, merged: int) -> None:
     starts = segments(index / FOLDER)
     for start, following in pairwise(starts):
         if following <= merged + 1:
-            _segment(index / FOLDER, start).unlink(missing_ok=True)
+            segment_path(index / FOLDER, start).unlink(missing_ok=True)
 
 
 @contextmanager
@@ -239,5 +164,6 @@ def _lock(folder: Path, how: int) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _segment(folder: Path, start: int) -> Path:
+def segment_path(folder: Path, start: int) -> Path:
+    """The file that begins with a position."""
     return folder / f"{start:020}{_SUFFIX}"

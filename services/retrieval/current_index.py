@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from imagetext.errors import ImageTextError, IndexVersionError, Unavailable
 from imagetext.index import Collection, IndexReader, current_version, version_folder
-from imagetext.index.journal import JournalReader
+from services.retrieval.held_version import HeldVersion
 from services.retrieval.metrics import IndexMetrics
 
 T = TypeVar("T")
@@ -31,39 +31,6 @@ class _Refusal:
     retry_at: float
 
 
-@dataclass
-class _Held:
-    """A version with the count of its users; but for `read_on`, all of this runs on the event loop."""
-
-    reader: IndexReader
-    journal: JournalReader
-    collection: Collection
-    users: int = 0
-    retired: bool = False
-
-    def release(self) -> None:
-        self.users -= 1
-        self._close_if_unused()
-
-    @classmethod
-    def of(cls, reader: IndexReader, folder: Path) -> "_Held":
-        """In a thread; with all changes until now."""
-        journal = JournalReader(folder, reader.merged)
-        return cls(reader, journal, Collection.of(reader).changed(journal.read()))
-
-    def read_on(self) -> Collection:
-        """In a thread."""
-        return self.collection.changed(self.journal.read())
-
-    def retire(self) -> None:
-        self.retired = True
-        self._close_if_unused()
-
-    def _close_if_unused(self) -> None:
-        if self.retired and self.users == 0:
-            self.reader.close()
-
-
 class CurrentIndex:
     """Swaps a reference when a version is published: requests under way finish on the version they began with.
 
@@ -81,7 +48,7 @@ class CurrentIndex:
         self._small_numbers = small_numbers
         self._fingerprint = ""
         self._pool = ThreadPoolExecutor(threads, "search")
-        self._held: _Held | None = None
+        self._held: HeldVersion | None = None
         self._refusal: _Refusal | None = None
         self._following = asyncio.Lock()
         self._watcher: asyncio.Task[None] | None = None
@@ -124,7 +91,7 @@ class CurrentIndex:
         """
         return await self._run(await self._up_to_date(), work)
 
-    async def _up_to_date(self) -> _Held:
+    async def _up_to_date(self) -> HeldVersion:
         if self._held is not None and self._held.journal.has_news():
             # Not to be cancelled with its caller: what was read must be applied.
             await asyncio.shield(asyncio.create_task(self._follow()))
@@ -132,7 +99,7 @@ class CurrentIndex:
             raise Unavailable("There is no index to search yet.", retry_after=5)
         return self._held
 
-    async def _run(self, held: _Held, work: Callable[[Collection], T]) -> T:
+    async def _run(self, held: HeldVersion, work: Callable[[Collection], T]) -> T:
         loop = asyncio.get_running_loop()
         held.users += 1
         future = self._pool.submit(work, held.collection)
@@ -156,9 +123,9 @@ class CurrentIndex:
             finally:
                 held.release()
 
-    async def _rebuild(self, held: _Held) -> None:
+    async def _rebuild(self, held: HeldVersion) -> None:
         try:
-            again = await asyncio.to_thread(_Held.of, held.reader, self._folder)
+            again = await asyncio.to_thread(HeldVersion.of, held.reader, self._folder)
         except Exception as error:
             raise Unavailable("The changes of the index cannot be read.", retry_after=5) from error
         held.journal, held.collection = again.journal, again.collection
@@ -189,7 +156,7 @@ class CurrentIndex:
         refusal = self._refusal
         return refusal is not None and refusal.version == version and time.monotonic() < refusal.retry_at
 
-    def _open(self, version: str) -> _Held:
+    def _open(self, version: str) -> HeldVersion:
         """In a thread; reads every byte."""
         reader = IndexReader.open(version_folder(self._folder, version), verify=True)
         if reader.info.fingerprint != self._fingerprint:
@@ -199,12 +166,12 @@ class CurrentIndex:
                 f"not by the one that is loaded, {self._fingerprint}. Build the index again with this model."
             )
         try:
-            return _Held.of(reader, self._folder)
+            return HeldVersion.of(reader, self._folder)
         except Exception:
             reader.close()
             raise
 
-    def _swap(self, new: _Held) -> None:
+    def _swap(self, new: HeldVersion) -> None:
         old, self._held, self._refusal = self._held, new, None
         info = new.collection.info
         self._metrics.opened(info.size)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from imagetext.errors import ImageTextError, IndexFull, Unavailable
 from imagetext.index.changes import Change
-from imagetext.index.journal import JournalWriter
+from imagetext.index.journal_writer import JournalWriter
 
 log = logging.getLogger(__name__)
 

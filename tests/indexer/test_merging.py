@@ -21,7 +21,8 @@ from imagetext.index import (
 )
 from imagetext.index.added import AddedPictures
 from imagetext.index.changes import NO_ROW, Addition, Deletion, over
-from imagetext.index.journal import JournalReader, JournalWriter, segments
+from imagetext.index.journal import JournalReader, segments
+from imagetext.index.journal_writer import JournalWriter
 from indexer.build import build
 from tests.indexer.conftest import content_of, draw, open_current
 from tests.indexer.fake_encoder import FakeEncoder

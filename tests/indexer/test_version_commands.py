@@ -6,7 +6,7 @@ import json
 import pytest
 
 from imagetext.index import current_version, list_versions
-from imagetext.index.journal import JournalWriter
+from imagetext.index.journal_writer import JournalWriter
 from indexer.__main__ import main
 from indexer.build import build
 from indexer.sizes import shown_bytes, to_bytes

@@ -13,25 +13,32 @@ import httpx
 import pytest
 
 from imagetext.index import current_version, list_versions
-from tests.journeys.conftest import ROOT, START_S, free_port, run_module
+from indexer.build import build
+from tests.indexer.conftest import draw
+from tests.journeys.conftest import ROOT, START_S, System, free_port, run_module
+from tests.journeys.stand_in import StandIn
+from tests.journeys.test_search import search
 
 KEY = {"Authorization": "Bearer open sesame"}
-SCENES = 12
+PICTURES = 12
+MODULES = {"retrieval": "tests.journeys.stand_in", "gateway": "services.gateway"}
 
 
 @dataclass
 class Live:
-    """`gateways` are two that do not know of each other; both ask both `replicas`."""
+    """`gateways` are two that do not know of each other; both ask both replicas."""
 
     folder: Path
-    gallery: Path
-    index: Path
     environments: dict[str, dict[str, str]]
     urls: dict[str, str]
     processes: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
 
+    @property
+    def index(self) -> Path:
+        return self.folder / "index"
+
     def start(self, name: str) -> None:
-        command = [sys.executable, "-m", f"services.{name.split('-')[0]}"]
+        command = [sys.executable, "-m", MODULES[name.split("-")[0]]]
         environment = os.environ | self.environments[name]
         with (self.folder / "log").open("ab") as log:
             self.processes[name] = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
@@ -57,17 +64,21 @@ class Live:
         return set(reply.json()["parts"]) <= {"caption"}  # no captions here
 
     def picture(self, number: int) -> bytes:
-        return (self.gallery / f"scene-{number:06}.jpg").read_bytes()
+        return (self.folder / "images" / f"{number}.png").read_bytes()
 
     def build(self) -> None:
-        built = run_module("indexer", "build", "--images", self.gallery, "--index", self.index)
-        assert built.returncode == 0, built.stderr
+        build(self.folder / "images", self.index, StandIn())
+
+    def version(self, name: str) -> str:
+        with self.client(name) as client:
+            return str(client.get("/v1/index").json()["version"])
 
 
 @pytest.fixture(scope="module")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     folder = tmp_path_factory.mktemp("live")
-    assert run_module("gallery", "--out", folder / "gallery", "--number", str(SCENES), "--seed", "9").returncode == 0
+    for number in range(PICTURES):
+        draw(folder / "images" / f"{number}.png", number)
     names = ("retrieval-1", "retrieval-2", "gateway-1", "gateway-2")
     ports = {name: free_port() for name in names}
     urls = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
@@ -82,13 +93,12 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
         }
         for name, port in ports.items()
     }
-    live = Live(folder, folder / "gallery" / "Images", folder / "index", environments, urls)
+    live = Live(folder, environments, urls)
     live.build()
     try:
         for name in names:
             live.start(name)
-        for name in names:
-            live.wait_until(lambda name=name: live.is_ready(name))  # type: ignore[misc]
+        live.wait_until(lambda: all(map(live.is_ready, names)))
         yield live
     finally:
         for process in live.processes.values():
@@ -125,20 +135,20 @@ def test_a_picture_comes_is_replaced_and_goes(live: Live) -> None:
     query = live.picture(0)
     with live.client("gateway-1") as told, live.client("gateway-2") as other:
         for client in (told, other):
-            assert "new/a.jpg" not in found(client, query) + found(client, query)
-        result = add(told, query, "new/a.jpg")
-        assert "new/a.jpg" in found(told, query)[:2]
-        assert within_a_second(lambda: "new/a.jpg" in found(other, query)[:2])
+            assert "new/a.png" not in found(client, query) + found(client, query)
+        result = add(told, query, "new/a.png")
+        assert "new/a.png" in found(told, query)[:2]
+        assert within_a_second(lambda: "new/a.png" in found(other, query)[:2])
         assert other.get(str(result["url"])).content == query
 
-        assert add(told, live.picture(1), "new/a.jpg")["replaced"] is True
-        assert found(told, live.picture(1)).index("new/a.jpg") < 2 and "new/a.jpg" not in found(told, query)[:1]
+        assert add(told, live.picture(1), "new/a.png")["replaced"] is True
+        assert found(told, live.picture(1)).index("new/a.png") < 2 and "new/a.png" not in found(told, query)[:1]
         assert other.get(str(result["url"])).content == live.picture(1)
 
         assert told.delete(str(result["url"]), headers=KEY).status_code == 200
         for _ in range(10):  # both replicas are asked
-            assert "new/a.jpg" not in found(told, query) and told.get(str(result["url"])).status_code == 404
-        assert within_a_second(lambda: "new/a.jpg" not in found(other, query))
+            assert "new/a.png" not in found(told, query) and told.get(str(result["url"])).status_code == 404
+        assert within_a_second(lambda: "new/a.png" not in found(other, query))
         assert told.delete(str(result["url"]), headers=KEY).status_code == 404
         assert told.delete(str(result["url"])).status_code == 401
 
@@ -151,10 +161,11 @@ def test_a_killed_service_loses_no_acknowledged_picture(live: Live) -> None:
     def keep_adding() -> None:
         with live.client("gateway-1") as client:
             while not done.is_set():
-                path = f"kill/{len(acknowledged)}.jpg"
-                files = {"image": live.picture(len(acknowledged) % SCENES)}
-                if client.post("/v1/images", files=files, data={"path": path}, headers=KEY).status_code == 200:
-                    acknowledged.append(path)
+                path = f"kill/{len(acknowledged)}.png"
+                files = {"image": live.picture(len(acknowledged) % PICTURES)}
+                reply = client.post("/v1/images", files=files, data={"path": path}, headers=KEY)
+                if reply.status_code == 200:
+                    acknowledged.append(reply.json()["results"][0]["url"])
 
     writer = threading.Thread(target=keep_adding)
     writer.start()
@@ -167,14 +178,15 @@ def test_a_killed_service_loses_no_acknowledged_picture(live: Live) -> None:
         done.set()
         writer.join()
     with live.client("retrieval-2") as client:
-        assert set(acknowledged) <= set(found(client, live.picture(0)))
+        assert {client.get(url).status_code for url in acknowledged} == {200}
         state = client.get("/v1/index").json()
     live.start("retrieval-1")
     live.wait_until(lambda: live.is_ready("retrieval-1"))
 
     with live.client("retrieval-1") as client:
-        assert set(acknowledged) <= set(found(client, live.picture(0)))
+        assert {client.get(url).status_code for url in acknowledged} == {200}
         assert client.get("/v1/index").json() == state
+        assert state["added"] >= len(acknowledged) == len(set(acknowledged))
 
 
 def test_a_build_merges_and_a_rollback_keeps(live: Live) -> None:
@@ -182,13 +194,13 @@ def test_a_build_merges_and_a_rollback_keeps(live: Live) -> None:
     missing: list[list[str]] = []
     done = threading.Event()
     with live.client("gateway-1") as client:
-        add(client, live.picture(2), "stays.jpg")
+        add(client, live.picture(2), "stays.png")
 
     def keep_searching() -> None:
         with live.client("gateway-1") as client:
             while not done.is_set():
                 paths = found(client, live.picture(2))
-                if "stays.jpg" not in paths or len(paths) != len(set(paths)):
+                if "stays.png" not in paths or len(paths) != len(set(paths)):
                     missing.append(paths)
 
     searcher = threading.Thread(target=keep_searching)
@@ -197,18 +209,24 @@ def test_a_build_merges_and_a_rollback_keeps(live: Live) -> None:
         before = current_version(live.index)
         live.build()
         after = current_version(live.index)
-        with live.client("retrieval-1") as one, live.client("retrieval-2") as two:
-            for client in (one, two):
-                live.wait_until(lambda client=client: client.get("/v1/index").json()["version"] == after, 10)  # type: ignore[misc]
-            assert run_module("indexer", "rollback", "--index", live.index).returncode == 0
-            for client in (one, two):
-                live.wait_until(
-                    lambda client=client: client.get("/v1/index").json()["version"].startswith(f"{before}+"),  # type: ignore[misc]
-                    10,
-                )
+        live.wait_until(lambda: {live.version("retrieval-1"), live.version("retrieval-2")} == {after}, 10)
+        assert run_module("indexer", "rollback", "--index", live.index).returncode == 0
+        for name in ("retrieval-1", "retrieval-2"):
+            live.wait_until(lambda name=name: live.version(name).startswith(f"{before}+"), 10)  # type: ignore[misc]
     finally:
         done.set()
         searcher.join()
 
     assert missing == []
     assert {before, after} <= set(list_versions(live.index))
+
+
+def test_a_sentence_finds_an_added_scene(system: System) -> None:
+    """With the real model: added, found by its words at once, and gone again."""
+    name, sentences = sorted(system.sentences.items())[5]
+    with system.client() as client:
+        result = add(client, (system.images / name).read_bytes(), "added/scene.jpg")
+        assert "added/scene.jpg" in [hit["path"] for hit in search(client, text=sentences[0], k=20)]
+        assert client.get(str(result["thumbnail_url"])).status_code == 200
+        assert client.delete(str(result["url"]), headers=KEY).status_code == 200
+        assert "added/scene.jpg" not in [hit["path"] for hit in search(client, text=sentences[0], k=20)]

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from imagetext.index.journal import JournalWriter
+from imagetext.index.journal_writer import JournalWriter
 from tests.imagetext.index.live import addition
 
 
