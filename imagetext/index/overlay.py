@@ -55,7 +55,8 @@ class Overlay:
         # Some more than k, but an approximate search is not to become an exact one by that.
         most = min(k + self.hidden_in_version, self.first_added)
         scores, rows = self._reader.search(queries, min(most, SHALLOW if k <= SHALLOW else 2 * k))
-        gone = np.isin(rows, self._hidden)
+        places = np.minimum(np.searchsorted(self._hidden, rows), len(self._hidden) - 1)
+        gone = self._hidden[places] == rows
         if rows.shape[1] < most and (np.count_nonzero(~gone, axis=1) < k).any():
             return self._reader.search(queries, k, self._kept)
         return np.where(gone, np.float32(-np.inf), scores), rows

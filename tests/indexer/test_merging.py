@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import random
 import threading
 import time
 
@@ -26,6 +27,7 @@ from imagetext.index.journal_writer import JournalWriter
 from indexer.build import build
 from tests.indexer.conftest import content_of, draw, open_current
 from tests.indexer.fake_encoder import FakeEncoder
+from tests.indexer.test_interruption import start
 
 
 class Api:
@@ -319,3 +321,22 @@ def test_builds_while_pictures_come_and_go(api, images, index):
 
     assert len(kept) > 8
     assert before == set(content_of(index)) == {"a.png", "b.png", "c.png", "d.png", *kept}
+
+
+def test_killed_builds_lose_no_change(api, images, index):
+    """Killed at any moment, before or after they publish: what was said counts, now and in the next version."""
+    chance, said = random.Random(8), {"a.png", "b.png", "c.png"}
+    for number in range(8):
+        api.add(f"new/{number}.png", 200 + number)
+        said.add(f"new/{number}.png")
+        if number % 2:
+            api.delete(f"new/{number - 1}.png")
+            said.remove(f"new/{number - 1}.png")
+        process = start(images, index, 0.0)
+        time.sleep(chance.uniform(0.3, 1.3))
+        process.kill()
+        process.communicate()
+        assert api.paths() == said
+    built(images, index)
+
+    assert set(content_of(index)) == said
