@@ -9,6 +9,7 @@ from imagetext.search_filter import SearchFilter
 
 INDEX_VERSION_HEADER = "X-Index-Version"  # of a search's answer: who passes it on need not read it
 
+MAX_PICTURES = 16  # in one request
 MAX_QUERY_CHARACTERS = 2_000
 MAX_HITS = 200
 MAX_OFFSET = 10_000
@@ -127,8 +128,11 @@ class Hit(Contract):
 
 
 class IndexInfo(Contract):
-    """A published index version. The last four were measured when it was built, one query at a time: the part of the
-    10 nearest that a search finds, its speed, that of exact search, and the bytes that are to stay in memory."""
+    """A published index version. With changes since it was built, `version` ends in +POSITION, that of the last change,
+    and `added` and `removed` count the pictures that it does not hold yet, or still holds.
+
+    `recall` and what follows were measured when it was built, one query at a time: the part of the 10 nearest that a
+    search finds, its speed, that of exact search, and the bytes that are to stay in memory."""
 
     version: str
     size: int
@@ -137,6 +141,8 @@ class IndexInfo(Contract):
     fingerprint: str = ""
     created: datetime | None = None
     skipped: int = 0
+    added: int = 0
+    removed: int = 0
     recall: float | None = None
     queries_per_second: float | None = None
     exact_queries_per_second: float | None = None
@@ -230,6 +236,60 @@ class SearchReply(Contract):
     index: IndexRef
     results: list[Hit]
     took_ms: float
+
+
+# Changes of single pictures
+
+MAX_PATH_BYTES = 1_000
+MAX_METADATA_BYTES = 200_000  # of all pictures of a request together
+
+Sentence = Annotated[str, Field(min_length=1, max_length=2_000)]
+Tag = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class PictureDescription(Contract):
+    """What a caller says of a new picture. `path` is its name in the index, and so its id; without one it is named by
+    its content."""
+
+    path: str | None = None
+    captions: list[Sentence] | None = Field(None, max_length=50)
+    tags: list[Tag] | None = Field(None, max_length=200)
+    taken: datetime | None = None
+
+
+class AddOptions(Contract):
+    """The fields beside the pictures of POST /v1/images. `metadata` is JSON: one PictureDescription, or a list with one
+    or null for each picture; `path` is a shorter way to name a single picture."""
+
+    path: str | None = None
+    metadata: str | None = None
+
+
+class AddedPicture(Contract):
+    """The outcome for one picture: where it is now, or an error. `replaced`: another picture had its path."""
+
+    id: str | None = None
+    path: str | None = None
+    url: str | None = None
+    thumbnail_url: str | None = None
+    width: int | None = None
+    height: int | None = None
+    replaced: bool | None = None
+    error: Problem | None = None
+
+
+class AddReply(Contract):
+    """`index` is the state that holds all the pictures."""
+
+    index: IndexRef
+    results: list[AddedPicture]
+
+
+class DeleteReply(Contract):
+    """`index` is the state without the picture."""
+
+    index: IndexRef
+    id: str
 
 
 class Health(Contract):

@@ -12,6 +12,7 @@ ImageTextError                 500
 ├── Busy                       429  the queue is full; carries Retry-After
 ├── Unavailable                503  a part is not ready or has gone; carries Retry-After
 ├── DeadlineExceeded           504  the answer would come too late
+├── IndexFull                  507  no room for more pictures until the indexer has run, or on the disk
 ├── ModelError                 500  a model folder that cannot be loaded
 └── IndexVersionError          500  an index version that is damaged or belongs to another encoder
 
@@ -91,6 +92,11 @@ class Unavailable(_Temporary):
 class DeadlineExceeded(ImageTextError):
     status = 504
     title = "Deadline exceeded"
+
+
+class IndexFull(ImageTextError):
+    status = 507
+    title = "Index is full"
 
 
 class ModelError(ImageTextError):

@@ -19,7 +19,6 @@ from indexer.exchange.commands import add_commands as add_exchange
 from indexer.measure_command import add_command
 from indexer.places import folder, parsed
 from indexer.scan import require_folder
-from indexer.summary import Summary
 from indexer.transfer_commands import add_transfer_commands
 from indexer.version_commands import add_commands
 from indexer.wanted import add_wanted, read_wanted
@@ -82,6 +81,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add_wanted(make)
     make.add_argument("--captions", metavar="FILE|MODEL", help="captions to store; a model captions what has none")
     make.add_argument("--metadata", type=Path, metavar="FILE", help="JSON lines with path, tags, captions, taken")
+    make.add_argument("--watch", action="store_true", help="stay, and build again when the folder changes")
     taken = commands.add_parser("import-embeddings", parents=[index], help="`import` for a data set with pictures")
     taken.add_argument("--from", dest="source", type=Path, required=True, metavar="DIR", help="parquet or Arrow files")
     taken.add_argument("--pictures", type=Path, required=True, metavar="DIR", help="where its pictures are written")
@@ -102,11 +102,28 @@ def _build(
     descriptions = _descriptions(options, load_captioner)
     encoder = load(options.model)
 
-    def make(index: Path) -> Summary:
-        return build(options.images, index, encoder, wanted, descriptions)
+    def make() -> None:
+        summary = build_at(
+            options.index,
+            options.work,
+            lambda index: build(options.images, index, encoder, wanted, descriptions),
+        )
+        _say(sys.stdout, summary.to_json() if options.json else summary.to_text())
 
-    summary = build_at(options.index, options.work, make)
-    _say(sys.stdout, summary.to_json() if options.json else summary.to_text())
+    if options.watch:
+        _watch(options, make)
+    else:
+        make()
+
+
+def _watch(options: argparse.Namespace, make: Callable[[], None]) -> None:
+    """Until Ctrl-C, which is how it is meant to end."""
+    from indexer.watch import watch_folder
+
+    try:
+        watch_folder(options.images, options.index, make, _fail)
+    except KeyboardInterrupt:
+        _say(sys.stderr, "Stopped watching.")
 
 
 def _descriptions(options: argparse.Namespace, load_captioner: Callable[[str], "Captioner"]) -> Descriptions:
@@ -150,6 +167,7 @@ def _fail(sentence: str) -> int:
 def _say(stream: TextIO, text: str) -> None:
     encoding = stream.encoding or "utf-8"
     stream.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+    stream.flush()  # a watching process goes on, and its reader waits
 
 
 if __name__ == "__main__":

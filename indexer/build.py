@@ -1,4 +1,4 @@
-"""A folder of pictures to a published index version."""
+"""A folder of pictures, and what came through the API, to a published index version."""
 
 import os
 import time
@@ -11,14 +11,17 @@ from tqdm import tqdm
 
 from imagetext.errors import NotFound
 from imagetext.index import EncoderRef, PictureRow, SkippedFile, Wanted, picture_id, publish, write_version
+from imagetext.index.journal import FOLDER as JOURNAL
+from imagetext.index.pruning import prune_changes
 from imagetext.index.rows import encode_path
 from imagetext.index.texts import clean_tags
 from imagetext.index.versions import prune_versions, remove_leftovers
 from indexer.captioning import caption_rows
-from indexer.descriptions import NOTHING, Descriptions, describe
+from indexer.descriptions import NOTHING, Descriptions, describe, with_added
 from indexer.encode import ReadPicture, encode_files
 from indexer.known import KnownVectors
 from indexer.lock import build_lock
+from indexer.merging import Merged, Merging
 from indexer.previous import PreviousVersion, open_previous
 from indexer.progress import Progress, reported
 from indexer.questions import question_vectors
@@ -59,26 +62,32 @@ def build(
     started = time.monotonic()
     images = Path(os.path.abspath(images))
     found = scan(images)
-    if not found.files:
+    if not found.files and not (index / JOURNAL).is_dir():
         raise _no_picture(images, found.skipped)
     index.mkdir(parents=True, exist_ok=True)
     with build_lock(index), reported(index) as progress:
         remove_leftovers(index)
+        merging = Merging.open(index)
+        found.files = merging.to_index(found.files)
         with _open_known(index, encoder, images) as known:
             pictures, skipped, encoded = _encode(found, images, encoder, known, progress)
-            if not pictures:
+            merged = merging.merge(pictures, encoder, known)
+            skipped, encoded = [*skipped, *merged.skipped], encoded + merged.encoded
+            if not merged.pictures:
                 raise _no_picture(images, skipped)
-            rows, unmatched = describe(_number(pictures), known.previous, descriptions.given)
+            rows, unmatched = describe(_number(merged.pictures), known.previous, descriptions.given)
+            rows = with_added(rows, merged.described, descriptions.given)
             rows = caption_rows(rows, images, descriptions.captioner, known.work)
             wanted = wanted or (known.previous.wanted if known.previous else Wanted())
             version = _unchanged_version(known.previous, rows, skipped, images, wanted)
-            changed = version is None
-            if version is None:
-                version = _write(rows, skipped, images, index, encoder, known, wanted, progress)
+            changed = version is None or not merging.changes_nothing(merged)
+            if version is None or changed:
+                version = _write(rows, skipped, images, index, encoder, known, wanted, progress, merged)
                 progress.stage("publishing")
                 publish(index, version)
             known.forget_work()
         prune_versions(index, KEPT_VERSIONS)
+        prune_changes(index)
     reused, captioned = len(rows) - encoded, sum(bool(row.captions) for row in rows)
     seconds = time.monotonic() - started
     return Summary(changed, version, len(rows), encoded, reused, skipped, seconds, captioned, unmatched)
@@ -168,6 +177,7 @@ def _write(
     known: KnownVectors,
     wanted: Wanted,
     progress: Progress,
+    merged: Merged,
 ) -> str:
     progress.stage("writing")
     vectors = np.empty((len(rows), encoder.dimensions), dtype=np.float32)
@@ -185,6 +195,8 @@ def _write(
         wanted=wanted,
         texts=texts,
         stage=progress.stage,
+        merged=merged.position,
+        overrides=list(merged.overrides.values()),
     )
 
 

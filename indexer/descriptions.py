@@ -73,6 +73,14 @@ def describe(
     return rows, unmatched
 
 
+def with_added(
+    rows: Sequence[PictureRow], added: Mapping[str, Description], given: Mapping[str, Description]
+) -> list[PictureRow]:
+    """The rows with what came with added pictures, by path, where nothing is `given` for them."""
+    described = {path: said.with_later(given.get(path, Description())) for path, said in added.items()}
+    return [described[row.path].over(row) if row.path in described else row for row in rows]
+
+
 def _as_before(row: PictureRow, previous: PreviousVersion | None) -> PictureRow:
     known = previous.same(row.path, row.sha256) if previous is not None and previous.described else None
     return row if known is None else replace(row, taken=known.taken, tags=known.tags, captions=known.captions)

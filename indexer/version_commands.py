@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from imagetext.errors import NotFound
 from imagetext.index import current_version, list_versions, version_folder
+from imagetext.index.journal import JournalReader
 from imagetext.index.overview import describe, skipped_files, version_before
+from imagetext.index.pruning import prune_changes
 from imagetext.index.switching import switch, why_unusable
 from imagetext.index.versions import prune_versions, remove_leftovers
 from indexer.lock import build_lock
@@ -31,7 +33,9 @@ def add_commands(commands: "_SubParsersAction[argparse.ArgumentParser]", index: 
     skipped = commands.add_parser("skipped", parents=[said], help="list the files that a version left out, and why")
     skipped.add_argument("version", nargs="?", metavar="VERSION", help="the current one when left out")
     skipped.set_defaults(run=_skipped)
-    checked = commands.add_parser("verify", parents=[said], help="read every byte of a version, or of all")
+    checked = commands.add_parser(
+        "verify", parents=[said], help="read every byte of a version, or of all and the journal"
+    )
     checked.add_argument("version", nargs="?", metavar="VERSION", help="all of them when left out")
     checked.set_defaults(run=_verify)
     switch = commands.add_parser("publish", parents=[said], help="make another version the current one")
@@ -73,11 +77,15 @@ def _verify(options: argparse.Namespace, say: Say) -> int:
     if not versions:
         raise NotFound(f"There is no version yet. {_how_to_build(options.index)}")
     reasons = {version: why_unusable(_folder(options.index, version)) for version in versions}
+    journal = None if options.version else _journal_damage(options.index)
     if options.json:
-        say(json.dumps({"versions": [{"version": name, "error": reason} for name, reason in reasons.items()]}))
+        checked = [{"version": name, "error": reason} for name, reason in reasons.items()]
+        say(json.dumps({"versions": checked, "journal": journal}))
     for version, reason in () if options.json else reasons.items():
         say(f"{version} is intact." if reason is None else reason)
-    return int(any(reasons.values()))
+    if journal and not options.json:
+        say(journal)
+    return int(any(reasons.values()) or journal is not None)
 
 
 def _publish(options: argparse.Namespace, say: Say) -> int:
@@ -102,6 +110,7 @@ def _prune(options: argparse.Namespace, say: Say) -> int:
     with build_lock(options.index):
         remove_leftovers(options.index)
         removed = prune_versions(options.index, options.keep)
+        prune_changes(options.index)
     left = list_versions(options.index)
     if options.json:
         say(json.dumps({"removed": removed, "versions": left}))
@@ -114,6 +123,12 @@ def _switch(options: argparse.Namespace, version: str, say: Say) -> None:
     _folder(options.index, version)
     before = switch(options.index, version)
     say(json.dumps({"version": version, "before": before}) if options.json else f"Published version {version}.")
+
+
+def _journal_damage(index: Path) -> str | None:
+    reader = JournalReader(index, 0)
+    reader.read()
+    return f"The journal is damaged; changes lost: {reader.damaged} or more." if reader.damaged else None
 
 
 def _folder(index: Path, version: str | None) -> Path:

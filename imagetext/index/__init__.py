@@ -8,8 +8,12 @@
     index.faiss                     nominates rows for a query, in the approximate kinds; exact search needs none
     rows.sqlite                     one picture per row of the vectors
     skipped.jsonl                   files that could not be indexed, each with its reason
+    overrides.jsonl                 changes through the API that the next build must know of, where there were any
+<index>/journal/                    the changes since, followed by every replica
+<index>/added/                      the files of the pictures that came through the API
 """
 
+from imagetext.index.collection import Collection
 from imagetext.index.kinds import Wanted
 from imagetext.index.manifest import EncoderRef, Manifest, read_manifest
 from imagetext.index.reader import IndexReader
@@ -19,6 +23,7 @@ from imagetext.index.versions import current_version, list_versions, publish, ve
 from imagetext.index.writer import SkippedFile, read_skipped, write_version
 
 __all__ = [
+    "Collection",
     "EncoderRef",
     "IndexReader",
     "Manifest",

@@ -19,3 +19,10 @@ def fuse(rankings: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
     sums = np.bincount(where, weights=shares, minlength=len(rows))
     fused: NDArray[np.int64] = rows[np.argsort(-sums, kind="stable")]
     return fused
+
+
+def taking_turns(first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Two rankings of different rows as one: the best of each, then the second of each, and so on."""
+    places = np.concatenate([2 * np.arange(len(first)), 2 * np.arange(len(second)) + 1])
+    together: NDArray[np.int64] = np.concatenate([first, second])[np.argsort(places, kind="stable")]
+    return together

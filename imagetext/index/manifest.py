@@ -20,6 +20,7 @@ MANIFEST = "manifest.json"
 VECTORS = "vectors.npy"
 ROWS = "rows.sqlite"
 SKIPPED = "skipped.jsonl"
+OVERRIDES = "overrides.jsonl"
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ class Manifest:
     effort: Effort | None = None
     wanted: Wanted | None = None
     measured: Measured | None = None
+    merged: int | None = None
     files: dict[str, FileSum] | None = None  # None until all the files are written
     format: int = FORMAT
 
@@ -63,10 +65,11 @@ class Manifest:
 _SINCE_SECOND = ("factory", "effort", "wanted", "measured")
 
 
-def files_of(kind: str, format: int = FORMAT) -> tuple[str, ...]:
-    """The files beside the manifest."""
+def files_of(kind: str, format: int = FORMAT, *, changes: bool = False) -> tuple[str, ...]:
+    """The files beside the manifest; `changes`: the version holds changes that came through the API."""
     has_faiss = kind != FLAT or format == _FIRST
-    return (VECTORS, FAISS_INDEX, ROWS, SKIPPED) if has_faiss else (VECTORS, ROWS, SKIPPED)
+    files = (VECTORS, FAISS_INDEX, ROWS, SKIPPED) if has_faiss else (VECTORS, ROWS, SKIPPED)
+    return (*files, OVERRIDES) if changes else files
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
@@ -111,6 +114,8 @@ def _to_json(manifest: Manifest) -> str:
     fields = asdict(manifest) | {"created": manifest.created.isoformat()}
     if manifest.format == _FIRST:
         fields = {name: value for name, value in fields.items() if name not in _SINCE_SECOND}
+    if manifest.merged is None:
+        del fields["merged"]
     checksum = hashlib.sha256(json.dumps(fields, sort_keys=True).encode("ascii")).hexdigest()
     return json.dumps(fields | {"checksum": checksum}, indent=2) + "\n"
 
@@ -119,7 +124,8 @@ def _from_fields(fields: dict[str, Any]) -> Manifest:
     known = {name: value for name, value in fields.items() if name != "checksum"}
     known["created"] = datetime.fromisoformat(known["created"])
     known["encoder"] = EncoderRef(**known["encoder"])
-    known["files"] = {name: FileSum(**known["files"][name]) for name in files_of(known["kind"], known["format"])}
+    names = files_of(known["kind"], known["format"], changes=known.get("merged") is not None)
+    known["files"] = {name: FileSum(**known["files"][name]) for name in names}
     for name, of in (("effort", Effort), ("wanted", Wanted), ("measured", Measured)):
         known[name] = None if known.get(name) is None else of(**known[name])
     return Manifest(**known)

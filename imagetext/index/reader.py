@@ -39,6 +39,7 @@ class IndexReader:
         self._row_search = row_search
         self._carried = carried
         self.images_root = Path(manifest.images_root)
+        self.merged = manifest.merged or 0  # the position of the last change that this version holds
         self.info = info_of(manifest)
 
     @classmethod
@@ -90,13 +91,8 @@ class IndexReader:
             NotFound: there is no such row as one of those allowed.
             IndexVersionError: the queries have another length than the vectors of this index.
         """
-        if k < 1:
-            raise InvalidParameter("At least one result must be asked for.")
+        self.check(vectors, k)
         queries = np.ascontiguousarray(vectors, dtype=np.float32)
-        if queries.ndim != 2 or queries.shape[1] != self.dimensions:
-            raise IndexVersionError("The query was made by another encoder than this index.")
-        if not np.isfinite(queries).all():
-            raise InvalidParameter("The query has no finite embedding.")
         if allowed is None:
             return self._searcher.search(queries, min(k, self.info.size))
         allowed = np.ascontiguousarray(allowed, dtype=np.int64)
@@ -116,6 +112,15 @@ class IndexReader:
         """Cosine similarities (n,) of a unit vector (dimensions,) with rows (n,) that are there."""
         scores: NDArray[np.float32] = self._vectors[rows] @ vector
         return scores
+
+    def check(self, vectors: NDArray[np.float32], k: int) -> None:
+        """Whether `search` takes them; raises InvalidParameter or IndexVersionError if not."""
+        if k < 1:
+            raise InvalidParameter("At least one result must be asked for.")
+        if vectors.ndim != 2 or vectors.shape[1] != self.dimensions:
+            raise IndexVersionError("The query was made by another encoder than this index.")
+        if not np.isfinite(vectors).all():
+            raise InvalidParameter("The query has no finite embedding.")
 
     def row(self, row: int) -> PictureRow:
         """The picture of a row. Raises NotFound."""

@@ -18,6 +18,7 @@ from imagetext.index.carried import Carried, write_carried
 from imagetext.index.choice import choose
 from imagetext.index.kinds import Wanted
 from imagetext.index.manifest import ROWS, SKIPPED, VECTORS, EncoderRef, Manifest, add_files, files_of, write_manifest
+from imagetext.index.overrides import Override, write_overrides
 from imagetext.index.reader import IndexReader
 from imagetext.index.rows import PictureRow, write_rows
 from imagetext.index.verification import sum_file
@@ -44,6 +45,8 @@ def write_version(
     texts: NDArray[np.float32] | None = None,
     stage: Callable[[BuildStage], object] = lambda _: None,
     carried: Carried | None = None,
+    merged: int | None = None,
+    overrides: Sequence[Override] = (),
 ) -> str:
     """Write, verify and name a new version; it is not published yet.
 
@@ -54,6 +57,8 @@ def write_version(
             too.
         stage: told what begins now.
         carried: what came with pictures from another collection; None: nothing.
+        merged: the position of the last change of the journal that `rows` holds; None: there is no journal.
+        overrides: what those changes mean for the next build.
 
     Returns:
         The name of the version.
@@ -72,11 +77,14 @@ def write_version(
         images_root=str(images_root),
         skipped=len(skipped),
         wanted=wanted or Wanted(),
+        merged=merged,
     )
     folder = version_folder(index, manifest.version)
     hidden = folder.with_name(f".building-{manifest.version}")
     hidden.mkdir(parents=True)
     try:
+        if merged is not None:
+            write_overrides(hidden, overrides)
         stage("tuning")
         _write_files(hidden, manifest, rows, vectors, skipped, texts, carried)
         stage("verifying")
@@ -111,7 +119,8 @@ def _write_files(
     # json's own escapes keep undecodable names, and names with line breaks, on one ASCII line
     lines = (json.dumps(asdict(file)) + "\n" for file in skipped)
     (folder / SKIPPED).write_text("".join(lines), encoding="ascii")
-    write_manifest(folder, add_files(manifest, {name: sum_file(folder / name) for name in files_of(manifest.kind)}))
+    names = files_of(manifest.kind, changes=manifest.merged is not None)
+    write_manifest(folder, add_files(manifest, {name: sum_file(folder / name) for name in names}))
     for path in [*folder.iterdir(), folder]:
         fsync(path)
 

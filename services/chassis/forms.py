@@ -25,7 +25,7 @@ def is_form(request: Request) -> bool:
     return request.headers.get("Content-Type", "").lower().startswith("multipart/form-data")
 
 
-async def read_upload(request: Request, *, max_pictures: int) -> Upload:
+async def read_upload(request: Request, *, max_pictures: int, max_option_bytes: int = _MAX_OPTION_BYTES) -> Upload:
     """The parts of a multipart body, in order.
 
     Raises:
@@ -34,13 +34,13 @@ async def read_upload(request: Request, *, max_pictures: int) -> Upload:
     """
     if not is_form(request):
         raise InvalidParameter(f"Send multipart/form-data with a picture in the field `{PICTURE_FIELD}`.")
-    form = _Form(max_pictures)
+    form = _Form(max_pictures, max_option_bytes)
     try:
         await form.read(request)
     except (FormParserError, _Unreadable):
         raise InvalidParameter(
             f"The form cannot be read: it is damaged, or has more than {max_pictures} pictures, "
-            f"{_MAX_OPTION_FIELDS} options or {_MAX_OPTION_BYTES} bytes in one option."
+            f"{_MAX_OPTION_FIELDS} options or {max_option_bytes} bytes in one option."
         ) from None
     upload = Upload()
     for part in form.parts:
@@ -70,9 +70,10 @@ class _Part:
 class _Form:
     """Collects the parts as the parser finds them. Pictures stay in memory: their number and the body are bounded."""
 
-    def __init__(self, max_pictures: int) -> None:
+    def __init__(self, max_pictures: int, max_option_bytes: int) -> None:
         # One file more than is allowed, so that the sentence about too many is ours.
         self._left = {True: max_pictures + 1, False: _MAX_OPTION_FIELDS}
+        self._max_option_bytes = max_option_bytes
         self._part = _Part()
         self._header = b""
         self.parts: list[_Part] = []  # those that are whole
@@ -125,7 +126,7 @@ class _Form:
     def _data(self, data: bytes, start: int, end: int) -> None:
         self._part.pieces.append(data[start:end])
         self._part.size += end - start
-        if not self._part.is_file and self._part.size > _MAX_OPTION_BYTES:
+        if not self._part.is_file and self._part.size > self._max_option_bytes:
             raise _Unreadable
 
     def _end(self) -> None:

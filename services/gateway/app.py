@@ -8,6 +8,7 @@ from imagetext.addresses import Resolve, resolve
 from services.chassis import app as chassis
 from services.chassis.json_logging import configure_logging
 from services.chassis.serve import read_settings
+from services.gateway.change_endpoints import change_router
 from services.gateway.endpoints import plain_router, router
 from services.gateway.fetch import Fetcher
 from services.gateway.index_endpoints import index_router
@@ -43,7 +44,7 @@ def create_app(
         lifespan=gateway.lifespan,
         ready=gateway.not_ready,
         max_body_bytes=settings.max_body_bytes,
-        routers=[plain_router, router, index_router],
+        routers=[plain_router, router, index_router, change_router],
         registry=registry,
     )
     if settings.web_folder is not None:

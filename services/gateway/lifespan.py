@@ -17,6 +17,7 @@ from services.chassis.admission import Admission
 from services.gateway.background import repeat
 from services.gateway.cache import Cache, MemoryCache
 from services.gateway.captions import Captions
+from services.gateway.changes import Changes
 from services.gateway.fetch import Fetcher
 from services.gateway.gate import Gate
 from services.gateway.gateway_metrics import GatewayMetrics
@@ -43,6 +44,7 @@ class State(TypedDict):
     retrieval: Upstream
     admission: Admission
     operator_key: str | None
+    changes: Changes
     deadline_s: float
 
 
@@ -111,6 +113,7 @@ def build_gateway(
         retrieval=retrieval.upstream,
         admission=Admission(settings.max_requests),
         operator_key=None if settings.operator_key is None else settings.operator_key.get_secret_value(),
+        changes=Changes(retrieval.upstream, index),
         deadline_s=settings.deadline_s,
     )
     return Gateway(state, (caption, retrieval), models, index, cache)

@@ -6,9 +6,10 @@ from urllib.parse import urlsplit
 from pydantic import BeforeValidator, DirectoryPath, Field, SecretStr
 from pydantic_settings import NoDecode, SettingsConfigDict
 
+from imagetext.contracts import MAX_PICTURES
 from services.chassis.settings import ServerSettings
 
-MAX_PICTURES = 16  # in one request
+__all__ = ["MAX_PICTURES", "Settings"]
 
 
 def _base_addresses(value: object) -> object:
@@ -51,7 +52,7 @@ class Settings(ServerSettings):
     retrieval_url: BaseAddresses = Field(("http://127.0.0.1:8002",), description="as caption_url")
     connect_timeout_s: Seconds = 1
     read_timeout_s: Seconds = Field(30, description="seconds between two pieces of a service's answer")
-    poll_s: Seconds = Field(1, description="a new model or index version is known after so many seconds at the latest")
+    poll_s: Seconds = Field(0.5, description="a new model or index is known after so many seconds at the latest")
     caption_concurrency: int = Field(16, ge=1, description="caption requests that are sent on at once")
     caption_queue: int = Field(32, ge=0, description="caption requests that may wait for that; one more is refused")
 

@@ -1,7 +1,8 @@
 """Asks one of our services: picks a replica, passes on who asks and how long they wait, judges the answer.
 
-Everything that is asked here is pure, so a request may be sent once more, to another replica if there is one,
-when the first could not be reached, broke off or was not ready.
+What is asked twice has the effect of once, so a request may be sent once more, to another replica if there is one,
+when the first could not be reached, broke off or was not ready. But for a deletion that broke off: a second one would
+say that there is no such picture.
 """
 
 import asyncio
@@ -26,7 +27,7 @@ from services.gateway.upstream_errors import error_of
 
 _JITTER_S = 0.05
 _NOT_REACHED = (httpx.ConnectError, httpx.ConnectTimeout)
-_BROKE_OFF = (httpx.NetworkError, httpx.RemoteProtocolError)
+_FAILED = (*_NOT_REACHED, httpx.NetworkError, httpx.RemoteProtocolError)  # or broke off
 
 M = TypeVar("M", bound=BaseModel)
 A = TypeVar("A", Reply, httpx.Response)
@@ -59,6 +60,10 @@ class Upstream:
     async def post(self, path: str, body: Body, deadline: Deadline) -> Reply:
         """The answer to a POST, a success, as bytes."""
         return await self._successful("POST", path, body, deadline)
+
+    async def delete(self, path: str, deadline: Deadline) -> Reply:
+        """The answer to a DELETE, a success, as bytes."""
+        return await self._successful("DELETE", path, NOTHING, deadline)
 
     async def health(self, deadline: Deadline) -> Health:
         """What the service says of its own readiness."""
@@ -107,12 +112,14 @@ class Upstream:
             async with self._asked(replica, method, path, body) as response:
                 return await read_reply(response)
 
-        return await self._exchange(use, deadline)
+        return await self._exchange(use, deadline, again_after=_NOT_REACHED if method == "DELETE" else _FAILED)
 
-    async def _exchange(self, use: Use[A], deadline: Deadline) -> A:
+    async def _exchange(
+        self, use: Use[A], deadline: Deadline, *, again_after: tuple[type[Exception], ...] = _FAILED
+    ) -> A:
         try:
             async with deadline.enforced():
-                return await self._try_twice(use)
+                return await self._try_twice(use, again_after)
         except httpx.PoolTimeout:
             raise Busy(f"Too many requests wait for the {self.name} service.") from None
         except httpx.TransportError as error:
@@ -123,14 +130,14 @@ class Upstream:
                 raise DeadlineExceeded(f"The {self.name} service did not answer in time.") from error
             raise Unavailable(f"The {self.name} service cannot be reached.", retry_after=2) from error
 
-    async def _try_twice(self, use: Use[A]) -> A:
+    async def _try_twice(self, use: Use[A], again_after: tuple[type[Exception], ...]) -> A:
         replica = await self._replicas.choose()
         try:
             answer = await self._use(use, replica)
             if not _is_unavailable(answer) or not self._replicas.has_other(replica):
                 return answer
             self._replicas.rest(replica)
-        except (*_NOT_REACHED, *_BROKE_OFF) as error:
+        except again_after as error:
             log.info("the %s service is asked again after %s", self.name, type(error).__name__)
         self._retries.inc()
         await asyncio.sleep(random.uniform(0, _JITTER_S))

@@ -8,6 +8,7 @@ from imagetext.errors import (
     CannotPublish,
     DeadlineExceeded,
     ImageTextError,
+    IndexFull,
     InvalidParameter,
     InvalidPicture,
     NotAPicture,
@@ -20,7 +21,7 @@ from services.gateway.incoming import Reply
 
 _LASTING = (
     *(ImageTextError, InvalidPicture, NotFound, CannotPublish, TooLarge, NotAPicture, InvalidParameter),
-    DeadlineExceeded,
+    *(DeadlineExceeded, IndexFull),
 )
 _TEMPORARY = (Busy, Unavailable)
 _MAX_RETRY_AFTER_S = 60

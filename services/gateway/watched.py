@@ -29,11 +29,16 @@ class Watched(Generic[T]):
         self._ask = ask
         self._every_s = every_s
         self._woken = asyncio.Event()
+        self._asked = self._answered = 0
 
     async def refresh(self) -> None:
         self._woken.clear()
+        self._asked = asked = self._asked + 1
         try:
             value = await self._ask(Deadline.after(_PATIENCE_S))
+            if asked < self._answered:  # who asked later knows better
+                return
+            self._answered = asked
         except ImageTextError as error:
             if self.trouble != error.detail:
                 log.warning("the %s service is not ready: %s", self._name, error.detail)

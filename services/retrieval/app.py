@@ -13,12 +13,14 @@ from services.chassis.admission import Admission
 from services.chassis.json_logging import configure_logging
 from services.chassis.metrics import ModelMetrics
 from services.chassis.serve import read_settings
+from services.retrieval.change_endpoints import change_router
 from services.retrieval.current_index import CurrentIndex
 from services.retrieval.endpoints import plain_router, router
 from services.retrieval.index_endpoints import index_router
 from services.retrieval.index_folder import IndexFolder
 from services.retrieval.lifespan import Load, Retrieval, lifespan_of
 from services.retrieval.metrics import IndexMetrics
+from services.retrieval.picture_changes import PictureChanges
 from services.retrieval.picture_shelf import PictureShelf
 from services.retrieval.query_encoder import QueryEncoder
 from services.retrieval.searching import Searching
@@ -42,7 +44,7 @@ def create_app(settings: Settings | None = None, *, load: Load | None = None) ->
         lifespan=lifespan_of(retrieval, settings.model, load),
         ready=retrieval.not_ready,
         max_body_bytes=settings.max_body_bytes,
-        routers=[plain_router, router, index_router],
+        routers=[plain_router, router, index_router, change_router],
         registry=registry,
     )
 
@@ -52,11 +54,14 @@ def _build(settings: Settings, registry: CollectorRegistry) -> Retrieval:
     index = CurrentIndex(
         source_of(settings), poll_s=settings.poll_s, threads=settings.search_threads, metrics=IndexMetrics(registry)
     )
+    folder = settings.index if isinstance(settings.index, Path) else None
     return Retrieval(
         queries=queries,
         index=index,
-        folder=IndexFolder(settings.index, index) if isinstance(settings.index, Path) else None,
+        folder=None if folder is None else IndexFolder(folder, index),
         searching=Searching(queries, index, settings.deadline_s),
         shelf=PictureShelf(settings, index),
+        changes=None if folder is None else PictureChanges(folder, settings, queries, index),
         admission=Admission(settings.max_searches),
+        change_admission=Admission(settings.max_changes),
     )

@@ -1,4 +1,4 @@
-"""The published index version, open for searching, and followed when another one is published."""
+"""The published index version, open for searching with the changes since, and followed when either goes on."""
 
 import asyncio
 import logging
@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from imagetext.errors import ImageTextError, Unavailable
 from imagetext.index.open_version import OpenVersion
+from services.retrieval.held_version import HeldVersion
 from services.retrieval.metrics import IndexMetrics
 from services.retrieval.version_source import FolderSource, VersionSource
 
@@ -31,31 +32,11 @@ class _Refusal:
     retry_at: float
 
 
-@dataclass
-class _Held:
-    """A version with the count of its users; all of this runs on the event loop."""
-
-    reader: OpenVersion
-    users: int = 0
-    retired: bool = False
-
-    def release(self) -> None:
-        self.users -= 1
-        self._close_if_unused()
-
-    def retire(self) -> None:
-        self.retired = True
-        self._close_if_unused()
-
-    def _close_if_unused(self) -> None:
-        if self.retired and self.users == 0:
-            self.reader.close()
-
-
 class CurrentIndex:
     """Swaps a reference when a version is published: requests under way finish on the version they began with.
 
-    A version that is damaged, or was made by another encoder than `fingerprint`, is refused: the open one stays.
+    A version that is damaged, or was made by another encoder than `fingerprint`, is refused: the open one stays. What
+    is in the journal before a call of `search` or `use` counts in it, whichever process wrote it.
     """
 
     def __init__(
@@ -75,8 +56,9 @@ class CurrentIndex:
         self._small_numbers = small_numbers
         self.fingerprint = ""
         self._pool = ThreadPoolExecutor(threads, "search")
-        self._held: _Held | None = None
+        self._held: HeldVersion | None = None
         self._refusal: _Refusal | None = None
+        self._following = asyncio.Lock()
         self._watcher: asyncio.Task[None] | None = None
 
     async def start(self, fingerprint: str) -> None:
@@ -113,9 +95,10 @@ class CurrentIndex:
 
     async def search(self, work: Callable[[OpenVersion], T]) -> T:
         """As `use`, for work that takes as long as a search; in a small index that is over before a thread begins."""
-        if self._held is not None and self._held.reader.numbers <= self._small_numbers:
-            return work(self._held.reader)
-        return await self.use(work)
+        held = await self._up_to_date()
+        if held.collection.numbers <= self._small_numbers:
+            return work(held.collection)
+        return await self._run(held, work)
 
     async def use(self, work: Callable[[OpenVersion], T]) -> T:
         """The result of `work` on the open version, in a thread; the version stays open until `work` has returned.
@@ -123,15 +106,46 @@ class CurrentIndex:
         Raises:
             Unavailable: no version is open.
         """
-        held = self._held
-        if held is None:
+        return await self._run(await self._up_to_date(), work)
+
+    async def _up_to_date(self) -> HeldVersion:
+        if self._held is not None and self._held.has_news():
+            # Not to be cancelled with its caller: what was read must be applied.
+            await asyncio.shield(asyncio.create_task(self._follow()))
+        if self._held is None:
             raise Unavailable("There is no index to search yet.", retry_after=5)
+        return self._held
+
+    async def _run(self, held: HeldVersion, work: Callable[[OpenVersion], T]) -> T:
         loop = asyncio.get_running_loop()
         held.users += 1
-        future = self._pool.submit(work, held.reader)
+        future = self._pool.submit(work, held.collection)
         # Not when the caller stops waiting: its thread may still read.
         future.add_done_callback(lambda _: loop.call_soon_threadsafe(held.release))
         return await asyncio.wrap_future(future)
+
+    async def _follow(self) -> None:
+        """Takes up what is new in the journal."""
+        async with self._following:
+            held = self._held
+            if held is None or not held.has_news():
+                return
+            held.users += 1
+            try:
+                held.collection = await asyncio.to_thread(held.read_on)
+                self._metrics.pictures.set(held.collection.info.size)
+            except Exception:
+                log.exception("the journal cannot be followed; it is read again from its beginning")
+                await self._rebuild(held)
+            finally:
+                held.release()
+
+    async def _rebuild(self, held: HeldVersion) -> None:
+        try:
+            again = await asyncio.to_thread(HeldVersion.of, held.reader, self._source.folder)
+        except Exception as error:
+            raise Unavailable("The changes of the index cannot be read.", retry_after=5) from error
+        held.journal, held.collection = again.journal, again.collection
 
     async def refresh(self) -> None:
         """Opens the published version if it is not the open one; what stands against it is logged."""
@@ -140,13 +154,13 @@ class CurrentIndex:
             version = await asyncio.to_thread(self._source.current)
             if version is None or self._is_known(version):
                 return
-            reader = await asyncio.to_thread(self._source.open, version, self.fingerprint)
+            held = await asyncio.to_thread(self._open, version)
         except Exception as error:
             self._refuse(version, error)
             return
         finally:
             self._metrics.away.set(self._source.away)
-        self._swap(_Held(reader))
+        self._swap(held)
 
     async def _watch(self) -> None:
         while True:
@@ -161,9 +175,18 @@ class CurrentIndex:
         refusal = self._refusal
         return refusal is not None and refusal.version == version and time.monotonic() < refusal.retry_at
 
-    def _swap(self, new: _Held) -> None:
+    def _open(self, version: str) -> HeldVersion:
+        """In a thread; looks at all of it."""
+        reader = self._source.open(version, self.fingerprint)
+        try:
+            return HeldVersion.of(reader, self._source.folder)
+        except Exception:
+            reader.close()
+            raise
+
+    def _swap(self, new: HeldVersion) -> None:
         old, self._held, self._refusal = self._held, new, None
-        info = new.reader.info
+        info = new.collection.info
         self._metrics.opened(info.size)
         log.info("index version %s with %d pictures is open", info.version, info.size)
         if old is not None:

@@ -13,6 +13,7 @@ from services.chassis.admission import Admission
 from services.chassis.app import Lifespan
 from services.retrieval.current_index import CurrentIndex
 from services.retrieval.index_folder import IndexFolder
+from services.retrieval.picture_changes import PictureChanges
 from services.retrieval.picture_shelf import PictureShelf
 from services.retrieval.query_encoder import QueryEncoder
 from services.retrieval.searching import Searching
@@ -29,7 +30,9 @@ class Retrieval:
     folder: IndexFolder | None  # None: the versions lie in an object store or in Milvus
     searching: Searching
     shelf: PictureShelf
+    changes: PictureChanges | None  # None: as `folder`
     admission: Admission  # of searches
+    change_admission: Admission
 
     def not_ready(self) -> dict[str, str]:
         return self.queries.not_ready() | self.index.not_ready()
@@ -49,6 +52,8 @@ def lifespan_of(retrieval: Retrieval, model: str, load: Load) -> Lifespan:
             yield {"retrieval": retrieval}
         finally:
             retrieval.shelf.close()
+            if retrieval.changes is not None:
+                await retrieval.changes.stop()
             await retrieval.index.stop()
             await retrieval.queries.stop()
 

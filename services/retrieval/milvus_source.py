@@ -12,6 +12,8 @@ log = logging.getLogger(__name__)
 
 
 class MilvusSource:
+    folder = None
+
     def __init__(self, store: MilvusStore) -> None:
         self._store = store
         self.away = False

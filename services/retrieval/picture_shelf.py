@@ -3,9 +3,11 @@
 import asyncio
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 from imagetext.errors import ImageTextError, NotFound
+from imagetext.index.added import AddedPictures
 from imagetext.index.open_version import OpenVersion
 from imagetext.pictures import Limits, open_picture, thumbnail
 from services.chassis.admission import Admission
@@ -22,6 +24,7 @@ _CHUNK_BYTES = 256 * 1024
 class PictureShelf:
     def __init__(self, settings: Settings, index: CurrentIndex) -> None:
         self._index = index
+        self._added = AddedPictures(settings.index) if isinstance(settings.index, Path) else None
         self._images_root: Path | None = settings.images_root
         self._limits = Limits(settings.max_picture_bytes, settings.max_picture_pixels)
         self._cache = ByteCache(settings.thumbnail_cache_bytes)
@@ -52,6 +55,8 @@ class PictureShelf:
 
     def _open(self, reader: OpenVersion, id: str) -> OpenPicture:
         row = reader.by_id(id)
+        if self._added is not None and self._added.has(row):
+            return open_indexed(replace(row, path=self._added.name(row)), self._added.folder)
         try:
             return open_indexed(row, self._images_root or reader.images_root)
         except NotFound as error:

@@ -77,12 +77,17 @@ class QueryEncoder:
 
     async def encode_picture(self, picture: bytes) -> Vector:
         """Raises Busy, Unavailable, or what is wrong with the picture."""
-        prepared = await asyncio.get_running_loop().run_in_executor(self._pool, self._prepare, picture)
-        return await self._batcher.submit("picture", prepared)
+        return (await self.encode_sized(picture))[0]
 
-    def _prepare(self, picture: bytes) -> NDArray[Any]:
+    async def encode_sized(self, picture: bytes) -> tuple[Vector, tuple[int, int]]:
+        """As `encode_picture`, with the upright (width, height) in pixels."""
+        prepared, size = await asyncio.get_running_loop().run_in_executor(self._pool, self._prepare, picture)
+        return await self._batcher.submit("picture", prepared), size
+
+    def _prepare(self, picture: bytes) -> tuple[NDArray[Any], tuple[int, int]]:
         """In the pool."""
-        return self.encoder.prepare(open_picture(picture, self._limits, target=self.encoder.decoded_side))
+        decoded = open_picture(picture, self._limits, target=self.encoder.decoded_side)
+        return self.encoder.prepare(decoded), decoded.info["full_size"]
 
     def _batch_size(self, kind: Kind) -> int:
         return self._max_batch or self.encoder.best_batch(kind) or UNMEASURED_BATCH

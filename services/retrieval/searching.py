@@ -81,7 +81,7 @@ class Searching:
 def _find(
     reader: OpenVersion, encoder: Encoder, query: Query, target: Vector | Like, page: Page
 ) -> tuple[IndexRef, list[Hit]]:
-    """All of it on one version."""
+    """All of it on one state of the index."""
     allowed = None if page.filter is None else reader.matching(page.filter)
     if isinstance(target, Like):
         own_row = reader.by_id(target.id).row

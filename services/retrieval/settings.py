@@ -40,6 +40,8 @@ class Settings(ServerSettings):
     search_threads: int = Field(4, ge=1, le=64)
     decode_threads: int = Field(2, ge=1, le=64, description="pictures that are decoded at once")
     max_searches: int = Field(64, ge=1, description="searches that may be worked on at once; more are told to wait")
+    max_changes: int = Field(16, ge=1, description="requests to add or delete pictures that may be worked on at once")
+    max_additions: int = Field(20_000, ge=0, description="pictures that may be added before the indexer has to run")
     max_decodes: int = Field(256, ge=1, description="thumbnails that may be worked on at once")
     queue_size: int = Field(64, ge=1, description="queries that may wait for the model")
     max_batch: int = Field(0, ge=0, le=256, description="queries in one batch; 0 takes what was measured here")

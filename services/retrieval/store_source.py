@@ -16,6 +16,8 @@ log = logging.getLogger(__name__)
 class StoreSource:
     """Starts with the local copy that served last, then follows the store; without the store, that copy serves on."""
 
+    folder = None
+
     lost = False
 
     def __init__(self, store: ObjectStore, cache: Path, keep: int) -> None:

@@ -14,6 +14,10 @@ class VersionSource(Protocol):
     """`current` and `open` are called in a thread, one call at a time."""
 
     @property
+    def folder(self) -> Path | None:
+        """The index folder whose journal changes the versions; None: nothing does."""
+
+    @property
     def away(self) -> bool:
         """Whether it could not be reached at the last look."""
 
@@ -45,13 +49,13 @@ class FolderSource:
     away = lost = False
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
 
     def current(self) -> str | None:
-        return current_version(self._folder)
+        return current_version(self.folder)
 
     def open(self, version: str, fingerprint: str) -> IndexReader:
-        reader = IndexReader.open(version_folder(self._folder, version), verify=True)
+        reader = IndexReader.open(version_folder(self.folder, version), verify=True)
         try:
             require_encoder(reader.info, fingerprint)
         except IndexVersionError:
@@ -60,8 +64,8 @@ class FolderSource:
         return reader
 
     def missing(self) -> str:
-        build = f"python -m indexer build --images FOLDER --index {self._folder}"
-        return f"There is no index in {self._folder} yet. Build one: {build}"
+        build = f"python -m indexer build --images FOLDER --index {self.folder}"
+        return f"There is no index in {self.folder} yet. Build one: {build}"
 
     def stop(self) -> None:
         """Reading a folder needs no end."""

@@ -6,9 +6,11 @@ import json
 import pytest
 
 from imagetext.index import current_version, list_versions
+from imagetext.index.journal_writer import JournalWriter
 from indexer.__main__ import main
 from indexer.build import build
 from indexer.sizes import shown_bytes, to_bytes
+from tests.imagetext.index.live import addition
 from tests.indexer.conftest import draw
 from tests.indexer.fake_encoder import FakeEncoder
 
@@ -124,6 +126,21 @@ def test_verifying_reads_every_version(run, index, versions):
     assert [each["error"] is None for each in checked] == [True, False, True]
     assert run("verify", versions[0])[0] == 0
     assert run("verify", versions[1])[0] == 1
+
+
+def test_verifying_reads_the_journal_too(run, index, versions):
+    """A damaged record is told, and makes the status 1."""
+    writer = JournalWriter(index)
+    writer.append([addition(index, "a.png")])
+    writer.append([addition(index, "b.png")])
+    assert run("verify")[0] == 0
+    assert json.loads(run("verify", "--json")[1])["journal"] is None
+    (file,) = (index / "journal").glob("*.log")
+    file.write_bytes(file.read_bytes().replace(b"captions", b"Captions", 1))
+    status, printed, _ = run("verify")
+
+    assert (status, printed.splitlines()[-1]) == (1, "The journal is damaged; changes lost: 1 or more.")
+    assert run("verify", versions[0])[0] == 0
 
 
 def test_publishing_switches(run, index, versions):

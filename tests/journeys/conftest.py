@@ -79,6 +79,7 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
         "GATEWAY_REDIS_URL": f"redis://127.0.0.1:{ports['redis']}/0",
         "GATEWAY_WEB_FOLDER": str(ROOT / "services/web/static"),
         "GATEWAY_POLL_S": "0.2",
+        "GATEWAY_OPERATOR_KEY": "open sesame",
     }
     processes = {}
     with (folder / "log").open("wb") as log:

@@ -23,12 +23,15 @@ from starlette.types import ASGIApp
 
 from imagetext.contracts import (
     INDEX_VERSION_HEADER,
+    AddedPicture,
+    AddReply,
     BuildProgress,
     BuildStatus,
     Caption,
     CaptionOptions,
     CaptionReply,
     CaptionResult,
+    DeleteReply,
     Hit,
     IndexInfo,
     IndexRef,
@@ -156,6 +159,12 @@ class FakeRetrievalService(FakeService):
         self.previous: str | None = self.versions[1]
         self.published: list[str] = []
         self.refuses: str | None = None
+        self.added: list[tuple[list[bytes], dict[str, str]]] = []
+        self.deleted: list[str] = []
+
+    def change(self) -> IndexRef:
+        self.version += "+"
+        return IndexRef(version=self.version, size=1)
 
     @property
     def model(self) -> ModelInfo:
@@ -189,6 +198,21 @@ class FakeRetrievalService(FakeService):
             return IndexInfo(version=self.version, size=1, fingerprint="e1")
 
         _add_versions(router, self)
+
+        @router.post("/v1/images", response_model_exclude_none=True)
+        async def add(request: Request) -> AddReply:
+            upload = await read_upload(request, max_pictures=16, max_option_bytes=200_000)
+            await self.work("add", request)
+            self.added.append((upload.pictures, upload.options))
+            return AddReply(index=self.change(), results=[AddedPicture(id=_PICTURE_ID, path="a.jpg", replaced=False)])
+
+        @router.delete("/v1/images/{image_id}")
+        async def delete(request: Request, image_id: str) -> DeleteReply:
+            await self.work("delete", request)
+            if image_id in self.deleted:
+                raise NotFound("There is no such picture in the index.")
+            self.deleted.append(image_id)
+            return DeleteReply(index=self.change(), id=image_id)
 
         @router.get("/v1/images/{image_id}")
         @router.get("/v1/images/{image_id}/thumbnail")

@@ -199,7 +199,7 @@ async def test_bodies_over_the_limit(client, door):
 
 
 @pytest.mark.parametrize(
-    "path", ["/v1/nothing", "/v1/captions/", "/v1/images", "/%00", "/../../etc/passwd", "/v1/%2e%2e/"]
+    "path", ["/v1/nothing", "/v1/captions/", "/v1/pictures", "/%00", "/../../etc/passwd", "/v1/%2e%2e/"]
 )
 async def test_unknown_addresses(client, path):
     """Addresses that nobody serves are a 404."""

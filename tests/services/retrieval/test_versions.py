@@ -44,6 +44,8 @@ async def test_index_is_described(client_of, app, album, encoder):
         "encoder": "colours",
         "fingerprint": "colours-1",
         "skipped": 0,
+        "added": 0,
+        "removed": 0,
         "recall": 1.0,
     }
 

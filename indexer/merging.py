@@ -1,0 +1,184 @@
+"""Folds what came through the API into a new version: added pictures, replaced ones, and those that are to stay out."""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from imagetext.errors import IndexVersionError
+from imagetext.index import SkippedFile, current_version, list_versions, picture_id, read_manifest, version_folder
+from imagetext.index.added import AddedPictures
+from imagetext.index.changes import Addition, Over, Record
+from imagetext.index.journal import FOLDER, JournalReader
+from imagetext.index.journal_writer import JournalWriter
+from imagetext.index.manifest import OVERRIDES
+from imagetext.index.overrides import Override, apply_records, read_overrides
+from imagetext.index.verification import verify_file
+from imagetext.pictures import FileMetadata
+from indexer.descriptions import Description
+from indexer.encode import ReadPicture, encode_files
+from indexer.known import KnownVectors
+from indexer.scan import FoundFile
+
+if TYPE_CHECKING:
+    from imagetext.encoder.engine import Encoder
+
+_LOST = "The file that was added is missing or damaged."
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Merged:
+    """All pictures of the new version, and what it has to remember of the API's changes up to `position`."""
+
+    pictures: list[ReadPicture]
+    skipped: list[SkippedFile]
+    encoded: int
+    position: int | None
+    overrides: Mapping[str, Override]
+    described: Mapping[str, Description]  # what came with the pictures that are new since the version before, by path
+
+
+class Merging:
+    """The changes that the current version has merged, and those since. Only for the holder of the build lock."""
+
+    def __init__(self, index: Path, merged: int | None, overrides: Mapping[str, Override]) -> None:
+        self._index = index
+        self._merged = merged
+        self._before = overrides
+        self._journal = JournalReader(index, merged or 0)
+        self._records = self._journal.read()
+        self._overrides = apply_records(overrides, self._records)
+
+    @classmethod
+    def open(cls, index: Path) -> Self:
+        return cls(index, *_latest_state(index))
+
+    @property
+    def has_pictures(self) -> bool:
+        return any(override.picture is not None for override in self._overrides.values())
+
+    def to_index(self, files: Sequence[FoundFile]) -> list[FoundFile]:
+        """Without those that count less than a change, as far as their looks tell: they need not even be read."""
+        return [file for file in files if not self._is_settled(file)]
+
+    def merge(self, folder: Sequence[ReadPicture], encoder: "Encoder", known: KnownVectors) -> Merged:
+        """The folder's pictures and the added ones, as of now.
+
+        Raises:
+            ModelError: the encoder does not do what it says.
+        """
+        position = self._read_to_the_end()
+        if position is None:
+            return Merged(list(folder), [], 0, None, {}, {})
+        pictures, overrides = _settled(folder, self._overrides)
+        _take_vectors(self._records, overrides, encoder, known)
+        added = [each.picture for each in overrides.values() if each.picture is not None]
+        store = AddedPictures(self._index)
+        unknown = [
+            FoundFile(store.name(each), each.bytes, each.mtime_ns) for each in added if known.size(each.sha256) is None
+        ]
+        encoded = encode_files(unknown, store.folder, encoder, known, lambda _: None).encoded if unknown else 0
+        skipped = []
+        for each in added:
+            if known.size(each.sha256) is None:
+                skipped.append(SkippedFile(each.path, _LOST))
+            else:
+                file = FoundFile(each.path, each.bytes, each.mtime_ns)
+                metadata = FileMetadata(each.taken, each.tags)
+                pictures.append(ReadPicture(file, each.sha256, each.bytes, each.width, each.height, metadata))
+        return Merged(pictures, skipped, encoded, position, overrides, _described(self._records, overrides))
+
+    def changes_nothing(self, merged: Merged) -> bool:
+        """Whether the current version remembers the very same."""
+        return merged.position == self._merged and dict(merged.overrides) == dict(self._before)
+
+    def _is_settled(self, file: FoundFile) -> bool:
+        override = self._overrides.get(picture_id(file.path)) if self._overrides else None
+        over = None if override is None else override.over
+        return over is not None and (over.bytes, over.mtime_ns) == (file.bytes, file.mtime_ns)
+
+    def _read_to_the_end(self) -> int | None:
+        """The position of the last change; None where there never was one."""
+        if not (self._index / FOLDER).is_dir():
+            return self._merged
+        position = max(JournalWriter(self._index).rotate(), self._merged or 0)
+        new = [record for record in self._journal.read() if record.position <= position]
+        self._records += new
+        self._overrides = apply_records(self._overrides, new)
+        return position
+
+
+def _settled(
+    folder: Sequence[ReadPicture], overrides: Mapping[str, Override]
+) -> tuple[list[ReadPicture], dict[str, Override]]:
+    """The folder's pictures that count more than a change or met none, and the changes that count."""
+    pictures, left = [], dict(overrides)
+    for picture in folder:
+        id = picture_id(picture.file.path)
+        override = left.get(id)
+        if override is None:
+            pictures.append(picture)
+        elif _file_is_newer(picture, override):
+            pictures.append(picture)
+            del left[id]
+        else:  # its looks may be new, though its content is not
+            left[id] = replace(override, over=Over(picture.sha256, picture.file.bytes, picture.file.mtime_ns))
+    return pictures, left
+
+
+def _described(records: Sequence[Record], overrides: Mapping[str, Override]) -> dict[str, Description]:
+    added = (record.change.picture for record in records if isinstance(record.change, Addition))
+    latest = {picture.path: picture for picture in added if picture.id in overrides}
+    return {
+        path: Description(picture.taken, picture.tags or None, picture.captions or None)
+        for path, picture in latest.items()
+    }
+
+
+def _file_is_newer(picture: ReadPicture, override: Override) -> bool:
+    if override.over is None:
+        return picture.file.mtime_ns > override.time_ns
+    return picture.sha256 != override.over.sha256
+
+
+def _take_vectors(
+    records: Sequence[Record], overrides: Mapping[str, Override], encoder: "Encoder", known: KnownVectors
+) -> None:
+    """Those of the journal, so that no added picture is encoded again."""
+    for change in (record.change for record in records):
+        if not isinstance(change, Addition) or change.id not in overrides or known.size(change.picture.sha256):
+            continue
+        if change.fingerprint == encoder.fingerprint and change.vector.shape == (encoder.dimensions,):
+            picture = change.picture
+            known.add(picture.sha256, (picture.width, picture.height), change.vector)
+    known.commit()
+
+
+def _latest_state(index: Path) -> tuple[int | None, dict[str, Override]]:
+    """What the current version has merged; where it is damaged, what the newest intact one has: the journal still has
+    the changes that come after."""
+    for version in _by_preference(index):
+        folder = version_folder(index, version)
+        try:
+            manifest = read_manifest(folder)
+            if manifest.merged is None:
+                return None, {}
+            verify_file(folder, manifest, OVERRIDES)
+            return manifest.merged, read_overrides(folder)
+        except IndexVersionError as error:
+            log.warning("What version %s knew of changes cannot be used. %s", version, error.detail)
+    return None, {}
+
+
+def _by_preference(index: Path) -> Iterator[str]:
+    versions = list_versions(index)
+    try:
+        current = current_version(index)
+    except IndexVersionError:
+        current = None
+    if current in versions:
+        yield current
+    yield from (version for version in reversed(versions) if version != current)

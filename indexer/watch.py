@@ -1,0 +1,126 @@
+"""Follows a folder: builds a new version when its files have changed, or when enough came through the API."""
+
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from watchfiles import Change, watch
+
+from imagetext.errors import ImageTextError, IndexVersionError
+from imagetext.index import current_version, read_manifest, version_folder
+from imagetext.index.journal import JournalReader
+from imagetext.pictures import READABLE_SUFFIXES
+
+LOOK_MS = 500  # between two looks at whether anything is due
+QUIET_MS = 500  # without a change before a build begins, so that a copy of many files is one build
+LONGEST_MS = 10_000  # that changes may go on before a build begins nevertheless
+RETRY_S = 10.0  # after a failure
+MERGE_RECORDS = 1_000  # changes through the API that are worth a build at once
+MERGE_S = 600.0  # and so long fewer of them may wait
+
+
+class Pending:
+    """The changes that the published version has not merged."""
+
+    def __init__(self, index: Path, clock: Callable[[], float] = time.monotonic) -> None:
+        self._index = index
+        self._clock = clock
+        self.forget()
+
+    def forget(self) -> None:
+        """A build was made: count anew from what it has merged."""
+        self._reader = JournalReader(self._index, _merged(self._index))
+        self._number = 0
+        self._since: float | None = None
+
+    def is_due(self) -> bool:
+        self._number += len(self._reader.read())
+        if not self._number:
+            return False
+        if self._since is None:
+            self._since = self._clock()
+        return self._number >= MERGE_RECORDS or self._clock() - self._since >= MERGE_S
+
+
+def watch_folder(images: Path, index: Path, build: Callable[[], None], fail: Callable[[str], object]) -> None:
+    """Calls `build` at once and whenever it is due, until it is interrupted.
+
+    A build that fails is told to `fail`, once as long as it stays the same, and tried again.
+
+    Raises:
+        KeyboardInterrupt: it was asked to stop.
+    """
+    pending, due, failure, retry_at = Pending(index), False, None, 0.0
+    for changed in _changes(images, index):
+        due = due or changed or pending.is_due()
+        if not due or (not changed and time.monotonic() < retry_at):
+            continue
+        try:
+            build()
+            pending.forget()
+            due, failure = False, None
+        except (ImageTextError, OSError, sqlite3.Error) as error:
+            sentence = _sentence(error)
+            if sentence != failure:
+                fail(sentence)
+            failure, retry_at = sentence, time.monotonic() + RETRY_S
+
+
+def _changes(images: Path, index: Path) -> Iterator[bool]:
+    """Whether something changed in the folder since the last look, twice a second; also while the folder is away."""
+    there = True
+    while True:
+        begins = True  # with a look at all of it, as it may have changed before it was watched
+        try:
+            identity = _identity(images)
+            for changes in watch(
+                images,
+                watch_filter=lambda change, path: _matters(change, Path(path), images, index),
+                debounce=LONGEST_MS,
+                step=QUIET_MS,
+                rust_timeout=LOOK_MS,
+                yield_on_timeout=True,
+                raise_interrupt=True,
+                ignore_permission_denied=True,
+            ):
+                yield begins or bool(changes)
+                begins, there = False, True
+                if _identity(images) != identity:
+                    break
+        except OSError:
+            yield there  # to be told once
+            there = False
+            time.sleep(LOOK_MS / 1000)
+
+
+def _matters(change: Change, path: Path, images: Path, index: Path) -> bool:
+    """Of a file that is gone it cannot be told whether it was a folder of pictures."""
+    if path.is_relative_to(os.path.abspath(index)):
+        return False
+    inside = path.relative_to(os.path.abspath(images)) if path.is_relative_to(os.path.abspath(images)) else path
+    if any(part.startswith(".") for part in inside.parts):
+        return False
+    return change is Change.deleted or path.suffix.lower() in READABLE_SUFFIXES or path.is_dir()
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    status = folder.stat()
+    return status.st_dev, status.st_ino
+
+
+def _merged(index: Path) -> int:
+    try:
+        version = current_version(index)
+        return 0 if version is None else read_manifest(version_folder(index, version)).merged or 0
+    except IndexVersionError:
+        return 0
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, ImageTextError):
+        return error.detail
+    if isinstance(error, OSError):
+        return f"{error.strerror or 'Reading or writing failed'}: {error.filename or 'the index'}"
+    return "The index's work file cannot be used. If the disk is not full, delete the index's folder work."

@@ -1,0 +1,98 @@
+"""What a caller wants to add: pictures, and for each its name in the index and what is known of it."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import datetime
+
+from pydantic import ValidationError
+
+from imagetext.contracts import MAX_PATH_BYTES, AddOptions, PictureDescription
+from imagetext.errors import ImageTextError, InvalidParameter
+from imagetext.index import picture_id
+from imagetext.index.texts import clean_captions, clean_tags
+from imagetext.pictures import read_metadata
+from imagetext.pictures.formats import find_reader
+from services.chassis.forms import Upload
+from services.chassis.problems import sentence_of
+
+_SUFFIXES = {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp", "GIF": ".gif", "BMP": ".bmp", "TIFF": ".tif"}
+
+
+@dataclass(frozen=True)
+class NewPicture:
+    content: bytes
+    sha256: str
+    path: str
+    said: PictureDescription
+
+    @property
+    def id(self) -> str:
+        return picture_id(self.path)
+
+    def known(self) -> tuple[datetime | None, tuple[str, ...], tuple[str, ...]]:
+        """When it was taken, its tags and its captions: what is said of it, else what its file says."""
+        file, said = read_metadata(self.content), self.said
+        taken = file.taken if said.taken is None else said.taken.replace(tzinfo=None)
+        tags = file.tags if said.tags is None else said.tags
+        return taken, clean_tags(tags), clean_captions(said.captions or ())
+
+
+def new_pictures(upload: Upload) -> list[NewPicture | ImageTextError]:
+    """Each of the pictures, or what is wrong with its description.
+
+    Raises:
+        InvalidParameter: the fields cannot be told apart into one description for each picture.
+    """
+    try:
+        options = AddOptions.model_validate(upload.options)
+    except ValidationError as error:
+        raise InvalidParameter(sentence_of(error.errors())) from None
+    descriptions = _descriptions(options, len(upload.pictures))
+    return [_described(*each) for each in zip(upload.pictures, descriptions, strict=True)]
+
+
+def _descriptions(options: AddOptions, number: int) -> list[object]:
+    try:
+        found = json.loads(options.metadata) if options.metadata is not None else None
+    except (ValueError, RecursionError):
+        raise InvalidParameter("Field `metadata` is not valid JSON.") from None
+    if not isinstance(found, list):
+        found = [found] if number == 1 or found is not None else [None] * number
+    if len(found) != number:
+        raise InvalidParameter(f"Field `metadata` must have an entry for each of the {number} pictures.")
+    if options.path is None:
+        return found
+    if number > 1:
+        raise InvalidParameter("Field `path` names a single picture; of several, give the paths in `metadata`.")
+    return [{**(found[0] if isinstance(found[0], dict) else {}), "path": options.path}]
+
+
+def _described(content: bytes, description: object) -> NewPicture | ImageTextError:
+    try:
+        said = PictureDescription.model_validate({} if description is None else description)
+        path = None if said.path is None else _checked_path(said.path)
+    except ValidationError as error:
+        return InvalidParameter(sentence_of(error.errors()))
+    except InvalidParameter as error:
+        return error
+    sha256 = hashlib.sha256(content).hexdigest()
+    return NewPicture(content, sha256, path or f"added/{sha256[:16]}{_suffix(content)}", said)
+
+
+def _checked_path(path: str) -> str:
+    """Raises InvalidParameter unless it could be the path of a file below the indexed folder."""
+    try:
+        size = len(path.encode())
+    except UnicodeEncodeError:
+        raise InvalidParameter("Field `path` is not Unicode.") from None
+    if not 1 <= size <= MAX_PATH_BYTES:
+        raise InvalidParameter(f"Field `path` must have 1 to {MAX_PATH_BYTES} bytes.")
+    if "\\" in path or not path.isprintable() or any(part in ("", ".", "..") for part in path.split("/")):
+        raise InvalidParameter("Field `path` must be a relative path such as trip/dogs.jpg, without `.` and `..`.")
+    return path
+
+
+def _suffix(content: bytes) -> str:
+    reader = find_reader(content[:512])
+    return "" if reader is None else _SUFFIXES.get(str(reader.format), f".{str(reader.format).lower()}")

@@ -1,0 +1,24 @@
+"""The retrieval service with an encoder that needs no weights: what is tried is how pictures come and go."""
+
+import numpy as np
+
+from services.chassis.json_logging import configure_logging
+from services.chassis.serve import serve
+from services.retrieval.app import SERVICE, create_app
+from services.retrieval.settings import Settings
+from tests.indexer.fake_encoder import FakeEncoder
+
+
+class StandIn(FakeEncoder):
+    def relevance(self, scores: np.ndarray) -> np.ndarray:
+        return (scores + 1) / 2
+
+
+def main() -> None:
+    settings = Settings()
+    configure_logging(SERVICE, settings.log_level)
+    serve(create_app(settings, load=lambda _: StandIn()), host=settings.host, port=settings.port, grace_s=5)
+
+
+if __name__ == "__main__":
+    main()

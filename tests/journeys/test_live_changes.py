@@ -1,0 +1,232 @@
+"""Pictures added, replaced and deleted while everything runs: two retrieval replicas, two gateways, kills included."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import pytest
+
+from imagetext.index import current_version, list_versions
+from indexer.build import build
+from tests.indexer.conftest import draw
+from tests.journeys.conftest import ROOT, START_S, System, free_port, run_module
+from tests.journeys.stand_in import StandIn
+from tests.journeys.test_search import search
+
+KEY = {"Authorization": "Bearer open sesame"}
+PICTURES = 12
+MODULES = {"retrieval": "tests.journeys.stand_in", "gateway": "services.gateway"}
+
+
+@dataclass
+class Live:
+    """`gateways` are two that do not know of each other; both ask both replicas."""
+
+    folder: Path
+    environments: dict[str, dict[str, str]]
+    urls: dict[str, str]
+    processes: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
+
+    @property
+    def index(self) -> Path:
+        return self.folder / "index"
+
+    def start(self, name: str) -> None:
+        command = [sys.executable, "-m", MODULES[name.split("-")[0]]]
+        environment = os.environ | self.environments[name]
+        with (self.folder / "log").open("ab") as log:
+            self.processes[name] = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
+
+    def kill(self, name: str) -> None:
+        self.processes[name].kill()
+        self.processes[name].wait()
+
+    def client(self, name: str) -> httpx.Client:
+        return httpx.Client(base_url=self.urls[name], timeout=60)
+
+    def wait_until(self, condition: Callable[[], bool], seconds: float = START_S) -> None:
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < deadline, (self.folder / "log").read_text()[-3000:]
+            time.sleep(0.02)
+
+    def is_ready(self, name: str) -> bool:
+        try:
+            reply = httpx.get(f"{self.urls[name]}/health/ready", timeout=5)
+        except httpx.TransportError:
+            return False
+        return set(reply.json()["parts"]) <= {"caption"}  # no captions here
+
+    def picture(self, number: int) -> bytes:
+        return (self.folder / "images" / f"{number}.png").read_bytes()
+
+    def build(self) -> None:
+        build(self.folder / "images", self.index, StandIn())
+
+    def version(self, name: str) -> str:
+        with self.client(name) as client:
+            return str(client.get("/v1/index").json()["version"])
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    folder = tmp_path_factory.mktemp("live")
+    for number in range(PICTURES):
+        draw(folder / "images" / f"{number}.png", number)
+    names = ("retrieval-1", "retrieval-2", "gateway-1", "gateway-2")
+    ports = {name: free_port() for name in names}
+    urls = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
+    environments = {
+        name: {
+            "RETRIEVAL_PORT": str(port),
+            "RETRIEVAL_INDEX": str(folder / "index"),
+            "RETRIEVAL_POLL_S": "0.2",
+            "GATEWAY_PORT": str(port),
+            "GATEWAY_RETRIEVAL_URL": f"{urls['retrieval-1']},{urls['retrieval-2']}",
+            "GATEWAY_OPERATOR_KEY": "open sesame",
+        }
+        for name, port in ports.items()
+    }
+    live = Live(folder, environments, urls)
+    live.build()
+    try:
+        for name in names:
+            live.start(name)
+        live.wait_until(lambda: all(map(live.is_ready, names)))
+        yield live
+    finally:
+        for process in live.processes.values():
+            process.terminate()
+        for process in live.processes.values():
+            process.wait(30)
+
+
+def add(client: httpx.Client, content: bytes, path: str) -> dict[str, object]:
+    reply = client.post("/v1/images", files={"image": content}, data={"path": path}, headers=KEY)
+    assert reply.status_code == 200, reply.text
+    result: dict[str, object] = reply.json()["results"][0]
+    return result
+
+
+def found(client: httpx.Client, content: bytes) -> list[str]:
+    """The paths of what is most like a picture, through the cache."""
+    reply = client.post("/v1/search/image", files={"image": content}, data={"k": "100"})
+    assert reply.status_code == 200, reply.text
+    return [hit["path"] for hit in reply.json()["results"]]
+
+
+def within_a_second(condition: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + 1
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def test_a_picture_comes_is_replaced_and_goes(live: Live) -> None:
+    """At the gateway that was told at once, at another one, with a cache of its own, within a second."""
+    query = live.picture(0)
+    with live.client("gateway-1") as told, live.client("gateway-2") as other:
+        for client in (told, other):
+            assert "new/a.png" not in found(client, query) + found(client, query)
+        result = add(told, query, "new/a.png")
+        assert "new/a.png" in found(told, query)[:2]
+        assert within_a_second(lambda: "new/a.png" in found(other, query)[:2])
+        assert other.get(str(result["url"])).content == query
+
+        assert add(told, live.picture(1), "new/a.png")["replaced"] is True
+        assert found(told, live.picture(1)).index("new/a.png") < 2 and "new/a.png" not in found(told, query)[:1]
+        assert other.get(str(result["url"])).content == live.picture(1)
+
+        assert told.delete(str(result["url"]), headers=KEY).status_code == 200
+        for _ in range(10):  # both replicas are asked
+            assert "new/a.png" not in found(told, query) and told.get(str(result["url"])).status_code == 404
+        assert within_a_second(lambda: "new/a.png" not in found(other, query))
+        assert told.delete(str(result["url"]), headers=KEY).status_code == 404
+        assert told.delete(str(result["url"])).status_code == 401
+
+
+def test_a_killed_service_loses_no_acknowledged_picture(live: Live) -> None:
+    """A replica is killed while it works: the other one finds what was acknowledged, and it does when it is back."""
+    acknowledged: list[str] = []
+    done = threading.Event()
+
+    def keep_adding() -> None:
+        with live.client("gateway-1") as client:
+            while not done.is_set():
+                path = f"kill/{len(acknowledged)}.png"
+                files = {"image": live.picture(len(acknowledged) % PICTURES)}
+                reply = client.post("/v1/images", files=files, data={"path": path}, headers=KEY)
+                if reply.status_code == 200:
+                    acknowledged.append(reply.json()["results"][0]["url"])
+
+    writer = threading.Thread(target=keep_adding)
+    writer.start()
+    try:
+        live.wait_until(lambda: len(acknowledged) > 3)
+        live.kill("retrieval-1")
+        before = len(acknowledged)
+        live.wait_until(lambda: len(acknowledged) > before + 3)
+    finally:
+        done.set()
+        writer.join()
+    with live.client("retrieval-2") as client:
+        assert {client.get(url).status_code for url in acknowledged} == {200}
+        state = client.get("/v1/index").json()
+    live.start("retrieval-1")
+    live.wait_until(lambda: live.is_ready("retrieval-1"))
+
+    with live.client("retrieval-1") as client:
+        assert {client.get(url).status_code for url in acknowledged} == {200}
+        assert client.get("/v1/index").json() == state
+        assert state["added"] >= len(acknowledged) == len(set(acknowledged))
+
+
+def test_a_build_merges_and_a_rollback_keeps(live: Live) -> None:
+    """No search sees an added picture missing while a version is built and swapped, nor after going back."""
+    missing: list[list[str]] = []
+    done = threading.Event()
+    with live.client("gateway-1") as client:
+        add(client, live.picture(2), "stays.png")
+
+    def keep_searching() -> None:
+        with live.client("gateway-1") as client:
+            while not done.is_set():
+                paths = found(client, live.picture(2))
+                if "stays.png" not in paths or len(paths) != len(set(paths)):
+                    missing.append(paths)
+
+    searcher = threading.Thread(target=keep_searching)
+    searcher.start()
+    try:
+        before = current_version(live.index)
+        live.build()
+        after = current_version(live.index)
+        live.wait_until(lambda: {live.version("retrieval-1"), live.version("retrieval-2")} == {after}, 10)
+        assert run_module("indexer", "rollback", "--index", live.index).returncode == 0
+        for name in ("retrieval-1", "retrieval-2"):
+            live.wait_until(lambda name=name: live.version(name).startswith(f"{before}+"), 10)  # type: ignore[misc]
+    finally:
+        done.set()
+        searcher.join()
+
+    assert missing == []
+    assert {before, after} <= set(list_versions(live.index))
+
+
+def test_a_sentence_finds_an_added_scene(system: System) -> None:
+    """With the real model: added, found by its words at once, and gone again."""
+    name, sentences = sorted(system.sentences.items())[5]
+    with system.client() as client:
+        result = add(client, (system.images / name).read_bytes(), "added/scene.jpg")
+        assert "added/scene.jpg" in [hit["path"] for hit in search(client, text=sentences[0], k=20)]
+        assert client.get(str(result["thumbnail_url"])).status_code == 200
+        assert client.delete(str(result["url"]), headers=KEY).status_code == 200
+        assert "added/scene.jpg" not in [hit["path"] for hit in search(client, text=sentences[0], k=20)]
