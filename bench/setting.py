@@ -57,7 +57,7 @@ class Setting:
 
     def choose_anew(self) -> None:
         """Forget which engines were chosen: that may have been while the machine was busy."""
-        for file in self.cache.glob("engines/*/*/choice.json"):
+        for file in self.cache.glob("engines/*/*/choice*.json"):
             file.unlink()
 
 

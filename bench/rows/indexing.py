@@ -58,7 +58,7 @@ def indexing(setting: Setting) -> Iterator[Contest]:
         ours=indexed,
         rival=rival,
         floor=lambda: _bare(setting, ours),
-        engine=setting.chosen(COMPACT.name),
+        engine=f"pictures: {ours.engines['pictures']}, {ours.streams} batches at once",
         details=lambda: {
             "pictures": PARTS * each,
             "cosine": _agreement(setting, parts[0], ours, network),

@@ -2,6 +2,7 @@
 
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -108,6 +109,38 @@ def test_a_choice_without_sizes_is_made_anew(tmp_path: Path) -> None:
 
     assert 32 in engines.load(program, "one").seconds
     assert "batches" in json.loads(file.read_text())
+
+
+@pytest.mark.parametrize("engine", ["openvino-f32", "onnxruntime", "torch"])
+def test_calls_at_once_do_not_mix(engine: str) -> None:
+    """Two threads at once, each call with numbers of its own, and each thread's last two answers still whole."""
+    line = nn.Linear(64, 64).eval()
+    program = Program("line", line, (torch.randn(1, 64),), ((0,),))
+    run = Engines(only=engine, streams=2).run(program, "one")
+
+    def ask(seed: int) -> bool:
+        random = np.random.default_rng(seed)
+        right, last = True, (np.zeros((0, 64), dtype=np.float32), np.zeros((0, 64), dtype=np.float32))
+        for size in (1, 5, 40) * 10:
+            rows = random.standard_normal((size, 64), dtype=np.float32)
+            found, expected = run(rows)[0], line(torch.from_numpy(rows)).detach().numpy()
+            right = right and np.allclose(found, expected, atol=1e-4) and np.allclose(*last, atol=1e-4)
+            last = found, expected
+        return right
+
+    with ThreadPoolExecutor(2) as pool:
+        assert all(pool.map(ask, range(6)))
+
+
+def test_a_choice_for_several_calls_at_once_is_kept_apart(tmp_path: Path) -> None:
+    """What is exported is shared; which engine is the fastest with fewer threads is another question."""
+    program = Program("line", nn.Linear(4, 2).eval(), (torch.randn(1, 4),), ((0,),))
+
+    for streams in (1, 2):
+        Engines(tmp_path, threads=2, streams=streams).load(program, "one")
+
+    (folder,) = tmp_path.iterdir()
+    assert {file.name for file in folder.iterdir()} == {"choice.json", "choice-2-streams.json", "line.onnx"}
 
 
 def test_an_unknown_engine_is_refused(program: Program) -> None:
