@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 INDEX_VERSION_HEADER = "X-Index-Version"  # of a search's answer: who passes it on need not read it
 
 MAX_QUERY_CHARACTERS = 2_000
+MAX_QUERY_PARTS = 16
+MAX_WEIGHT = 10.0
 MAX_HITS = 200
 MAX_OFFSET = 10_000
 
@@ -94,13 +96,44 @@ class CaptionReply(Contract):
 HitCount = Annotated[int, Field(ge=1, le=MAX_HITS)]
 
 
-class SearchRequest(Contract):
-    """Exactly one of `text` (words) and `like` (the id of an indexed picture)."""
+Relevance = Annotated[float, Field(ge=0, le=1)]
+PictureId = Annotated[str, Field(max_length=64)]
+
+
+class QueryPart(Contract):
+    """One thing to search with: exactly one of `text` (taken word by word, whatever stands in it), `like` (the id of an
+    indexed picture) and `image` (base64, or a data: URI). A part with a negative weight is searched away from."""
 
     text: str | None = Field(None, max_length=MAX_QUERY_CHARACTERS)
-    like: str | None = Field(None, max_length=64)
+    like: PictureId | None = None
+    image: str | None = None
+    weight: float = Field(1.0, ge=-MAX_WEIGHT, le=MAX_WEIGHT, description="not 0")
+
+
+class SearchOptions(Contract):
+    """What every search may say beside its parts."""
+
     k: HitCount = 12
     offset: int = Field(0, ge=0, le=MAX_OFFSET)
+
+
+class SearchRequest(SearchOptions):
+    """At least one part: `text`, `like`, `image`, or several in `parts`; those given together are searched together.
+
+    In `text` a word or a quoted phrase after a minus is unwanted: `beach -people -"red umbrella"`.
+    """
+
+    text: str | None = Field(None, max_length=MAX_QUERY_CHARACTERS)
+    like: PictureId | None = Field(None, description="the id of an indexed picture, which is not among its own hits")
+    image: str | None = Field(None, description="a picture in base64, or in a data: URI")
+    parts: list[QueryPart] = Field([], max_length=MAX_QUERY_PARTS)
+
+
+class ImageSearchOptions(SearchOptions):
+    """The option fields of POST /v1/search/image: what is searched together with the picture, and which hits."""
+
+    text: str | None = Field(None, max_length=MAX_QUERY_CHARACTERS)
+    like: PictureId | None = None
 
 
 class Hit(Contract):

@@ -2,41 +2,28 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from imagetext.contracts import Hit, IndexRef, SearchReply
+from imagetext.composition import composed
+from imagetext.contracts import Hit, IndexRef, SearchOptions, SearchReply
 from imagetext.encoder.engine import Encoder
 from imagetext.errors import DeadlineExceeded
 from imagetext.index import IndexReader, PictureRow
+from imagetext.query import Part
 from services.retrieval.current_index import CurrentIndex
 from services.retrieval.query_encoder import QueryEncoder, Vector
 
 
 @dataclass(frozen=True)
-class Words:
-    text: str
+class EncodedPart:
+    """What is searched with: a vector, or the id of an indexed picture, whose vector lies in the index."""
 
-
-@dataclass(frozen=True)
-class Like:
-    id: str  # of an indexed picture, which is not among its own hits
-
-
-@dataclass(frozen=True)
-class PictureFile:
-    content: bytes
-
-
-Query = Words | Like | PictureFile
-
-
-@dataclass(frozen=True)
-class Page:
-    k: int
-    offset: int
+    meaning: Vector | str
+    weight: float
 
 
 class Searching:
@@ -45,43 +32,62 @@ class Searching:
         self._index = index
         self._deadline_s = deadline_s
 
-    async def search(self, query: Query, page: Page) -> SearchReply:
+    async def search(self, parts: Sequence[Part], options: SearchOptions) -> SearchReply:
         """One page of the pictures that fit the query, best first.
+
+        Args:
+            parts: what `imagetext.query` makes of a request; pictures are bytes.
 
         Raises:
             NotFound: no indexed picture has the id.
+            InvalidParameter: the parts cancel each other out.
             Busy, Unavailable, DeadlineExceeded: no answer now.
-            ImageTextError: what is wrong with the picture.
+            ImageTextError: what is wrong with a picture.
         """
         start = time.perf_counter()
         try:
             async with asyncio.timeout(self._deadline_s):
-                target = await self._encode(query)
+                encoded = await self._encode_all(parts)
                 encoder = self._queries.encoder
-                index, hits = await self._index.search(lambda reader: _find(reader, encoder, target, page))
+                index, hits = await self._index.search(lambda reader: _find(reader, encoder, encoded, options))
         except TimeoutError:
             raise DeadlineExceeded(f"No answer was ready within {self._deadline_s:g} seconds.") from None
         return SearchReply(index=index, results=hits, took_ms=round((time.perf_counter() - start) * 1000, 1))
 
-    async def _encode(self, query: Query) -> Vector | Like:
-        match query:
-            case Words(text):
-                return await self._queries.encode_text(text)
-            case PictureFile(content):
-                return await self._queries.encode_picture(content)
-            case Like():
-                return query  # its vector lies in the index
+    async def _encode_all(self, parts: Sequence[Part]) -> list[EncodedPart]:
+        """They wait for the model together; when one of them fails, the others leave the queue."""
+        if len(parts) == 1:
+            return [await self._encode(parts[0])]
+        waiting = [asyncio.ensure_future(self._encode(part)) for part in parts]
+        try:
+            return await asyncio.gather(*waiting)
+        finally:
+            for each in waiting:
+                each.cancel()
+
+    async def _encode(self, part: Part) -> EncodedPart:
+        match part.content:
+            case bytes(picture):
+                return EncodedPart(await self._queries.encode_picture(picture), part.weight)
+            case str(text) if part.kind == "text":
+                return EncodedPart(await self._queries.encode_text(text), part.weight)
+            case id:
+                return EncodedPart(id, part.weight)
 
 
-def _find(reader: IndexReader, encoder: Encoder, target: Vector | Like, page: Page) -> tuple[IndexRef, list[Hit]]:
-    """All of it on one version."""
-    if isinstance(target, Like):
-        own_row = reader.by_id(target.id).row
-        scores, rows = _best(reader, reader.vector(own_row), page.offset + page.k + 1)
-        scores, rows = scores[rows != own_row], rows[rows != own_row]
-    else:
-        scores, rows = _best(reader, target, page.offset + page.k)
-    wanted = slice(page.offset, page.offset + page.k)
+def _find(
+    reader: IndexReader, encoder: Encoder, parts: Sequence[EncodedPart], options: SearchOptions
+) -> tuple[IndexRef, list[Hit]]:
+    """All of it on one version. Indexed pictures that are searched with are not among the hits."""
+    own = [reader.by_id(part.meaning).row for part in parts if isinstance(part.meaning, str)]
+    named = iter(own)
+    vectors = [reader.vector(next(named)) if isinstance(part.meaning, str) else part.meaning for part in parts]
+    target = composed(vectors, [part.weight for part in parts])
+    scores, rows = _best(reader, target, options.offset + options.k + len(own))
+    if own:
+        others = ~np.isin(rows, own)
+        scores, rows = scores[others], rows[others]
+    wanted = slice(options.offset, options.offset + options.k)
     pictures = reader.pictures(rows[wanted].tolist())  # SQLite takes no integers of NumPy
     relevance = encoder.relevance(scores[wanted])
     hits = [

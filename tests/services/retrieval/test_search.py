@@ -1,6 +1,7 @@
 """POST /v1/search and /v1/search/image, as their callers meet them."""
 
 import asyncio
+import base64
 
 import pytest
 
@@ -67,6 +68,66 @@ async def test_picture_finds_pictures(client_of, app, picture):
     assert [hit["path"] for hit in reply.json()["results"]] == ["blue.png"]
 
 
+async def test_parts_are_searched_together(client_of, app, picture):
+    """Words, an indexed picture and a picture in base64 add up, each by its weight; those named are no hits."""
+    red, blue = picture_id("b/red.png"), base64.b64encode(picture("blue")).decode()
+    async with client_of(app) as client:
+        both = await _paths(client, text="red green", k=1)
+        summed = await _paths(client, parts=[{"text": "red"}, {"text": "green"}], k=1)
+        leaning = await _paths(client, parts=[{"text": "red", "weight": 0.1}, {"image": blue, "weight": 10}], k=1)
+        named = await _paths(client, like=red, text="green", k=10)
+        pictured = await _paths(client, image=blue, parts=[{"like": red, "weight": -1}], k=10)
+
+    assert both == summed == ["yellow.png"]
+    assert leaning == ["blue.png"]
+    assert named == ["yellow.png", "green.png", "blue.png"]
+    assert pictured == ["blue.png", "green.png", "yellow.png"]
+
+
+async def test_a_minus_pushes_away(client_of, app):
+    """Of two colours that fit, the one without what is unwanted comes first; a part is taken word by word."""
+    async with client_of(app) as client:
+        plain = (await client.post("/v1/search", json={"text": "yellow"})).json()["results"]
+        without = (await client.post("/v1/search", json={"text": "yellow -red"})).json()["results"]
+        said = (await client.post("/v1/search", json={"parts": [{"text": "yellow -red"}]})).json()["results"]
+
+    assert [hit["path"] for hit in plain[:2]] == ["yellow.png", "b/red.png"]
+    assert [hit["path"] for hit in without[:2]] == ["green.png", "yellow.png"]
+    assert said[0]["path"] != "green.png"
+
+
+async def test_a_form_may_say_more_than_its_picture(client_of, app, picture):
+    """Text and an id are searched together with the uploaded picture."""
+    async with client_of(app) as client:
+        files = {"image": ("a.png", picture("yellow"))}
+        reply = await client.post("/v1/search/image", files=files, data={"text": "-red", "k": "2"})
+        both = await client.post("/v1/search/image", files=files, data={"like": picture_id("yellow.png")})
+
+    assert [hit["path"] for hit in reply.json()["results"]] == ["green.png", "yellow.png"]
+    assert "yellow.png" not in [hit["path"] for hit in both.json()["results"]]
+
+
+async def test_a_part_that_fails_fails_the_query(client_of, app, encoder):
+    """A picture that is none is named, whatever else is asked, and nothing of the query stays in the queue."""
+    async with client_of(app) as client:
+        reply = await client.post("/v1/search", json={"text": "red", "image": base64.b64encode(b"hello").decode()})
+        after = await _paths(client, text="red", k=1)
+
+    assert reply.status_code == 415
+    assert after == ["b/red.png"]
+
+
+async def test_pages_of_several_parts_follow_each_other(client_of, app):
+    """Offset and k walk through the hits of a composed query without the pictures that it names."""
+    named = [{"like": picture_id("b/red.png")}, {"like": picture_id("blue.png"), "weight": -0.5}]
+    async with client_of(app) as client:
+        whole = await _paths(client, parts=named, k=10)
+        pages = [await _paths(client, parts=named, k=1, offset=offset) for offset in range(3)]
+
+    assert sorted(whole) == ["green.png", "yellow.png"]
+    assert [path for page in pages for path in page] == whole
+
+
 async def test_pages_follow_each_other(client_of, app):
     """Offset and k walk through the whole index without a gap or a repeat, and then give nothing."""
     async with client_of(app) as client:
@@ -103,7 +164,10 @@ async def test_equal_scores_are_in_the_order_of_rows_on_every_page(client_of, ma
     ("body", "named"),
     [
         ({}, "text"),
-        ({"text": "red", "like": "0" * 16}, "text"),
+        ({"image": "?"}, "image"),
+        ({"parts": [{"text": "red", "weight": 0}]}, "weight"),
+        ({"parts": [{"text": "red", "like": "0"}]}, "parts"),
+        ({"parts": [{"text": "red"}, {"text": "red", "weight": -2}]}, "weight"),
         ({"text": ""}, "text"),
         ({"text": " \n\t "}, "text"),
         ({"text": "x" * 2_001}, "text"),
@@ -156,7 +220,7 @@ async def test_bad_uploads(client_of, app, picture):
         assert await status([("image", ("a.txt", b"hello"))]) == 415
         assert await status([("image", ("a.png", picture("red", (300, 300))[:100]))]) == 400
         assert await status([("image", good)], k="201") == 422
-        assert await status([("image", good)], text="red") == 422
+        assert await status([("image", good)], colour="red") == 422
         assert (await client.post("/v1/search/image", json={"k": 1})).status_code == 422
 
 

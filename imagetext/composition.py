@@ -1,0 +1,40 @@
+"""The one vector of a query of several parts."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imagetext.errors import InvalidParameter
+
+AWAY = 0.5  # how far an unwanted part of weight -1 pushes; chosen by training/negation.py
+_SHORTEST = 1e-3  # a sum below this has no direction, only rounding
+
+
+def composed(vectors: Sequence[NDArray[np.float32]], weights: Sequence[float]) -> NDArray[np.float32]:
+    """The direction to search in: a unit vector (dimensions,).
+
+    The wanted vectors are summed up by their weights; from the direction of that, each unwanted one is taken away,
+    `AWAY` times its weight. Only how weights compare matters: the largest counts as 1.
+
+    Args:
+        vectors: unit vectors (dimensions,), one for each weight.
+        weights: none of them 0, at least one positive.
+
+    Raises:
+        InvalidParameter: the parts cancel each other out.
+    """
+    if len(vectors) == 1:
+        return vectors[0]
+    relative = np.array(weights, dtype=np.float32) / max(weights)
+    rows = np.stack(vectors)
+    wanted = _direction(np.maximum(relative, 0) @ rows)
+    return _direction(wanted + AWAY * (np.minimum(relative, 0) @ rows))
+
+
+def _direction(total: NDArray[np.float32]) -> NDArray[np.float32]:
+    length = float(np.linalg.norm(total))
+    if length < _SHORTEST:
+        raise InvalidParameter("The parts of the query cancel each other out; change a `weight`.")
+    unit: NDArray[np.float32] = (total / length).astype(np.float32)
+    return unit
