@@ -7,15 +7,16 @@ from numpy.typing import NDArray
 
 from imagetext.errors import InvalidParameter
 
-AWAY = 0.5  # how far an unwanted part of weight -1 pushes; chosen by training/negation.py
+AWAY = 0.5  # how far unwanted parts of weight -1 push; chosen by training/negation.py
 _SHORTEST = 1e-3  # a sum below this has no direction, only rounding
 
 
 def composed(vectors: Sequence[NDArray[np.float32]], weights: Sequence[float]) -> NDArray[np.float32]:
     """The direction to search in: a unit vector (dimensions,).
 
-    The wanted vectors are summed up by their weights; from the direction of that, each unwanted one is taken away,
-    `AWAY` times its weight. Only how weights compare matters: the largest counts as 1.
+    Wanted and unwanted vectors are summed up by their weights, each for themselves. From the direction of the wanted
+    ones that of the unwanted ones is taken away, by `AWAY` times the largest of their weights. Only how weights compare
+    matters: the largest wanted one counts as 1.
 
     Args:
         vectors: unit vectors (dimensions,), one for each weight.
@@ -29,7 +30,10 @@ def composed(vectors: Sequence[NDArray[np.float32]], weights: Sequence[float]) -
     relative = np.array(weights, dtype=np.float32) / max(weights)
     rows = np.stack(vectors)
     wanted = _direction(np.maximum(relative, 0) @ rows)
-    return _direction(wanted + AWAY * (np.minimum(relative, 0) @ rows))
+    push = -float(relative.min())
+    if push <= 0:
+        return wanted
+    return _direction(wanted - AWAY * push * _direction(np.maximum(-relative, 0) @ rows))
 
 
 def _direction(total: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -115,6 +115,8 @@ class SearchOptions(Contract):
 
     k: HitCount = 12
     offset: int = Field(0, ge=0, le=MAX_OFFSET)
+    min_relevance: Relevance = Field(0.0, description="hits below it are left out before pages are cut")
+    collapse_duplicates: bool = Field(False, description="near-duplicates are one hit, which names the others")
 
 
 class SearchRequest(SearchOptions):
@@ -137,7 +139,8 @@ class ImageSearchOptions(SearchOptions):
 
 
 class Hit(Contract):
-    """`score` is the cosine similarity, `relevance` its calibrated probability of a match, in [0, 1]."""
+    """`score` is the cosine similarity, `relevance` its calibrated probability of a match, in [0, 1]. `duplicates` are
+    the ids of the near-duplicates that a hit stands for, where they are collapsed."""
 
     id: str
     path: str  # relative to the indexed folder, with forward slashes
@@ -147,6 +150,7 @@ class Hit(Contract):
     thumbnail_url: str
     width: int
     height: int
+    duplicates: list[str] = []
 
 
 class IndexInfo(Contract):

@@ -2,8 +2,9 @@
 
 import asyncio
 import json
+from collections.abc import Mapping
 from email.message import Message
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
@@ -21,8 +22,9 @@ _NO_OBJECT = "The body must be a JSON object, sent as application/json."
 
 def documented(kind: type[BaseModel]) -> dict[str, object]:
     """The body's documentation; FastAPI would tell it from a parameter, but the body is read by hand."""
-    content = {"application/json": {"schema": kind.model_json_schema()}}
-    return {"requestBody": {"required": True, "content": content}}
+    schema = kind.model_json_schema()
+    inlined = _inlined(schema, schema.pop("$defs", {}))  # refs would point to places that the whole document lacks
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": inlined}}}}
 
 
 async def read_json(request: Request, kind: type[M]) -> M:
@@ -45,6 +47,17 @@ def _parsed(body: bytes, kind: type[M]) -> M:
         return kind.model_validate_json(body)
     except ValidationError:
         return _read_slowly(body, kind)
+
+
+def _inlined(schema: Any, definitions: Mapping[str, Any]) -> Any:
+    """The schema with what it refers to in the place of each reference; contracts do not contain themselves."""
+    if isinstance(schema, list):
+        return [_inlined(each, definitions) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if "$ref" in schema:
+        return _inlined(definitions[schema["$ref"].rpartition("/")[2]], definitions)
+    return {name: _inlined(each, definitions) for name, each in schema.items()}
 
 
 def _is_json(media_type: str) -> bool:

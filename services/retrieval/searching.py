@@ -5,9 +5,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from imagetext.composition import composed
 from imagetext.contracts import Hit, IndexRef, SearchOptions, SearchReply
 from imagetext.encoder.engine import Encoder
@@ -16,6 +13,7 @@ from imagetext.index import IndexReader, PictureRow
 from imagetext.query import Part
 from services.retrieval.current_index import CurrentIndex
 from services.retrieval.query_encoder import QueryEncoder, Vector
+from services.retrieval.ranking import Ranked, Wanted, rank
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,8 @@ class Searching:
             async with asyncio.timeout(self._deadline_s):
                 encoded = await self._encode_all(parts)
                 encoder = self._queries.encoder
-                index, hits = await self._index.search(lambda reader: _find(reader, encoder, encoded, options))
+                run = self._index.use if options.collapse_duplicates else self._index.search
+                index, hits = await run(lambda reader: _find(reader, encoder, encoded, options))
         except TimeoutError:
             raise DeadlineExceeded(f"No answer was ready within {self._deadline_s:g} seconds.") from None
         return SearchReply(index=index, results=hits, took_ms=round((time.perf_counter() - start) * 1000, 1))
@@ -83,37 +82,21 @@ def _find(
     named = iter(own)
     vectors = [reader.vector(next(named)) if isinstance(part.meaning, str) else part.meaning for part in parts]
     target = composed(vectors, [part.weight for part in parts])
-    scores, rows = _best(reader, target, options.offset + options.k + len(own))
-    if own:
-        others = ~np.isin(rows, own)
-        scores, rows = scores[others], rows[others]
-    wanted = slice(options.offset, options.offset + options.k)
-    pictures = reader.pictures(rows[wanted].tolist())  # SQLite takes no integers of NumPy
-    relevance = encoder.relevance(scores[wanted])
-    hits = [
-        _hit(picture, float(score), float(each))
-        for picture, score, each in zip(pictures, scores[wanted], relevance, strict=True)
+    wanted = Wanted(options.offset, options.k, own, options.min_relevance, options.collapse_duplicates)
+    page = rank(reader, target, wanted, lambda scores: encoder.relevance(target, scores))
+    return IndexRef(version=reader.info.version, size=reader.info.size), _hits(reader, page)
+
+
+def _hits(reader: IndexReader, page: Ranked) -> list[Hit]:
+    pictures = reader.pictures(page.rows.tolist())  # SQLite takes no integers of NumPy
+    duplicates = [[each.id for each in reader.pictures(rows)] if rows else [] for rows in page.duplicates]
+    return [
+        _hit(picture, float(score), float(relevance), others)
+        for picture, score, relevance, others in zip(pictures, page.scores, page.relevance, duplicates, strict=True)
     ]
-    return IndexRef(version=reader.info.version, size=reader.info.size), hits
 
 
-def _best(reader: IndexReader, vector: Vector, count: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """The `count` best rows and some more, in the order of score and then of row.
-
-    Of rows that score the same FAISS may return any. So that pages neither overlap nor leave a row out, more are
-    fetched until a row scores less than the `count`-th: then all that tie with that one are there.
-    """
-    fetched = count + 1
-    while True:
-        scores, rows = (found[0] for found in reader.search(vector[None], fetched))
-        if len(rows) < fetched or scores[-1] < scores[count - 1]:
-            break
-        fetched *= 2
-    order = np.lexsort((rows, -scores))
-    return scores[order], rows[order]
-
-
-def _hit(picture: PictureRow, score: float, relevance: float) -> Hit:
+def _hit(picture: PictureRow, score: float, relevance: float, duplicates: list[str]) -> Hit:
     return Hit(
         id=picture.id,
         path=picture.shown_path,
@@ -123,4 +106,5 @@ def _hit(picture: PictureRow, score: float, relevance: float) -> Hit:
         thumbnail_url=f"/v1/images/{picture.id}/thumbnail",
         width=picture.width,
         height=picture.height,
+        duplicates=duplicates,
     )

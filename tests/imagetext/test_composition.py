@@ -31,13 +31,25 @@ def test_only_how_weights_compare_matters():
 
 def test_an_unwanted_part_pushes_away():
     """It is taken from the direction of the wanted ones, so that it counts as much however many they are."""
-    one, two = composed([X, Z], [1, -1]), composed([X, Y, Z], [1, 1, -1])
+    one, two, half = (
+        composed([X, Z], [1, -1]),
+        composed([X, Y, Z], [1, 1, -1]),
+        composed([X, Z], [2, -1]),
+    )
 
     assert one[2] / one[0] == pytest.approx(-AWAY)
     assert two[2] / np.hypot(two[0], two[1]) == pytest.approx(-AWAY)
+    assert half[2] / half[0] == pytest.approx(-AWAY / 2)
 
 
-@pytest.mark.parametrize(("parts", "weights"), [([X, -X], [1, 1]), ([X, X], [1, -2])])
+def test_many_unwanted_parts_push_no_farther_than_one():
+    """They share their push, or a few of them would drown what is wanted."""
+    found = composed([X, Y, Z], [1, -1, -1])
+
+    assert np.hypot(found[1], found[2]) / found[0] == pytest.approx(AWAY)
+
+
+@pytest.mark.parametrize(("parts", "weights"), [([X, -X], [1, 1]), ([X, X], [1, -2]), ([X, Y, -Y], [1, -1, -1])])
 def test_parts_that_cancel_out_are_refused(parts, weights):
     """A sum without a direction is no query."""
     with pytest.raises(InvalidParameter, match="cancel"):

@@ -1,15 +1,21 @@
 """JSON bodies that an endpoint reads by hand are judged as those that FastAPI reads."""
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
 from fastapi import APIRouter, FastAPI, Request, Response
+from pydantic import BaseModel
 
 from services.chassis.app import create_app
 from services.chassis.json_body import documented, read_json
 from services.chassis.plain_route import PlainRoute
 from tests.services.chassis.conftest import Order
+
+
+class Basket(BaseModel):
+    orders: list[Order]
 
 
 @asynccontextmanager
@@ -99,3 +105,11 @@ async def test_a_plain_route_has_its_methods_and_its_metrics(client_of, shop_by_
         page = (await client.get("/metrics")).text
 
     assert 'http_requests_total{route="/orders",status="200"} 1.0' in page
+
+
+def test_what_a_contract_is_made_of_is_documented_in_place():
+    """A contract inside another stands where it belongs: a reference would point to nothing in the whole document."""
+    body = documented(Basket)["requestBody"]["content"]["application/json"]["schema"]
+
+    assert body["properties"]["orders"]["items"]["properties"].keys() == Order.model_fields.keys()
+    assert "$" not in json.dumps(body)

@@ -26,6 +26,8 @@ def test_search_keys():
         query_identity([words], plain),
         query_identity([like], plain),
         query_identity([words], SearchOptions(k=3)),
+        query_identity([words], SearchOptions(min_relevance=0.5)),
+        query_identity([words], SearchOptions(collapse_duplicates=True)),
         query_identity([picture], plain),
         query_identity([picture], SearchOptions(k=3)),
         query_identity([picture], SearchOptions(offset=3)),
@@ -35,7 +37,7 @@ def test_search_keys():
     ]
     indexes = [IndexInfo(version=v, size=1, fingerprint=f) for v in ("v1", "v2") for f in ("e1", "e2")]
 
-    assert len({search_key(identity, index) for identity in identities for index in indexes}) == 36
+    assert len({search_key(identity, index) for identity in identities for index in indexes}) == 44
 
 
 def test_one_query_has_one_key():

@@ -32,6 +32,7 @@ async def test_words_find_pictures(client_of, app, album):
         "thumbnail_url": f"/v1/images/{id}/thumbnail",
         "width": 40,
         "height": 30,
+        "duplicates": [],
     }
     assert second["path"] == "yellow.png"
     assert second["score"] == pytest.approx(0.5**0.5)
@@ -128,6 +129,40 @@ async def test_pages_of_several_parts_follow_each_other(client_of, app):
     assert [path for page in pages for path in page] == whole
 
 
+async def test_what_is_not_relevant_is_left_out(client_of, app, picture):
+    """Below `min_relevance` there are no hits, in a form too; where nothing fits the answer is empty."""
+    async with client_of(app) as client:
+        fitting = await _paths(client, text="red", min_relevance=0.8)
+        pages = [await _paths(client, text="red", min_relevance=0.8, k=1, offset=offset) for offset in range(3)]
+        nothing = await _paths(client, parts=[{"text": "red"}, {"text": "green"}, {"text": "blue"}], min_relevance=0.99)
+        files, data = {"image": ("a.png", picture("blue"))}, {"min_relevance": "0.9", "collapse_duplicates": "true"}
+        form = (await client.post("/v1/search/image", files=files, data=data)).json()["results"]
+
+    assert fitting == ["b/red.png", "yellow.png"]
+    assert pages == [["b/red.png"], ["yellow.png"], []]
+    assert nothing == []
+    assert [hit["path"] for hit in form] == ["blue.png"]
+
+
+async def test_duplicates_are_shown_once(client_of, make_app, album, encoder):
+    """A copy is no hit of its own; the first of its kind names the others, and they do not fill pages."""
+    copies = [album.add(f"copies/{number}.png", "red") for number in range(3)]
+    album.build(encoder)
+    async with client_of(make_app()) as client:
+        body = {"text": "red", "collapse_duplicates": True}
+        hits = (await client.post("/v1/search", json=body)).json()["results"]
+        second = await _paths(client, **body, k=1, offset=1)
+        like = await _paths(client, like=copies[0], collapse_duplicates=True)
+        plain = await _paths(client, text="red")
+
+    assert [hit["path"] for hit in hits[:2]] == ["b/red.png", "yellow.png"]
+    assert hits[0]["duplicates"] == copies
+    assert all(hit["duplicates"] == [] for hit in hits[1:])
+    assert second == ["yellow.png"]
+    assert like[0] == "yellow.png"
+    assert len(plain) == 7
+
+
 async def test_pages_follow_each_other(client_of, app):
     """Offset and k walk through the whole index without a gap or a repeat, and then give nothing."""
     async with client_of(app) as client:
@@ -178,6 +213,9 @@ async def test_equal_scores_are_in_the_order_of_rows_on_every_page(client_of, ma
         ({"text": "red", "offset": -1}, "offset"),
         ({"text": "red", "offset": 10_001}, "offset"),
         ({"text": "red", "colour": "blue"}, "colour"),
+        ({"text": "red", "min_relevance": 1.1}, "min_relevance"),
+        ({"text": "red", "min_relevance": -0.1}, "min_relevance"),
+        ({"text": "red", "collapse_duplicates": "maybe"}, "collapse_duplicates"),
         ({"like": "0" * 65}, "like"),
     ],
 )
