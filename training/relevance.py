@@ -4,8 +4,8 @@ python -m training.relevance --photos DIR [--model FOLDER] [--write]
 
 The questions are nouns, two nouns, a noun without another, two nouns as parts, and captions; a picture is right when
 its captions have all the wanted nouns and not the unwanted one. Each is asked twice: of all pictures, and of those that
-are not right, so that nothing fits. Curves are fitted on half of the pictures and measured on the others. `--write` fits
-on all of them and stores curve and background in the model's folder; indexes must then be built again.
+are not right, so that nothing fits. Curves are fitted on half of the pictures and measured on the others. `--write`
+fits on all of them and stores curve and background in the model's folder; indexes must then be built again.
 """
 
 import argparse

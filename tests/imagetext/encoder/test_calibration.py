@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from imagetext.composition import composed
 from imagetext.encoder.calibration import BACKGROUND, BACKGROUND_TENSOR, Calibration, load_calibration
+from imagetext.encoder.engine import load_encoder
 from imagetext.errors import ModelError
 from imagetext.model_folder import WEIGHTS, ModelFolder
 
@@ -70,3 +72,23 @@ def test_a_damaged_background_is_refused(tmp_path, content):
 
     with pytest.raises(ModelError, match=BACKGROUND):
         load_calibration(folder_with(tmp_path, background=BACKGROUND))
+
+
+def test_composed_queries_are_not_marked_down(models):
+    """With the shipped model, photographs found by several parts are about as relevant as those found by one word."""
+    encoder = load_encoder(models / "retrieval")
+    own = encoder.calibration
+    photographs, background = own.background[::2], own.background[1::2]
+    judge = Calibration(own.scale, own.offset, background)
+    words = encoder.encode_texts(["dog", "man", "snow", "beach", "people", "street", "water", "ball"])
+    pairs = [(wanted, unwanted) for wanted in words for unwanted in words if wanted is not unwanted]
+
+    def mean_relevance(queries: list[np.ndarray]) -> float:
+        return float(np.mean([np.sort(judge.relevance(query, photographs @ query))[-5:] for query in queries]))
+
+    plain = mean_relevance(list(words))
+    without = mean_relevance([composed(list(pair), [1, -1]) for pair in pairs])
+    together = mean_relevance([composed(list(pair), [1, 1]) for pair in pairs])
+
+    assert without > 0.75 * plain
+    assert together > 0.75 * plain
