@@ -3,7 +3,8 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NaiveDatetime
+from pydantic import BaseModel, ConfigDict, Field, NaiveDatetime, field_validator
+from pydantic_core import from_json
 
 from imagetext.search_filter import SearchFilter
 
@@ -11,6 +12,8 @@ INDEX_VERSION_HEADER = "X-Index-Version"  # of a search's answer: who passes it 
 
 MAX_PICTURES = 16  # in one request
 MAX_QUERY_CHARACTERS = 2_000
+MAX_QUERY_PARTS = 16
+MAX_WEIGHT = 10.0
 MAX_HITS = 200
 MAX_OFFSET = 10_000
 MAX_SKIPPED = 1_000  # files of one page
@@ -99,20 +102,66 @@ class CaptionReply(Contract):
 HitCount = Annotated[int, Field(ge=1, le=MAX_HITS)]
 
 
-class SearchRequest(Contract):
-    """Exactly one of `text` (words) and `like` (the id of an indexed picture)."""
+Relevance = Annotated[float, Field(ge=0, le=1)]
+PictureId = Annotated[str, Field(max_length=64)]
+
+
+class QueryPart(Contract):
+    """One thing to search with: exactly one of `text` (taken word by word, whatever stands in it), `like` (the id of an
+    indexed picture) and `image` (base64, or a data: URI). A part with a negative weight is searched away from."""
 
     text: str | None = Field(None, max_length=MAX_QUERY_CHARACTERS)
-    like: str | None = Field(None, max_length=64)
+    like: PictureId | None = None
+    image: str | None = None
+    weight: float = Field(1.0, ge=-MAX_WEIGHT, le=MAX_WEIGHT, description="not 0")
+
+
+class SearchOptions(Contract):
+    """What every search may say beside its parts."""
+
     k: HitCount = 12
     offset: int = Field(0, ge=0, le=MAX_OFFSET)
     filter: SearchFilter | None = Field(None, description="only pictures that are all of this")
-    hybrid: bool = Field(False, description="order by the words of captions, tags and paths too; with `text` only")
+    hybrid: bool = Field(False, description="order by the words of captions, tags and paths too; needs `text`")
+    min_relevance: Relevance = Field(0.0, description="hits below it are left out before pages are cut")
+    collapse_duplicates: bool = Field(False, description="near-duplicates are one hit, which names the others")
+
+
+class SearchRequest(SearchOptions):
+    """At least one part: `text`, `like`, `image`, or several in `parts`; those given together are searched together.
+
+    In `text` a word or a quoted phrase after a minus is unwanted: `beach -people -"red umbrella"`.
+    """
+
+    text: str | None = Field(None, max_length=MAX_QUERY_CHARACTERS)
+    like: PictureId | None = Field(None, description="the id of an indexed picture, which is not among its own hits")
+    image: str | None = Field(None, description="a picture in base64, or in a data: URI")
+    parts: list[QueryPart] = Field([], max_length=MAX_QUERY_PARTS)
+
+
+class ImageSearchOptions(SearchOptions):
+    """The option fields of POST /v1/search/image: what is searched together with the picture, and which hits. `filter`
+    is JSON there."""
+
+    text: str | None = Field(None, max_length=MAX_QUERY_CHARACTERS)
+    like: PictureId | None = None
+
+    @field_validator("filter", mode="before")
+    @classmethod
+    def _read_filter(cls, value: object) -> object:
+        return from_json(value) if isinstance(value, str) else value
+
+    @classmethod
+    def form_properties(cls) -> dict[str, object]:
+        """The documentation of the fields of a form."""
+        filter = {"type": "string", "description": "JSON, as in POST /v1/search"}
+        return cls.model_json_schema()["properties"] | {"filter": filter}
 
 
 class Hit(Contract):
-    """`score` is the cosine similarity, `relevance` its calibrated probability of a match, in [0, 1]. `taken` is the
-    time on the camera's clock; of the stored captions the first three are here."""
+    """`score` is the cosine similarity, `relevance` its calibrated probability of a match, in [0, 1]. `duplicates` are
+    the ids of the near-duplicates that a hit stands for, where they are collapsed. `taken` is the time on the camera's
+    clock; of the stored captions the first three are here."""
 
     id: str
     path: str  # relative to the indexed folder, with forward slashes
@@ -125,6 +174,7 @@ class Hit(Contract):
     taken: NaiveDatetime | None = None
     tags: list[str] = []
     captions: list[str] = []
+    duplicates: list[str] = []
 
 
 class IndexInfo(Contract):

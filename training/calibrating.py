@@ -20,13 +20,17 @@ def fit_calibration(texts: Tensor, pictures: Tensor) -> Calibration:
     similarity = texts @ pictures.T
     own = torch.arange(len(texts)) // (len(texts) // len(pictures))
     fits = F.one_hot(own, len(pictures)).bool()
-    weights = torch.where(fits, 1.0, STRANGERS / (len(pictures) - 1))
+    return fit_curve(similarity, fits, torch.where(fits, 1.0, STRANGERS / (len(pictures) - 1)))
+
+
+def fit_curve(nearness: Tensor, fits: Tensor, weights: Tensor) -> Calibration:
+    """A logistic regression of `fits` on `nearness`, each answer counted by its weight; all of one shape."""
     line = torch.tensor([20.0, -8.0], requires_grad=True)
     optimizer = torch.optim.LBFGS([line], max_iter=STEPS, line_search_fn="strong_wolfe")
 
     def loss() -> Tensor:
         optimizer.zero_grad()
-        value = F.binary_cross_entropy_with_logits(line[0] * similarity + line[1], fits.float(), weights)
+        value = F.binary_cross_entropy_with_logits(line[0] * nearness + line[1], fits.float(), weights)
         value.backward()  # type: ignore[no-untyped-call]
         return value
 

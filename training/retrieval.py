@@ -196,7 +196,7 @@ class Run:
             "picture_head": heads.picture.shape.to_config(),
             "text_head": heads.text.shape.to_config(),
             "transform": self.served.to_config(),
-            "calibration": asdict(calibration),
+            "calibration": calibration.to_config(),
         }
         tensors = (
             changed_tensors("picture_head", heads.picture)

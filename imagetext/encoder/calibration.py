@@ -1,18 +1,62 @@
 """From similarity to relevance."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
+
+from imagetext.errors import ModelError
+from imagetext.model_folder import ModelFolder
+
+BACKGROUND = "background.safetensors"
+BACKGROUND_TENSOR = "pictures"
+NEAREST_SHARE = 0.05  # of the background pictures, which say what comes near a query by chance
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Calibration:
-    """A logistic curve: the probability that a text and a picture of this cosine similarity belong together."""
+    """A logistic curve: the probability that a picture shows what is searched for.
+
+    What it goes by is how much nearer a picture comes to the query than background pictures, which have nothing to do
+    with it; without background, it is the cosine similarity alone. Within one query it rises with the similarity.
+    """
 
     scale: float
     offset: float
+    background: NDArray[np.float32] | None = None  # (n, dimensions) unit rows
 
-    def relevance(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
-        curve: NDArray[np.float32] = 1 / (1 + np.exp(-(self.scale * scores + self.offset)))
+    def relevance(self, query: NDArray[np.float32], scores: NDArray[np.float32]) -> NDArray[np.float32]:
+        """A query's unit vector (dimensions,) and cosine similarities (n,) to it -> probabilities (n,)."""
+        nearer = scores - self.by_chance(query)
+        curve: NDArray[np.float32] = 1 / (1 + np.exp(-(self.scale * nearer + self.offset)))
         return curve.astype(np.float32)
+
+    def by_chance(self, query: NDArray[np.float32]) -> float:
+        """The mean similarity of the nearest twentieth of the background pictures; 0 without background."""
+        if self.background is None:
+            return 0.0
+        count = max(1, round(NEAREST_SHARE * len(self.background)))
+        return float(np.partition(self.background @ query, -count)[-count:].mean())
+
+    def to_config(self) -> dict[str, Any]:
+        """What stands in a model's config; the background is a file beside it."""
+        curve = {"scale": self.scale, "offset": self.offset}
+        return curve if self.background is None else {**curve, "background": BACKGROUND}
+
+
+def load_calibration(folder: ModelFolder) -> Calibration:
+    """Raises ModelError where the background is named but missing, damaged or empty."""
+    config = folder.config["calibration"]
+    curve = float(config["scale"]), float(config["offset"])
+    if config.get("background") is None:
+        return Calibration(*curve)
+    try:
+        pictures = load_file(folder.file(config["background"]))[BACKGROUND_TENSOR].astype(np.float32)
+    except (OSError, SafetensorError, KeyError) as error:
+        raise ModelError(f"{config['background']} in {folder.path} is damaged.") from error
+    if pictures.ndim != 2 or not len(pictures):
+        raise ModelError(f"{config['background']} in {folder.path} holds no vectors.")
+    return Calibration(*curve, pictures / np.linalg.norm(pictures, axis=1, keepdims=True))

@@ -6,7 +6,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from imagetext.backbone import Backbone, load_backbone
-from imagetext.encoder.calibration import Calibration
+from imagetext.encoder.calibration import Calibration, load_calibration
 from imagetext.encoder.network import Head, HeadShape, load_minilm, text_states
 from imagetext.encoder.towers import TwoTowers
 from imagetext.model_folder import ModelFolder
@@ -94,5 +94,5 @@ def load_dual_encoder(folder: ModelFolder) -> DualEncoder:
         TextTower(bert, tokenizer),
         text_head,
         PictureTransform.from_config(config["transform"]),
-        Calibration(**config["calibration"]),
+        load_calibration(folder),
     )

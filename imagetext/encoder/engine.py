@@ -20,7 +20,9 @@ from imagetext.model_folder import CONFIG, ModelFolder, require_source
 
 
 class Encoder(Protocol):
-    """What the retrieval service and the indexer need of a model. Vectors are float32 unit rows (n, dimensions)."""
+    """What the retrieval service and the indexer need of a model. Vectors are float32 unit rows (n, dimensions).
+
+    `relevance` rises with the scores of one query."""
 
     name: str
     fingerprint: str
@@ -35,7 +37,7 @@ class Encoder(Protocol):
     def prepare(self, picture: Image.Image) -> NDArray[np.uint8]: ...
     def encode_pictures(self, inputs: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]: ...
     def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]: ...
-    def relevance(self, scores: NDArray[np.float32]) -> NDArray[np.float32]: ...
+    def relevance(self, query: NDArray[np.float32], scores: NDArray[np.float32]) -> NDArray[np.float32]: ...
 
 
 def load_encoder(source: str | Path, engines: Engines | None = None) -> Encoder:

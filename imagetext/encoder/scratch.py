@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from imagetext.captioner.vocabulary import Vocabulary
-from imagetext.encoder.calibration import Calibration
+from imagetext.encoder.calibration import Calibration, load_calibration
 from imagetext.encoder.scratch_network import ScratchClip, ScratchShape, UnitRows, word_ids
 from imagetext.encoder.towers import TwoTowers
 from imagetext.errors import ModelError
@@ -53,5 +53,5 @@ def load_scratch_clip(folder: ModelFolder) -> ScratchEncoder:
         network,
         vocabulary,
         PictureTransform.from_config(config["transform"]),
-        Calibration(**config["calibration"]),
+        load_calibration(folder),
     )

@@ -116,9 +116,9 @@ class TwoTowers(ABC):
         """Texts -> unit rows (n, dimensions)."""
         return _own(self._read(*(tensor.numpy() for tensor in self.tokens(texts))))
 
-    def relevance(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Cosine similarities -> probabilities of a match."""
-        return self.calibration.relevance(scores)
+    def relevance(self, query: NDArray[np.float32], scores: NDArray[np.float32]) -> NDArray[np.float32]:
+        """A query's unit vector (dimensions,) and cosine similarities to it (n,) -> probabilities of a match (n,)."""
+        return self.calibration.relevance(query, scores)
 
 
 def _own(found: Sequence[Array]) -> NDArray[np.float32]:

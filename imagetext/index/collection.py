@@ -150,6 +150,13 @@ class Collection:
             raise _not_found()
         return self._reader.vector(row) if row < self._overlay.first_added else self._addition(row).vector.copy()
 
+    def vectors(self, rows: Sequence[int]) -> NDArray[np.float32]:
+        """The unit vectors (n, dimensions) of several rows, as a copy. Raises NotFound."""
+        found = np.empty((len(rows), self.dimensions), dtype=np.float32)
+        for place, row in enumerate(rows):
+            found[place] = self.vector(row)
+        return found
+
     @cached_property
     def _added_rows(self) -> RowSearch:
         first = self._overlay.first_added

@@ -1,7 +1,9 @@
 """What a collection of Milvus holds: a vector and a picture for each row, and the manifest as a property."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote, unquote_to_bytes
 
@@ -13,13 +15,15 @@ from imagetext.index.rows import PictureRow, encode_path
 
 ROW, VECTOR, PATH, RAW_PATH = "row", "vector", "path", "raw_path"
 PICTURE = (ROW, "id", PATH, RAW_PATH, "sha256", "bytes", "mtime_ns", "width", "height")
+DESCRIPTION = "description"  # when it was taken, tags and captions, as JSON
+ENTITY = (*PICTURE, DESCRIPTION)
 MANIFEST_PROPERTY = "imagetext.manifest"
 
 MOST_IDS = 10_000  # that a filter may name; it goes to Milvus as text with every search
 _MOST_RANGES = 64
 _LEAST_RANGE = 16
 
-_TEXTS = {"id": 64, PATH: 65_535, RAW_PATH: 65_535, "sha256": 64}  # bytes at most
+_TEXTS = {"id": 64, PATH: 65_535, RAW_PATH: 65_535, "sha256": 64, DESCRIPTION: 65_535}  # bytes at most
 
 
 def schema_of(pymilvus: Any, dimensions: int) -> Any:
@@ -27,7 +31,7 @@ def schema_of(pymilvus: Any, dimensions: int) -> Any:
     schema = pymilvus.MilvusClient.create_schema(auto_id=False, enable_dynamic_field=False)
     schema.add_field(ROW, types.INT64, is_primary=True)
     schema.add_field(VECTOR, types.FLOAT_VECTOR, dim=dimensions)
-    for name in PICTURE[1:]:
+    for name in ENTITY[1:]:
         if name in _TEXTS:
             schema.add_field(name, types.VARCHAR, max_length=_TEXTS[name])
         else:
@@ -40,11 +44,22 @@ def to_entity(row: PictureRow, vector: NDArray[np.float32]) -> dict[str, Any]:
     raw = encode_path(row.path)
     is_plain = row.shown_path.encode() == raw
     fields = {name: getattr(row, name) for name in PICTURE if name not in (PATH, RAW_PATH)}
-    return fields | {VECTOR: vector, PATH: row.shown_path, RAW_PATH: "" if is_plain else quote(raw)}
+    said = {"taken": row.taken.isoformat() if row.taken else None, "tags": row.tags, "captions": row.captions}
+    described = json.dumps(said, ensure_ascii=False)
+    if len(described.encode()) > _TEXTS[DESCRIPTION]:
+        raise InvalidParameter(f"The captions of {row.shown_path} are too long for Milvus.")
+    texts = {PATH: row.shown_path, RAW_PATH: "" if is_plain else quote(raw), DESCRIPTION: described}
+    return fields | {VECTOR: vector, **texts}
 
 
 def to_row(entity: dict[str, Any]) -> PictureRow:
-    row = PictureRow(**{name: entity[name] for name in PICTURE if name != RAW_PATH})
+    said = json.loads(entity[DESCRIPTION])
+    row = PictureRow(
+        **{name: entity[name] for name in PICTURE if name != RAW_PATH},
+        taken=None if said["taken"] is None else datetime.fromisoformat(said["taken"]),
+        tags=tuple(said["tags"]),
+        captions=tuple(said["captions"]),
+    )
     if entity[RAW_PATH]:
         return replace(row, path=unquote_to_bytes(entity[RAW_PATH]).decode("utf-8", "surrogateescape"))
     return row

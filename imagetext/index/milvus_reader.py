@@ -13,7 +13,7 @@ from imagetext.errors import IndexVersionError, InvalidParameter, NotFound
 from imagetext.index.kinds import cells_for
 from imagetext.index.manifest import Manifest
 from imagetext.index.milvus_connection import CALL_SECONDS, MilvusConnection, is_not_loaded
-from imagetext.index.milvus_fields import PICTURE, ROW, VECTOR, row_filter, to_row
+from imagetext.index.milvus_fields import ENTITY, ROW, VECTOR, row_filter, to_row
 from imagetext.index.reader import info_of
 from imagetext.index.rows import PictureRow
 from imagetext.search_filter import SearchFilter
@@ -74,7 +74,7 @@ class MilvusReader:
         return scores
 
     def pictures(self, rows: Sequence[int]) -> list[PictureRow]:
-        found = self._by_row(rows, PICTURE)
+        found = self._by_row(rows, ENTITY)
         return [to_row(found[row]) for row in rows]
 
     def carried(self, rows: Sequence[int]) -> list[dict[str, Any]]:
@@ -154,7 +154,7 @@ class MilvusReader:
 
     def _query(self, expression: str) -> list[dict[str, Any]]:
         return self._ask(
-            lambda client: list(client.query(self._collection, expression, list(PICTURE), CALL_SECONDS, limit=1))
+            lambda client: list(client.query(self._collection, expression, list(ENTITY), CALL_SECONDS, limit=1))
         )
 
     def _ask(self, call: Callable[[Any], T]) -> T:

@@ -67,5 +67,8 @@ class OpenVersion(Protocol):
     def vector(self, row: int) -> NDArray[np.float32]:
         """The unit vector (dimensions,) of a row, as a copy. Raises NotFound or Unavailable."""
 
+    def vectors(self, rows: Sequence[int]) -> NDArray[np.float32]:
+        """The unit vectors (n, dimensions) of several rows, as a copy. Raises NotFound or Unavailable."""
+
     def close(self) -> None:
         """Let go of what it holds. Only after the last search has ended."""

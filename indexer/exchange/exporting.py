@@ -127,7 +127,7 @@ class _Part:
     def _batches(self, first: int, last: int) -> Iterator[tuple[NDArray[np.float32], list[dict[str, Any]]]]:
         for start in range(first, last, ROWS):
             end = min(start + ROWS, last)
-            yield self.reader.vectors(start, end), to_columns(self.reader, self.carried, start, end)
+            yield self.reader.vectors(range(start, end)), to_columns(self.reader, self.carried, start, end)
             self.advance(end - start)
 
 

@@ -1,5 +1,6 @@
 """Reads a JSON body straight into a contract."""
 
+import asyncio
 import json
 from email.message import Message
 from typing import Any, TypeVar
@@ -12,6 +13,8 @@ from imagetext.errors import InvalidParameter
 from services.chassis.problems import sentence_of
 
 M = TypeVar("M", bound=BaseModel)
+
+AT_ONCE_BYTES = 256 * 1024  # are read before another thread would have begun to
 
 _NO_OBJECT = "The body must be a JSON object, sent as application/json."
 
@@ -46,6 +49,12 @@ async def read_json(request: Request, kind: type[M]) -> M:
     if not _is_json(request.headers.get("Content-Type", "")):
         raise InvalidParameter(_NO_OBJECT)
     body = await request.body()
+    if len(body) <= AT_ONCE_BYTES:
+        return _parsed(body, kind)
+    return await asyncio.to_thread(_parsed, body, kind)  # with pictures in it
+
+
+def _parsed(body: bytes, kind: type[M]) -> M:
     try:
         return kind.model_validate_json(body)
     except ValidationError:

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from contextlib import nullcontext
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
@@ -10,13 +11,12 @@ from imagetext.contracts import CaptionOptions, CaptionReply, IndexInfo, Models,
 from imagetext.errors import ImageTextError
 from services.chassis.admission import Admission
 from services.chassis.disconnect import while_connected
-from services.chassis.json_body import documented, read_json
+from services.chassis.json_body import AT_ONCE_BYTES, documented, read_json
 from services.chassis.plain_route import PlainRoute
 from services.gateway.answer import Answer, Source
 from services.gateway.caption_requests import caption_body, read_caption_request
 from services.gateway.captions import Captions
 from services.gateway.deadline import Deadline
-from services.gateway.digests import digests_of
 from services.gateway.fetch import Fetcher
 from services.gateway.image_search_requests import image_search_body, read_image_search
 from services.gateway.images import checked_id, relay_image
@@ -57,18 +57,24 @@ async def _caption(request: Request, pictures: list[bytes] | str, options: Capti
 
 @plain_router.post("/search", response_model=SearchReply, openapi_extra=documented(SearchRequest), tags=["search"])
 async def search(request: Request) -> Response:
-    """The indexed pictures that fit the words, or that are like another indexed picture, best first."""
-    return await _searched(request, search_by_request(await read_json(request, SearchRequest)))
+    """The indexed pictures that fit words, pictures, or several of both, best first."""
+    admission: Admission = request.state.admission
+    with admission.enter() if _may_hold_pictures(request) else nullcontext():
+        return await _searched(request, await search_by_request(await read_json(request, SearchRequest)))
 
 
 @plain_router.post("/search/image", response_model=SearchReply, openapi_extra=image_search_body(), tags=["search"])
 async def search_by_image(request: Request) -> Response:
-    """The indexed pictures that are like the one sent, best first."""
+    """The indexed pictures that are like the one sent, and fit what is sent with it, best first."""
     admission: Admission = request.state.admission
     with admission.enter():
-        picture, page = await read_image_search(request)
-        [digest] = await digests_of([picture])
-        return await _searched(request, search_by_picture(picture, digest, page))
+        return await _searched(request, await search_by_picture(*await read_image_search(request)))
+
+
+def _may_hold_pictures(request: Request) -> bool:
+    """Whether the body is longer than words are, or does not say."""
+    announced = request.headers.get("Content-Length", "")
+    return not announced.isdecimal() or int(announced) > AT_ONCE_BYTES
 
 
 async def _searched(request: Request, search: Search) -> Response:

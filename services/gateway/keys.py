@@ -2,10 +2,13 @@
 a new model or index version asks under other keys, and the old ones grow old."""
 
 import hashlib
+import json
+from collections.abc import Sequence
 
-from imagetext.contracts import CaptionOptions, IndexInfo, SearchRequest
+from imagetext.contracts import CaptionOptions, IndexInfo, SearchOptions
 
-_FORMAT = "imagetext:3"  # another number when the stored bytes change their meaning
+_PARTS = {"text", "like", "image", "parts"}
+_FORMAT = "imagetext:4"  # another number when the stored bytes change their meaning
 
 
 def digest_of(data: bytes) -> str:
@@ -21,14 +24,15 @@ def decoding_of(options: CaptionOptions) -> str:
     return digest_of(options.model_dump_json(exclude={"model"}).encode())[:16]
 
 
-def words_identity(request: SearchRequest) -> str:
-    """What is asked of whatever index there is."""
-    return f"words:{digest_of(request.model_dump_json().encode())}"
+def query_identity(parts: Sequence[tuple[str, str, float]], options: SearchOptions) -> str:
+    """What is asked of whatever index there is: the same for the same parts in any order, in any of the forms.
 
-
-def picture_identity(picture: str, k: int, offset: int) -> str:
-    """As `words_identity`; `picture` is the digest of its bytes."""
-    return f"picture:{picture}:{k}:{offset}"
+    `parts` are kind, content and weight; for a picture the content is the digest of its bytes.
+    """
+    largest = max(weight for _, _, weight in parts)  # which counts as 1
+    said = sorted((kind, content, weight / largest) for kind, content, weight in parts)
+    beside = options.model_dump_json(exclude=_PARTS, exclude_defaults=True)
+    return f"query:{digest_of((json.dumps(said) + beside).encode())}"
 
 
 def search_key(identity: str, index: IndexInfo) -> str:

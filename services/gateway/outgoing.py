@@ -1,5 +1,6 @@
 """Bodies that the gateway sends to the services: pieces that go out one after the other and are never joined."""
 
+import json
 import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -51,4 +52,4 @@ def form_body(pictures: Sequence[bytes], options: BaseModel) -> Body:
 
 def _fields(options: BaseModel) -> Mapping[str, str]:
     values = options.model_dump(exclude_none=True)
-    return {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in values.items()}
+    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in values.items()}

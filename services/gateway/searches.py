@@ -3,18 +3,26 @@
 Replies are neither read nor written here: they stay the bytes that the retrieval service sent.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from prometheus_client import Counter
 
-from imagetext.contracts import INDEX_VERSION_HEADER, IndexInfo, SearchReply, SearchRequest
-from imagetext.errors import InvalidParameter
+from imagetext.contracts import (
+    INDEX_VERSION_HEADER,
+    ImageSearchOptions,
+    IndexInfo,
+    SearchOptions,
+    SearchReply,
+    SearchRequest,
+)
+from imagetext.query import Part, parts_with_picture
+from services.chassis.query_parts import query_parts
 from services.gateway.cache import Cache
 from services.gateway.deadline import Deadline
-from services.gateway.image_search_requests import HitsPage
+from services.gateway.digests import digests_of
 from services.gateway.incoming import Reply
-from services.gateway.keys import picture_identity, search_key, words_identity
+from services.gateway.keys import query_identity, search_key
 from services.gateway.outgoing import Body, form_body, json_body
 from services.gateway.sealed import sealed, unsealed
 from services.gateway.search_replies import opened
@@ -85,27 +93,30 @@ class Searches:
         await self._cache.set({search_key(identity, index): sealed(reply)})
 
 
-def search_by_request(request: SearchRequest) -> Search:
-    """Raises InvalidParameter unless there is one thing to search with."""
-    request = _normalised(request)
-    return Search(words_identity(request), "/v1/search", lambda: json_body(request))
+async def search_by_request(request: SearchRequest) -> Search:
+    """Raises InvalidParameter where there is nothing to search for, or a part is impossible."""
+    identity = await _identity(await query_parts(request), request)
+    return Search(identity, "/v1/search", lambda: json_body(_spaced(request)))
 
 
-def search_by_picture(picture: bytes, digest: str, page: HitsPage) -> Search:
-    """`digest` is that of the picture."""
-    identity = picture_identity(digest, page.k, page.offset)
-    return Search(identity, "/v1/search/image", lambda: form_body([picture], page))
+async def search_by_picture(picture: bytes, options: ImageSearchOptions) -> Search:
+    """Raises InvalidParameter where a part beside the picture is impossible."""
+    identity = await _identity(parts_with_picture(picture, options), options)
+    return Search(identity, "/v1/search/image", lambda: form_body([picture], options))
 
 
-def _normalised(request: SearchRequest) -> SearchRequest:
+async def _identity(parts: Sequence[Part], options: SearchOptions) -> str:
+    pictures = [part.content for part in parts if isinstance(part.content, bytes)]
+    digests = iter(await digests_of(pictures) if pictures else ())
+    named = [
+        (part.kind, part.content if isinstance(part.content, str) else next(digests), part.weight) for part in parts
+    ]
+    return query_identity(named, options)
+
+
+def _spaced(request: SearchRequest) -> SearchRequest:
     """White space does not tell queries apart, neither here nor for a tokenizer."""
-    if (request.text is None) == (request.like is None):
-        raise InvalidParameter("Send either `text` or `like`.")
     if request.text is None:
-        if request.hybrid:
-            raise InvalidParameter("Field `hybrid`: it needs `text`.")
         return request
     text = " ".join(request.text.split())
-    if not text:
-        raise InvalidParameter("Field `text`: there are no words in it.")
     return request.model_copy(update={"text": text}) if text != request.text else request

@@ -1,34 +1,35 @@
 """The retrieval service's part of the public API."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
 from fastapi import Query as QueryParameter
 from fastapi.responses import StreamingResponse
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 from starlette.responses import Response
 
 from imagetext.contracts import (
     INDEX_VERSION_HEADER,
-    MAX_OFFSET,
-    Contract,
-    HitCount,
+    ImageSearchOptions,
     IndexInfo,
     Models,
+    SearchOptions,
     SearchReply,
     SearchRequest,
 )
 from imagetext.errors import InvalidParameter
+from imagetext.query import Part, parts_with_picture
 from services.chassis.disconnect import while_connected
 from services.chassis.forms import read_upload
 from services.chassis.json_body import documented, read_json
 from services.chassis.plain_route import PlainRoute
 from services.chassis.problems import sentence_of
+from services.chassis.query_parts import query_parts
 from services.retrieval.lifespan import Retrieval
 from services.retrieval.picture_files import OpenPicture
 from services.retrieval.picture_shelf import FULL_SIDE, stream
 from services.retrieval.revalidation import caching_headers, is_unchanged, not_modified
-from services.retrieval.searching import Like, Page, PictureFile, Query, Words
 
 router = APIRouter(prefix="/v1", tags=["retrieval"])
 plain_router = APIRouter(prefix="/v1", tags=["retrieval"], route_class=PlainRoute)
@@ -39,46 +40,41 @@ _PICTURE: dict[int | str, dict[str, Any]] = {
 }
 
 
-class PageOptions(Contract):
-    """The option fields of POST /v1/search/image."""
-
-    k: HitCount = 12
-    offset: int = Field(0, ge=0, le=MAX_OFFSET)
-
-
 def _upload_body() -> dict[str, object]:
     """The upload's documentation, which FastAPI cannot tell from a body that is read by hand."""
-    properties = {"image": {"type": "string", "format": "binary"}, **PageOptions.model_json_schema()["properties"]}
+    properties = {
+        "image": {"type": "string", "format": "binary"},
+        **ImageSearchOptions.form_properties(),
+    }
     form = {"type": "object", "required": ["image"], "properties": properties}
     return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": form}}}}
 
 
 @plain_router.post("/search", response_model=SearchReply, openapi_extra=documented(SearchRequest))
 async def search(request: Request) -> Response:
-    """Pictures that fit the words, or that are like an indexed picture."""
+    """Pictures that fit words, pictures, or several of both, best first."""
     retrieval: Retrieval = request.state.retrieval
-    body = await read_json(request, SearchRequest)
-    query = _query(body)
     with retrieval.admission.enter():
-        return await _found(request, query, Page(body.k, body.offset, body.filter))
+        body = await read_json(request, SearchRequest)
+        return await _found(request, await query_parts(body), body)
 
 
 @plain_router.post("/search/image", response_model=SearchReply, openapi_extra=_upload_body())
 async def search_image(request: Request) -> Response:
-    """Pictures that are like the uploaded one."""
+    """Pictures that are like the uploaded one, and fit what is sent with it."""
     retrieval: Retrieval = request.state.retrieval
     with retrieval.admission.enter():
         upload = await read_upload(request, max_pictures=1)
         try:
-            options = PageOptions.model_validate(upload.options)
+            options = ImageSearchOptions.model_validate(upload.options)
         except ValidationError as error:
             raise InvalidParameter(sentence_of(error.errors())) from None
-        return await _found(request, PictureFile(upload.pictures[0]), Page(options.k, options.offset))
+        return await _found(request, parts_with_picture(upload.pictures[0], options), options)
 
 
-async def _found(request: Request, query: Query, page: Page) -> Response:
+async def _found(request: Request, parts: Sequence[Part], options: SearchOptions) -> Response:
     retrieval: Retrieval = request.state.retrieval
-    reply = await while_connected(request, retrieval.searching.search(query, page))
+    reply = await while_connected(request, retrieval.searching.search(parts, options))
     headers = {INDEX_VERSION_HEADER: reply.index.version}
     return Response(reply.model_dump_json(), media_type="application/json", headers=headers)
 
@@ -116,19 +112,6 @@ async def models(request: Request) -> Models:
     """The encoder that is loaded."""
     retrieval: Retrieval = request.state.retrieval
     return Models(models=[retrieval.queries.model])
-
-
-def _query(body: SearchRequest) -> Words | Like:
-    if (body.text is None) == (body.like is None):
-        raise InvalidParameter("Give exactly one of the fields `text` and `like`.")
-    if body.like is not None:
-        if body.hybrid:
-            raise InvalidParameter("Field `hybrid`: it needs `text`.")
-        return Like(body.like)
-    text = (body.text or "").strip()
-    if not text:
-        raise InvalidParameter("Field `text` is empty.")
-    return Words(text, body.hybrid)
 
 
 async def _jpeg(request: Request, picture: OpenPicture, size: int) -> Response:

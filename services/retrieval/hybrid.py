@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from imagetext.index.fusion import fuse
 from imagetext.index.open_version import OpenVersion
 from imagetext.search_filter import SearchFilter
-from services.retrieval.ranking import Rows, Scores, best
+from services.retrieval.nearest import Rows, Scores, best
 
 FUSED = 100  # rows of each ranking that are fused; an approximate index stays one up to 128 (`SHALLOW` in searcher.py)
 

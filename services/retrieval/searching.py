@@ -2,46 +2,29 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from imagetext.contracts import Hit, IndexRef, SearchReply
+from imagetext.composition import composed
+from imagetext.contracts import Hit, IndexRef, SearchOptions, SearchReply
 from imagetext.encoder.engine import Encoder
 from imagetext.errors import DeadlineExceeded
 from imagetext.index import PictureRow
 from imagetext.index.open_version import OpenVersion
-from imagetext.search_filter import SearchFilter
+from imagetext.query import Part, wanted_words
 from services.retrieval.current_index import CurrentIndex
-from services.retrieval.hybrid import hybrid
 from services.retrieval.query_encoder import QueryEncoder, Vector
-from services.retrieval.ranking import best
+from services.retrieval.ranking import Ranked, Wanted, rank
 
 SHOWN_CAPTIONS = 3
 
 
 @dataclass(frozen=True)
-class Words:
-    text: str
-    hybrid: bool = False  # also by the words of captions, tags and paths
+class EncodedPart:
+    """What is searched with: a vector, or the id of an indexed picture, whose vector lies in the index."""
 
-
-@dataclass(frozen=True)
-class Like:
-    id: str  # of an indexed picture, which is not among its own hits
-
-
-@dataclass(frozen=True)
-class PictureFile:
-    content: bytes
-
-
-Query = Words | Like | PictureFile
-
-
-@dataclass(frozen=True)
-class Page:
-    k: int
-    offset: int
-    filter: SearchFilter | None = None
+    meaning: Vector | str
+    weight: float
 
 
 class Searching:
@@ -50,58 +33,76 @@ class Searching:
         self._index = index
         self._deadline_s = deadline_s
 
-    async def search(self, query: Query, page: Page) -> SearchReply:
+    async def search(self, parts: Sequence[Part], options: SearchOptions) -> SearchReply:
         """One page of the pictures that fit the query, best first.
+
+        Args:
+            parts: what `imagetext.query` makes of a request; pictures are bytes.
 
         Raises:
             NotFound: no indexed picture has the id.
+            InvalidParameter: the parts cancel each other out.
             Busy, Unavailable, DeadlineExceeded: no answer now.
-            ImageTextError: what is wrong with the picture.
+            ImageTextError: what is wrong with a picture.
         """
         start = time.perf_counter()
         try:
             async with asyncio.timeout(self._deadline_s):
-                target = await self._encode(query)
+                encoded = await self._encode_all(parts)
                 encoder = self._queries.encoder
-                index, hits = await self._index.search(lambda reader: _find(reader, encoder, query, target, page))
+                run = self._index.use if options.collapse_duplicates else self._index.search
+                words = wanted_words(parts) if options.hybrid else ""
+                index, hits = await run(lambda reader: _find(reader, encoder, encoded, words, options))
         except TimeoutError:
             raise DeadlineExceeded(f"No answer was ready within {self._deadline_s:g} seconds.") from None
         return SearchReply(index=index, results=hits, took_ms=round((time.perf_counter() - start) * 1000, 1))
 
-    async def _encode(self, query: Query) -> Vector | Like:
-        match query:
-            case Words(text):
-                return await self._queries.encode_text(text)
-            case PictureFile(content):
-                return await self._queries.encode_picture(content)
-            case Like():
-                return query  # its vector lies in the index
+    async def _encode_all(self, parts: Sequence[Part]) -> list[EncodedPart]:
+        """They wait for the model together; when one of them fails, the others leave the queue."""
+        if len(parts) == 1:
+            return [await self._encode(parts[0])]
+        waiting = [asyncio.ensure_future(self._encode(part)) for part in parts]
+        try:
+            return await asyncio.gather(*waiting)
+        finally:
+            for each in waiting:
+                each.cancel()
+
+    async def _encode(self, part: Part) -> EncodedPart:
+        match part.content:
+            case bytes(picture):
+                return EncodedPart(await self._queries.encode_picture(picture), part.weight)
+            case str(text) if part.kind == "text":
+                return EncodedPart(await self._queries.encode_text(text), part.weight)
+            case id:
+                return EncodedPart(id, part.weight)
 
 
 def _find(
-    reader: OpenVersion, encoder: Encoder, query: Query, target: Vector | Like, page: Page
+    reader: OpenVersion, encoder: Encoder, parts: Sequence[EncodedPart], words: str, options: SearchOptions
 ) -> tuple[IndexRef, list[Hit]]:
-    """All of it on one state of the index."""
-    allowed = None if page.filter is None else reader.matching(page.filter)
-    if isinstance(target, Like):
-        own_row = reader.by_id(target.id).row
-        scores, rows = best(reader, reader.vector(own_row), page.offset + page.k + 1, allowed)
-        scores, rows = scores[rows != own_row], rows[rows != own_row]
-    elif isinstance(query, Words) and query.hybrid:
-        scores, rows = hybrid(reader, query.text, target, page.offset + page.k, page.filter, allowed)
-    else:
-        scores, rows = best(reader, target, page.offset + page.k, allowed)
-    wanted = slice(page.offset, page.offset + page.k)
-    pictures = reader.pictures(rows[wanted].tolist())  # SQLite takes no integers of NumPy
-    relevance = encoder.relevance(scores[wanted])
-    hits = [
-        _hit(picture, float(score), float(each))
-        for picture, score, each in zip(pictures, scores[wanted], relevance, strict=True)
+    """All of it on one state of the index. Indexed pictures that are searched with are not among the hits."""
+    own = [reader.by_id(part.meaning).row for part in parts if isinstance(part.meaning, str)]
+    named = iter(own)
+    vectors = [reader.vector(next(named)) if isinstance(part.meaning, str) else part.meaning for part in parts]
+    target = composed(vectors, [part.weight for part in parts])
+    wanted = Wanted(
+        options.offset, options.k, own, options.min_relevance, options.collapse_duplicates, words, options.filter
+    )
+    page = rank(reader, target, wanted, lambda scores: encoder.relevance(target, scores))
+    return IndexRef(version=reader.info.version, size=reader.info.size), _hits(reader, page)
+
+
+def _hits(reader: OpenVersion, page: Ranked) -> list[Hit]:
+    pictures = reader.pictures(page.rows.tolist())  # SQLite takes no integers of NumPy
+    duplicates = [[each.id for each in reader.pictures(rows)] if rows else [] for rows in page.duplicates]
+    return [
+        _hit(picture, float(score), float(relevance), others)
+        for picture, score, relevance, others in zip(pictures, page.scores, page.relevance, duplicates, strict=True)
     ]
-    return IndexRef(version=reader.info.version, size=reader.info.size), hits
 
 
-def _hit(picture: PictureRow, score: float, relevance: float) -> Hit:
+def _hit(picture: PictureRow, score: float, relevance: float, duplicates: list[str]) -> Hit:
     return Hit(
         id=picture.id,
         path=picture.shown_path,
@@ -114,4 +115,5 @@ def _hit(picture: PictureRow, score: float, relevance: float) -> Hit:
         taken=picture.taken,
         tags=list(picture.tags),
         captions=list(picture.captions[:SHOWN_CAPTIONS]),
+        duplicates=duplicates,
     )

@@ -1,5 +1,6 @@
 """The Find tab: questions and their answers."""
 
+import re
 from pathlib import Path
 
 import pytest_asyncio
@@ -75,6 +76,16 @@ async def test_a_pasted_picture_searches_until_words_replace_it(page: Page, api:
 
     await expect(page.locator("#grid .tile")).to_have_count(0)
     await expect(page.get_by_role("searchbox")).to_be_focused()
+
+
+async def test_the_field_says_what_a_minus_does(page: Page, api: FakeApi) -> None:
+    """The hint belongs to the field, for those who hear it too; what is typed reaches the service as it is."""
+    await expect(page.get_by_role("searchbox")).to_have_accessible_description(
+        re.compile("minus leaves out: beach -people")
+    )
+    await search(page, 'circle -"red square"')
+
+    assert api.asked[0]["text"] == 'circle -"red square"'
 
 
 async def test_nothing_fits_well(page: Page) -> None:

@@ -71,6 +71,30 @@ def test_captions_come_with_hits_and_narrow_a_search(system: System) -> None:
     assert nothing == []
 
 
+def test_parts_minus_relevance_and_duplicates(system: System) -> None:
+    """Unwanted words push their pictures back, however they are said; thresholds and collapsing hold."""
+    with system.client() as client:
+        plain = search(client, text="a dog", k=100)
+        without = search(client, text="a dog -snow", k=100)
+        in_json = search(client, parts=[{"text": "snow", "weight": -2}, {"text": "a dog", "weight": 2}], k=100)
+        like = search(client, like=plain[0]["id"], text="-snow", k=100)
+        least = sorted(float(str(hit["relevance"])) for hit in plain)[-10]
+        relevant = search(client, text="a dog", k=100, min_relevance=least)
+        collapsed = search(client, text="a dog", k=100, collapse_duplicates=True)
+        snowy = {hit["path"] for hit in search(client, text="snow", k=10)}
+
+    def mean_place(hits: list[dict[str, object]]) -> float:
+        return sum(place for place, hit in enumerate(hits) if hit["path"] in snowy) / len(snowy)
+
+    assert mean_place(without) > mean_place(plain)
+    assert [hit["id"] for hit in in_json] == [hit["id"] for hit in without]
+    assert plain[0]["id"] not in [hit["id"] for hit in like]
+    assert [hit["id"] for hit in relevant] == [hit["id"] for hit in plain if float(str(hit["relevance"])) >= least]
+    shown = [hit["id"] for hit in collapsed]
+    hidden = [id for hit in collapsed for id in hit["duplicates"]]  # type: ignore[attr-defined]
+    assert sorted(shown + hidden) == sorted(hit["id"] for hit in plain)
+
+
 def test_hits_link_to_picture_and_thumbnail(system: System) -> None:
     """The links of a hit serve the file itself and a smaller JPEG, and say 304 the second time."""
     with system.client() as client:

@@ -133,7 +133,7 @@ class ScratchRun:
             "name": NAME,
             "shape": network.shape.to_config(),
             "transform": self.transform.to_config(),
-            "calibration": asdict(fit_calibration(texts[as_many], pictures)),
+            "calibration": fit_calibration(texts[as_many], pictures).to_config(),
         }
         card = scratch_card(NAME, asdict(self.config), self.scores(network))
         files = {VOCABULARY: "\n".join(self.vocabulary.words) + "\n"}

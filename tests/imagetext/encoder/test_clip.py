@@ -50,7 +50,10 @@ def test_relevance_rises_with_the_score(tmp_path: Path) -> None:
     """Relevance is a probability that grows with similarity."""
     save_tiny_clip(tmp_path)
 
-    relevance = load_encoder(tmp_path).relevance(np.array([0.1, 0.25, 0.35], dtype=np.float32))
+    encoder = load_encoder(tmp_path)
+    query = encoder.encode_texts(["a dog"])[0]
+
+    relevance = encoder.relevance(query, np.array([0.1, 0.25, 0.35], dtype=np.float32))
 
     assert 0 < relevance[0] < 0.05 < relevance[1] < 0.95 < relevance[2] < 1
 

@@ -27,7 +27,7 @@ def built(images, index, encoder):
 def everything(index):
     """What a version says, apart from its name."""
     reader = open_current(index)
-    said = reader.rows(), reader.vectors(0, reader.info.size).tobytes(), reader.carried(range(reader.info.size))
+    said = reader.rows(), reader.vectors(range(reader.info.size)).tobytes(), reader.carried(range(reader.info.size))
     root = reader.images_root
     reader.close()
     return root, *said

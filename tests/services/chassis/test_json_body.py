@@ -1,16 +1,22 @@
 """JSON bodies that an endpoint reads by hand are judged as those that FastAPI reads."""
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
 from fastapi import APIRouter, FastAPI, Request, Response
+from pydantic import BaseModel
 
 from imagetext.contracts import SearchRequest
 from services.chassis.app import create_app
 from services.chassis.json_body import documented, read_json
 from services.chassis.plain_route import PlainRoute
 from tests.services.chassis.conftest import Order
+
+
+class Basket(BaseModel):
+    orders: list[Order]
 
 
 @asynccontextmanager
@@ -110,3 +116,11 @@ def test_nested_contracts_are_documented_in_their_place():
     assert "$ref" not in str(schema) and "$defs" not in schema
     assert filter["properties"]["taken"]["anyOf"][0]["properties"].keys() == {"from", "to"}
     assert schema["properties"]["filter"]["description"]
+
+
+def test_what_a_contract_is_made_of_is_documented_in_place():
+    """A contract inside another stands where it belongs: a reference would point to nothing in the whole document."""
+    body = documented(Basket)["requestBody"]["content"]["application/json"]["schema"]
+
+    assert body["properties"]["orders"]["items"]["properties"].keys() == Order.model_fields.keys()
+    assert "$" not in json.dumps(body)

@@ -1,6 +1,7 @@
 """Searches through the gateway: cache and index versions."""
 
 import asyncio
+import base64
 
 import pytest
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
@@ -115,6 +116,91 @@ async def test_bad_filters_do_not_get_through(client, door, body):
     """They are a 422 at the door."""
     assert (await client.post("/v1/search", json=body)).status_code == 422
     assert door.retrieval.calls["search"] == 0
+
+
+@pytest.mark.parametrize(
+    ("body", "same"),
+    [
+        ({"text": "beach -people"}, {"parts": [{"text": "people", "weight": -1}, {"text": "beach"}]}),
+        ({"text": "beach", "like": "a1"}, {"parts": [{"like": "a1", "weight": 3}, {"text": "beach", "weight": 3}]}),
+        ({"image": "ZG9n"}, {"image": "data:image/png;base64,ZG9n"}),
+        ({"image": "ZG9n", "k": 12}, {"parts": [{"image": "Z G9\nn"}]}),
+    ],
+)
+async def test_a_query_said_in_two_ways_is_one(client, door, body, same):
+    """Words after a minus, parts in another order and another spelling of a picture find the cached answer."""
+    first = await client.post("/v1/search", json=body)
+    second = await client.post("/v1/search", json=same)
+
+    assert (first.status_code, second.headers["X-Cache"]) == (200, "hit")
+    assert door.retrieval.calls["search"] == 1
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"text": "beach - people"},
+        {"text": "beach", "parts": [{"text": "people", "weight": -0.5}]},
+        {"text": "beach people"},
+        {"parts": [{"text": "beach -people"}]},
+    ],
+)
+async def test_weights_and_signs_tell_searches_apart(client, other):
+    """What is wanted, what is not, and how much, are all part of the question."""
+    await client.post("/v1/search", json={"text": "beach -people"})
+
+    assert (await client.post("/v1/search", json=other)).headers["X-Cache"] == "miss"
+
+
+async def test_a_picture_is_the_same_in_json_and_in_a_form(client, door):
+    """A picture in base64 with words has the answer of the same picture in a form with the same words."""
+    form = {"text": "-people", "k": "3"}
+    await client.post("/v1/search/image", files={"image": ("a.jpg", b"dog")}, data=form)
+    again = await client.post("/v1/search", json={"image": "ZG9n", "text": "-people", "k": 3})
+
+    assert again.headers["X-Cache"] == "hit"
+
+
+async def test_large_pictures_in_json_reach_the_service(client, door):
+    """Megabytes of base64 are passed on whole, and count as an upload."""
+    encoded = base64.b64encode(bytes(3_000_000)).decode()
+    reply = await client.post("/v1/search", json={"image": encoded, "text": "dog"})
+
+    assert reply.status_code == 200
+    assert door.retrieval.requests[0].image == encoded
+
+
+async def test_large_searches_wait_for_memory(door, ready_client, until):
+    """Beyond `max_requests`, a search that may hold pictures is a 429; one by words is answered."""
+    door.settings["max_requests"] = 1
+    encoded = base64.b64encode(bytes(300_000)).decode()
+    async with ready_client(door) as client:
+        door.retrieval.go_on.clear()
+        first = asyncio.create_task(client.post("/v1/search", json={"image": encoded}))
+        await until(lambda: door.retrieval.calls["search"] == 1)
+        refused = await client.post("/v1/search", json={"image": encoded, "k": 3})
+        door.retrieval.go_on.set()
+        by_words = await client.post("/v1/search", json={"text": "dog"})
+
+    assert (refused.status_code, by_words.status_code, (await first).status_code) == (429, 200, 200)
+
+
+@pytest.mark.parametrize(
+    ("body", "named"),
+    [
+        ({}, "`parts`"),
+        ({"text": "-people"}, "unwanted"),
+        ({"image": "?"}, "`image`"),
+        ({"text": "a", "parts": [{"text": "b", "weight": 11}]}, "weight"),
+        ({"parts": [{"text": "b"}] * 17}, "`parts`"),
+    ],
+)
+async def test_impossible_queries_ask_nobody(client, door, body, named):
+    """They are a 422 with the reason, from the gateway itself."""
+    reply = await client.post("/v1/search", json=body)
+
+    assert (reply.status_code, door.retrieval.calls["search"]) == (422, 0)
+    assert named in reply.json()["detail"]
 
 
 async def test_search_by_picture(client, door):

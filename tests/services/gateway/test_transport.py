@@ -115,7 +115,7 @@ async def test_bodies_arrive_whole(talking):
         assert await caller.ask(json_body(SearchRequest(text="ä"))) == (200, b"hi")
 
     assert server.requests[0].endswith(b"\r\n\r\nhead" + picture + b"tail")
-    assert server.requests[1].endswith('\r\n\r\n{"text":"ä","k":12,"offset":0}'.encode())
+    assert server.requests[1].endswith(SearchRequest(text="ä").model_dump_json(exclude_none=True).encode())
     assert server.connections == 1
 
 

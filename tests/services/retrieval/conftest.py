@@ -58,7 +58,7 @@ class ColourEncoder:
     def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
         return self._encode([np.sum([COLOURS.get(word, (1, 1, 1)) for word in text.split()], 0) for text in texts])
 
-    def relevance(self, scores: np.ndarray) -> np.ndarray:
+    def relevance(self, query: np.ndarray, scores: np.ndarray) -> np.ndarray:
         return (scores + 1) / 2
 
     def _encode(self, colours: Sequence[np.ndarray]) -> np.ndarray:

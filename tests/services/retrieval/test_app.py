@@ -53,5 +53,6 @@ async def test_openapi_documents_upload_and_pictures(client_of, app):
         paths = (await client.get("/openapi.json")).json()["paths"]
     form = paths["/v1/search/image"]["post"]["requestBody"]["content"]["multipart/form-data"]["schema"]
 
-    assert set(form["properties"]) == {"image", "k", "offset"}
+    names = {"image", "text", "like", "filter", "hybrid", "k", "offset", "min_relevance", "collapse_duplicates"}
+    assert set(form["properties"]) == names
     assert "image/*" in paths["/v1/images/{id}"]["get"]["responses"]["200"]["content"]

@@ -1,6 +1,7 @@
 """POST /v1/search and /v1/search/image, as their callers meet them."""
 
 import asyncio
+import base64
 
 import pytest
 
@@ -34,6 +35,7 @@ async def test_words_find_pictures(client_of, app, album):
         "taken": None,
         "tags": [],
         "captions": [],
+        "duplicates": [],
     }
     assert second["path"] == "yellow.png"
     assert second["score"] == pytest.approx(0.5**0.5)
@@ -68,6 +70,100 @@ async def test_picture_finds_pictures(client_of, app, picture):
         reply = await client.post("/v1/search/image", files=files, data=data)
 
     assert [hit["path"] for hit in reply.json()["results"]] == ["blue.png"]
+
+
+async def test_parts_are_searched_together(client_of, app, picture):
+    """Words, an indexed picture and a picture in base64 add up, each by its weight; those named are no hits."""
+    red, blue = picture_id("b/red.png"), base64.b64encode(picture("blue")).decode()
+    async with client_of(app) as client:
+        both = await _paths(client, text="red green", k=1)
+        summed = await _paths(client, parts=[{"text": "red"}, {"text": "green"}], k=1)
+        leaning = await _paths(client, parts=[{"text": "red", "weight": 0.1}, {"image": blue, "weight": 10}], k=1)
+        named = await _paths(client, like=red, text="green", k=10)
+        pictured = await _paths(client, image=blue, parts=[{"like": red, "weight": -1}], k=10)
+
+    assert both == summed == ["yellow.png"]
+    assert leaning == ["blue.png"]
+    assert named == ["yellow.png", "green.png", "blue.png"]
+    assert pictured == ["blue.png", "green.png", "yellow.png"]
+
+
+async def test_a_minus_pushes_away(client_of, app):
+    """Of two colours that fit, the one without what is unwanted comes first; a part is taken word by word."""
+    async with client_of(app) as client:
+        plain = (await client.post("/v1/search", json={"text": "yellow"})).json()["results"]
+        without = (await client.post("/v1/search", json={"text": "yellow -red"})).json()["results"]
+        said = (await client.post("/v1/search", json={"parts": [{"text": "yellow -red"}]})).json()["results"]
+
+    assert [hit["path"] for hit in plain[:2]] == ["yellow.png", "b/red.png"]
+    assert [hit["path"] for hit in without[:2]] == ["green.png", "yellow.png"]
+    assert said[0]["path"] != "green.png"
+
+
+async def test_a_form_may_say_more_than_its_picture(client_of, app, picture):
+    """Text and an id are searched together with the uploaded picture."""
+    async with client_of(app) as client:
+        files = {"image": ("a.png", picture("yellow"))}
+        reply = await client.post("/v1/search/image", files=files, data={"text": "-red", "k": "2"})
+        both = await client.post("/v1/search/image", files=files, data={"like": picture_id("yellow.png")})
+
+    assert [hit["path"] for hit in reply.json()["results"]] == ["green.png", "yellow.png"]
+    assert "yellow.png" not in [hit["path"] for hit in both.json()["results"]]
+
+
+async def test_a_part_that_fails_fails_the_query(client_of, app, encoder):
+    """A picture that is none is named, whatever else is asked, and nothing of the query stays in the queue."""
+    async with client_of(app) as client:
+        reply = await client.post("/v1/search", json={"text": "red", "image": base64.b64encode(b"hello").decode()})
+        after = await _paths(client, text="red", k=1)
+
+    assert reply.status_code == 415
+    assert after == ["b/red.png"]
+
+
+async def test_pages_of_several_parts_follow_each_other(client_of, app):
+    """Offset and k walk through the hits of a composed query without the pictures that it names."""
+    named = [{"like": picture_id("b/red.png")}, {"like": picture_id("blue.png"), "weight": -0.5}]
+    async with client_of(app) as client:
+        whole = await _paths(client, parts=named, k=10)
+        pages = [await _paths(client, parts=named, k=1, offset=offset) for offset in range(3)]
+
+    assert sorted(whole) == ["green.png", "yellow.png"]
+    assert [path for page in pages for path in page] == whole
+
+
+async def test_what_is_not_relevant_is_left_out(client_of, app, picture):
+    """Below `min_relevance` there are no hits, in a form too; where nothing fits the answer is empty."""
+    async with client_of(app) as client:
+        fitting = await _paths(client, text="red", min_relevance=0.8)
+        pages = [await _paths(client, text="red", min_relevance=0.8, k=1, offset=offset) for offset in range(3)]
+        nothing = await _paths(client, parts=[{"text": "red"}, {"text": "green"}, {"text": "blue"}], min_relevance=0.99)
+        files, data = {"image": ("a.png", picture("blue"))}, {"min_relevance": "0.9", "collapse_duplicates": "true"}
+        form = (await client.post("/v1/search/image", files=files, data=data)).json()["results"]
+
+    assert fitting == ["b/red.png", "yellow.png"]
+    assert pages == [["b/red.png"], ["yellow.png"], []]
+    assert nothing == []
+    assert [hit["path"] for hit in form] == ["blue.png"]
+
+
+async def test_duplicates_are_shown_once(client_of, make_app, album, encoder):
+    """A copy is no hit of its own; the first of its kind names the others, and they do not fill pages."""
+    copies = [album.add(f"copies/{number}.png", "red") for number in range(3)]
+    album.build(encoder)
+    async with client_of(make_app()) as client:
+        body = {"text": "red", "collapse_duplicates": True}
+        hits = (await client.post("/v1/search", json=body)).json()["results"]
+        second = await _paths(client, **body, k=1, offset=1)
+        like = await _paths(client, like=copies[0], collapse_duplicates=True)
+        plain = await _paths(client, text="red")
+
+    assert [hit["path"] for hit in hits[:2]] == ["b/red.png", "yellow.png"]
+    assert hits[0]["duplicates"] == copies
+    assert all(hit["duplicates"] == [] for hit in hits[1:])
+    assert second == ["yellow.png"]
+    assert like[0] == "yellow.png"
+    assert len(plain) == 7
 
 
 async def test_pages_follow_each_other(client_of, app):
@@ -106,7 +202,10 @@ async def test_equal_scores_are_in_the_order_of_rows_on_every_page(client_of, ma
     ("body", "named"),
     [
         ({}, "text"),
-        ({"text": "red", "like": "0" * 16}, "text"),
+        ({"image": "?"}, "image"),
+        ({"parts": [{"text": "red", "weight": 0}]}, "weight"),
+        ({"parts": [{"text": "red", "like": "0"}]}, "parts"),
+        ({"parts": [{"text": "red"}, {"text": "red", "weight": -2}]}, "weight"),
         ({"text": ""}, "text"),
         ({"text": " \n\t "}, "text"),
         ({"text": "x" * 2_001}, "text"),
@@ -117,6 +216,9 @@ async def test_equal_scores_are_in_the_order_of_rows_on_every_page(client_of, ma
         ({"text": "red", "offset": -1}, "offset"),
         ({"text": "red", "offset": 10_001}, "offset"),
         ({"text": "red", "colour": "blue"}, "colour"),
+        ({"text": "red", "min_relevance": 1.1}, "min_relevance"),
+        ({"text": "red", "min_relevance": -0.1}, "min_relevance"),
+        ({"text": "red", "collapse_duplicates": "maybe"}, "collapse_duplicates"),
         ({"like": "0" * 65}, "like"),
     ],
 )
@@ -159,7 +261,7 @@ async def test_bad_uploads(client_of, app, picture):
         assert await status([("image", ("a.txt", b"hello"))]) == 415
         assert await status([("image", ("a.png", picture("red", (300, 300))[:100]))]) == 400
         assert await status([("image", good)], k="201") == 422
-        assert await status([("image", good)], text="red") == 422
+        assert await status([("image", good)], colour="red") == 422
         assert (await client.post("/v1/search/image", json={"k": 1})).status_code == 422
 
 

@@ -3,7 +3,7 @@
 import { announce, byId, part } from "./dom.js";
 import { count, whole } from "./numbers.js";
 
-const FITS = 0.2; // below this relevance a picture is no match
+const FITS = 0.25; // below this relevance a picture is no likely match: docs/decisions/queries.md
 
 export const LOST_PICTURE = {
   title: "The picture is gone",

@@ -1,0 +1,73 @@
+"""Relevance fitted on questions that something fits and others."""
+
+import json
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from imagetext.encoder.calibration import BACKGROUND, BACKGROUND_TENSOR
+from imagetext.model_folder import CONFIG
+from training.relevance import FITTED, Questions, answers, fit, report, separation, write
+
+SUBJECTS, EACH, DIMENSIONS = 12, 30, 64
+
+
+@pytest.fixture
+def world():
+    """Questions, pictures and background: pictures lie near their subject, and half of the subjects near everything."""
+    random = np.random.default_rng(3)
+
+    def unit(rows):
+        return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+    middle = unit(random.standard_normal((1, DIMENSIONS)))
+    shared = np.where(np.arange(SUBJECTS) % 2, 2.0, 0.0)[:, None]
+    subjects = unit(unit(random.standard_normal((SUBJECTS, DIMENSIONS))) + shared * middle)
+    owner = np.repeat(np.arange(SUBJECTS), EACH)
+    noise = unit(random.standard_normal((SUBJECTS * EACH, DIMENSIONS)))
+    pictures = unit(subjects[owner] + 1.2 * noise + middle)
+    background = unit(unit(random.standard_normal((100, DIMENSIONS))) + middle)
+    right = np.arange(SUBJECTS)[:, None] == owner
+    return dict.fromkeys(FITTED, Questions(subjects, right)), pictures, background
+
+
+def test_answers_where_nothing_fits_are_all_wrong(world):
+    """The same question is asked of all pictures, and of those that are not right."""
+    questions, pictures, _ = world
+    full, none = (answers(questions["noun"], pictures, None, fits=fits) for fits in (True, False))
+
+    assert full.right.mean() > 0.9
+    assert not none.right.any()
+    assert (none.nearness[:, 0] < full.nearness[:, 0]).all()
+
+
+def test_background_tells_questions_apart(world):
+    """Where some questions come near to everything, the bare score misleads and the difference does not."""
+    questions, pictures, background = world
+
+    def told_apart(lines: list[str]) -> float:
+        return float(next(line for line in lines if line.startswith("all kinds")).split()[-1])
+
+    plain, better = (told_apart(report(questions, pictures, used)) for used in (None, background))
+
+    assert better > plain + 0.05
+    assert better > 0.9
+
+
+def test_the_fit_is_stored_beside_the_model(world, tmp_path):
+    """The curve goes into the config, which keeps the rest, and the background into its file."""
+    fitted = fit(*world)
+    (tmp_path / CONFIG).write_text(json.dumps({"name": "toy", "calibration": {"scale": 1.0, "offset": 0.0}}))
+    write(tmp_path, fitted)
+    config = json.loads((tmp_path / CONFIG).read_text())
+
+    assert config == {"name": "toy", "calibration": fitted.to_config()}
+    assert config["calibration"]["background"] == BACKGROUND
+    assert fitted.scale > 0
+    assert load_file(tmp_path / BACKGROUND)[BACKGROUND_TENSOR] == pytest.approx(fitted.background, abs=1e-3)
+
+
+def test_separation():
+    """The part of the pairs in which the good one is above; the same counts half."""
+    assert separation(np.array([2.0, 3.0]), np.array([1.0, 2.0])) == pytest.approx(3.5 / 4)
