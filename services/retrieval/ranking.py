@@ -91,7 +91,10 @@ def _relevant(rows: Rows, scores: Floats, least: float, judge: Judge) -> Ranked:
 
 def _collapsed(reader: OpenVersion, found: Ranked, own: Sequence[int]) -> Ranked:
     """Those that are like none before them, and like none that is searched with."""
-    groups = alike(reader.vectors([*own, *found.rows.tolist()]), len(own))
+    if not len(found.rows):
+        return found
+    vectors = np.stack([reader.vector(row) for row in (*own, *found.rows.tolist())])
+    groups = alike(vectors, len(own))
     first = [group[0] for group in groups]
     duplicates = [found.rows[group[1:]].tolist() for group in groups]
     return Ranked(found.rows[first], found.scores[first], found.relevance[first], duplicates)

@@ -47,18 +47,6 @@ def test_a_picture_is_nearest_to_itself(index, reader):
         assert scores[0, 0] == pytest.approx(1, abs=1e-6)
 
 
-def test_several_vectors_come_in_the_order_that_is_asked_for(index, reader):
-    """They are copies; none is an empty matrix, and a row that is not there is not found."""
-    found = reader.vectors([3, 0])
-    found[:] = 0
-
-    assert np.array_equal(reader.vectors([3, 0]), index.vectors()[[3, 0]])
-    assert reader.vectors([]).shape == (0, reader.dimensions)
-    for rows in ([0, len(index.paths)], [-1]):
-        with pytest.raises(NotFound):
-            reader.vectors(rows)
-
-
 def test_search_gives_no_more_than_there_is(index, reader):
     """A k above the size is cut; there are never rows of -1."""
     scores, rows = reader.search(index.vectors()[:1], 1000)
