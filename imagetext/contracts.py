@@ -155,7 +155,8 @@ class ImageSearchOptions(SearchOptions):
     def form_properties(cls) -> dict[str, object]:
         """The documentation of the fields of a form."""
         filter = {"type": "string", "description": "JSON, as in POST /v1/search"}
-        return cls.model_json_schema()["properties"] | {"filter": filter}
+        properties: dict[str, object] = cls.model_json_schema()["properties"]
+        return properties | {"filter": filter}
 
 
 class Hit(Contract):

@@ -148,6 +148,12 @@ class IndexReader:
             raise NotFound("There is no such picture in the index.")
         return np.array(self._vectors[row])
 
+    def vectors(self, rows: Sequence[int]) -> NDArray[np.float32]:
+        """The unit vectors (n, dimensions) of several rows, as a copy. Raises NotFound."""
+        if len(rows) and not 0 <= min(rows) <= max(rows) < self.info.size:
+            raise NotFound("There is no such picture in the index.")
+        return np.array(self._vectors[np.array(rows, dtype=np.int64)])
+
     def close(self) -> None:
         """Let go of the files. Only after the last search has ended."""
         self._rows.close()
