@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.chart import chart
-from bench.machine import describe
+from bench.machine import describe, warn_if_busy
 from bench.options import LATEST, parse
 from bench.report import add_to_history, markdown, read, table, to_json
 from bench.row import Result, Row
@@ -15,7 +15,6 @@ from bench.runner import measure
 from bench.setting import Setting, quiet
 from bench.verdict import missed, regressions
 
-BUSY = 0.5  # load before the run, of the last minute
 INTERRUPTED = 130
 
 
@@ -41,8 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run(rows: Sequence[Row], setting: Setting, out: Path) -> int:
     """Measure the rows, write what came of them, and judge it."""
     machine, results, interrupted = describe(), list[Result](), False
-    if machine["load"] > BUSY:
-        sys.stderr.write(f"The machine is busy (load {machine['load']}): the ratios will not be worth keeping.\n")
+    warn_if_busy(machine)
     setting.choose_anew()
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the servers it started end too
     try:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from bench.growth_chart import growth_chart
-from bench.machine import describe
+from bench.machine import describe, warn_if_busy
 from bench.setting import Setting
 
 INTERRUPTED = 130
@@ -44,6 +44,7 @@ def grow(setting: Setting, out: Path) -> int:
 def measure_all(curves: Sequence[tuple[Curve, Measure]], setting: Setting, out: Path) -> int:
     """As `grow`, for these curves; one that fails keeps none of the others from being measured."""
     machine, begun, status = describe(), list[Curve](), 0
+    warn_if_busy(machine)
     try:
         for curve, measure in curves:
             begun.append(curve)

@@ -3,11 +3,13 @@
 import os
 import platform
 import subprocess
+import sys
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+BUSY = 0.5  # load before a run, of the last minute
 FLAGS = ("avx2", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_bf16", "amx_int8")
 PACKAGES = ("torch", "transformers", "openvino", "onnxruntime", "faiss-cpu", "numpy", "pillow", "fastapi", "uvicorn")
 
@@ -27,6 +29,12 @@ def describe() -> dict[str, Any]:
         "commit": _commit(),
         "measured": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def warn_if_busy(machine: dict[str, Any]) -> None:
+    """A sentence for whoever starts a run on a machine that does other work."""
+    if machine["load"] > BUSY:
+        sys.stderr.write(f"The machine is busy (load {machine['load']}): what is measured is not worth keeping.\n")
 
 
 def _cpuinfo() -> dict[str, str]:

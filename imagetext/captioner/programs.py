@@ -11,6 +11,9 @@ from imagetext.pixels import Pixels
 from imagetext.transform import PictureTransform
 
 STEPS = 20  # of the sentence on which engines are compared
+# That an engine may be off. bfloat16 is off by more, and wrote another sentence for one picture in fifteen: in a search
+# small differences decide.
+LOG_PROBABILITY = 0.01
 LIKELY = 21  # words a step names for each row: what a search with ten beams asks for
 
 
@@ -63,7 +66,7 @@ def programs(seeing: Seeing, saying: Saying, size: int) -> tuple[Program, Progra
     grown = [_grows(before, after) for before, after in zip(state, example[2 + len(memory) :], strict=True)]
     free = ((0,), (0,), *[(0,)] * len(memory), *grown)
     seen = Program("seeing", seeing, (pictures[:1],), ((0,),), ((pictures,),))
-    return seen, Program("saying", saying, example, free, tuple(_steps(saying, memory, 3, STEPS)))
+    return seen, Program("saying", saying, example, free, tuple(_steps(saying, memory, 3, STEPS)), LOG_PROBABILITY)
 
 
 def _steps(saying: Saying, memory: Memory, beams: int, steps: int) -> Iterator[tuple[Tensor, ...]]:

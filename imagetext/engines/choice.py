@@ -23,6 +23,7 @@ from imagetext.errors import InvalidParameter
 
 TORCH = "torch"
 CHOICE = "choice.json"
+CHECK = 2  # one more whenever engines must agree in more: what was chosen before is then chosen anew
 
 log = logging.getLogger(__name__)
 
@@ -108,7 +109,7 @@ class Engines:
         packages = [f"{name}={_has(name)}" for name in ("torch", "transformers", "openvino", "onnxruntime")]
         shapes = [[list(tensor.shape), list(free)] for tensor, free in zip(program.example, program.free, strict=True)]
         identity = json.dumps(
-            [fingerprint, program.name, shapes, dict(torch.cpu.get_capabilities()), self.threads, packages]
+            [CHECK, fingerprint, program.name, shapes, dict(torch.cpu.get_capabilities()), self.threads, packages]
         )
         folder = self.folder / f"{program.name}-{hashlib.sha256(identity.encode()).hexdigest()[:16]}"
         try:

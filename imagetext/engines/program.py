@@ -23,6 +23,7 @@ class Program:
         example: inputs of a usual size; engines are measured on them.
         free: of each input, the axes whose length differs from call to call.
         others: more inputs, of other lengths; an engine must agree with torch on all of them.
+        tolerance: the largest difference that its first output may have, where a direction is not all that counts.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Program:
     example: tuple[Tensor, ...]
     free: tuple[tuple[int, ...], ...]
     others: tuple[tuple[Tensor, ...], ...] = ()
+    tolerance: float | None = None
 
     @property
     def inputs(self) -> list[Array]:

@@ -55,6 +55,15 @@ def test_the_fastest_that_agrees_is_taken(program: Program, tmp_path: Path) -> N
     assert set(choice["milliseconds"]) == {"torch", "right"}
 
 
+@pytest.mark.parametrize(("tolerance", "taken"), [(None, "near"), (0.1, "near"), (0.001, "torch")])
+def test_numbers_that_are_ranked_must_be_near(tmp_path: Path, tolerance: float | None, taken: str) -> None:
+    """The right direction is not enough where small differences decide."""
+    program = Program("doubling", Doubling(), (torch.eye(3),), ((0,),), tolerance=tolerance)
+    near = quick(2.02)
+
+    assert fastest({"torch": in_torch, "near": lambda *_: near}, program, tmp_path / "choice.json").engine == taken
+
+
 def test_torch_runs_what_no_engine_takes(program: Program, tmp_path: Path) -> None:
     """Where every other engine fails, torch still answers."""
     run = fastest({"torch": in_torch, "broken": broken}, program, tmp_path / "choice.json").run
