@@ -56,7 +56,8 @@ def main(
     except ImageTextError as error:
         return _fail(error.detail)
     except KeyboardInterrupt:
-        return _fail("Interrupted. The same command goes on from here.")
+        again = "Nothing is left of it" if hasattr(options, "run_with_model") else "The same command goes on from here"
+        return _fail(f"Interrupted. {again}.")
     except OSError as error:
         return _fail(f"{error.strerror or 'Reading or writing failed'}: {error.filename or 'the index'}")
     except sqlite3.Error:

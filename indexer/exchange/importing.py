@@ -47,7 +47,7 @@ class _Taken:
 
 @dataclass(frozen=True)
 class Imported:
-    """`missing` pictures have no file here; `compared` is what `require_same_model` compared."""
+    """`missing` pictures have no file here that can be read; `compared` is what `require_same_model` compared."""
 
     summary: Summary
     missing: int
@@ -126,13 +126,18 @@ def _take(shards: Sequence[Shard], place: Place, taken: _Taken) -> None:
             first = 0
             for batch in shard.batches():
                 made = list(pool.map(lambda columns: to_row(0, columns, place), batch.columns))
-                _add(shard, first, batch, made, taken)
+                _add(shard, first, batch, made, taken, place)
                 first += len(batch.columns)
                 bar.update(len(batch.columns))
 
 
 def _add(
-    shard: Shard, first: int, batch: Batch, made: Sequence[tuple[PictureRow, dict[str, Any]] | str], taken: _Taken
+    shard: Shard,
+    first: int,
+    batch: Batch,
+    made: Sequence[tuple[PictureRow, dict[str, Any]] | str],
+    taken: _Taken,
+    place: Place,
 ) -> None:
     vectors = _unit(shard, first, batch.vectors)
     for number, one in enumerate(made):
@@ -145,7 +150,7 @@ def _add(
             taken.skipped.append(SkippedFile(picture.path, "The collection has another picture of the same path."))
             continue
         taken.vectors[row] = vectors[number]
-        taken.missing += not picture.was_seen
+        taken.missing += not (picture.was_seen and os.path.isfile(place.root / picture.path))
 
 
 def _unit(shard: Shard, first: int, vectors: NDArray[Any]) -> NDArray[np.float32]:

@@ -60,12 +60,10 @@ class PictureShelf:
         try:
             return open_indexed(row, self._images_root or reader.images_root)
         except NotFound as error:
-            if row.was_seen:
-                raise
+            reason = error.detail if row.was_seen else "The picture was imported without its file."
             address = reader.carried([row.row])[0].get("url")
             web = isinstance(address, str) and address.startswith(("https://", "http://"))
-            known = f" It came from {address}" if web else ""
-            raise NotFound(f"The picture was imported without its file.{known}") from error
+            raise NotFound(f"{reason} It came from {address}" if web else reason) from error
 
     def _make_jpeg(self, picture: OpenPicture, size: int) -> bytes:
         """In the pool."""

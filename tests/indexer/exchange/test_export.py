@@ -146,6 +146,21 @@ def test_nothing_is_overwritten_and_nothing_half_is_left(run, built, index, tmp_
     assert not (tmp_path / ".out.unfinished").exists()
 
 
+def test_an_interrupted_export_leaves_nothing(run, collection, tmp_path):
+    """Ctrl-C in the middle of writing."""
+
+    class Interrupted(FakeEncoder):
+        def encode_texts(self, texts):
+            raise KeyboardInterrupt
+
+    run("import", "--from", collection)
+    before = set(tmp_path.iterdir())
+    status, _, complaint = run("export", "--out", tmp_path / "out", "--model", "any", model=Interrupted())
+
+    assert (status, complaint) == (1, "Interrupted. Nothing is left of it.\n")
+    assert set(tmp_path.iterdir()) == before
+
+
 def test_two_exports_into_one_folder(run, built, tmp_path):
     """The second is refused as long as the first is running."""
     hidden = tmp_path / ".out.unfinished"
@@ -178,6 +193,17 @@ def test_versions_that_cannot_be_exported(run, built, index, tmp_path):
     vectors.write_bytes(content)
     assert "checksum differs" in run("export", "--out", out)[2]
     assert not list(tmp_path.glob("*out*")) + list(tmp_path.glob(".*"))
+
+
+def test_rows_of_files_that_are_elsewhere_come_back_too(run, index, built, tmp_path):
+    """As they were when they were indexed; the summary says how many are away."""
+    run("export", "--out", tmp_path / "out", "--dtype", "float32")
+    built.rename(tmp_path / "moved")
+    assert run("import", "--from", tmp_path / "out", at=tmp_path / "other")[1]["missing"] == 7
+    assert everything(tmp_path / "other") == everything(index)
+    moved = run("import", "--from", tmp_path / "out", "--images", tmp_path / "moved", at=tmp_path / "other")
+    assert (moved[0], moved[1]["missing"]) == (0, 0)
+    assert everything(tmp_path / "other") == (tmp_path / "moved", *everything(index)[1:])
 
 
 def test_another_indexs_export_is_known_by_its_fingerprint(run, built, tmp_path):

@@ -177,6 +177,29 @@ def test_damaged_collections_are_refused(run, index, collection, spoil, sentence
     assert not list((index / "versions").glob("*")) and not list((index / "versions").glob(".*"))
 
 
+def test_what_a_killed_import_left_is_cleared_away(run, index, collection):
+    """The next one begins again."""
+    leftover = index / "versions" / ".building-import"
+    leftover.mkdir(parents=True)
+    (leftover / "rows.sqlite").write_bytes(b"half")
+    status, summary, _ = run("import", "--from", collection)
+
+    assert (status, summary["size"]) == (0, 5)
+    assert [entry.name for entry in (index / "versions").iterdir()] == [summary["version"]]
+
+
+def test_pictures_at_the_root_of_a_file_system(run, index, tmp_path):
+    """Paths that share nothing but their first slash are below it."""
+    write_part(tmp_path / "set", "0", unit(2), [{"image_path": "/no-such-a/1.png"}, {"image_path": "/no-such-b/2.png"}])
+    assert run("import", "--from", tmp_path / "set")[0] == 0
+    reader = open_current(index)
+    assert (str(reader.images_root), [row.path for row in reader.rows()]) == (
+        "/",
+        ["no-such-a/1.png", "no-such-b/2.png"],
+    )
+    reader.close()
+
+
 def test_rows_without_a_usable_path_are_skipped(run, index, tmp_path):
     """With their reasons; of two rows with one path the first counts."""
     paths = ["x/a.png", None, "../../out.png", "x/b.png", "./x/a.png"]
