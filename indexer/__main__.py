@@ -16,6 +16,8 @@ from indexer.build import build
 from indexer.measure_command import add_command
 from indexer.scan import require_folder
 from indexer.sizes import to_bytes
+from indexer.sources import AUTO as AUTO_FORMAT
+from indexer.sources import FORMATS, open_source
 from indexer.version_commands import add_commands
 from indexer.wording import printable
 
@@ -57,7 +59,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     index = argparse.ArgumentParser(add_help=False)
     index.add_argument("--index", type=Path, required=True, metavar="DIR", help="where the versions are kept")
     make = commands.add_parser("build", parents=[index], help="index a folder of pictures as a new version")
-    make.add_argument("--images", type=Path, required=True, metavar="DIR", help="the pictures, with all folders below")
+    make.add_argument("--images", required=True, metavar="DIR", help="a folder, tar or parquet files, s3://bucket/...")
+    make.add_argument("--format", choices=FORMATS, default=AUTO_FORMAT, help="what lies there; auto: as it looks")
     make.add_argument("--model", default="models/retrieval", help="the encoder: a folder, or a CLIP of a model hub")
     make.add_argument("--engines", type=Path, default=ENGINES, metavar="DIR", help="keeps what is exported for here")
     make.add_argument("--json", action="store_true", help="write the summary as one line of JSON")
@@ -76,8 +79,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def _build(options: argparse.Namespace, load: Callable[[str], "Encoder"]) -> None:
     wanted = _wanted(options)
-    require_folder(options.images)  # before the model is loaded, which takes seconds
-    summary = build(options.images, options.index, load(options.model), wanted)
+    source = open_source(options.images, options.format)  # before the model is loaded, which takes seconds
+    summary = build(source, options.index, load(options.model), wanted)
     _say(sys.stdout, summary.to_json() if options.json else summary.to_text())
 
 

@@ -1,10 +1,9 @@
-"""A folder of pictures to a published index version."""
+"""Pictures, wherever they lie, to a published index version."""
 
-import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from tqdm import tqdm
@@ -13,12 +12,13 @@ from imagetext.errors import NotFound
 from imagetext.index import EncoderRef, PictureRow, SkippedFile, Wanted, picture_id, publish, write_version
 from imagetext.index.rows import encode_path
 from imagetext.index.versions import prune_versions, remove_leftovers
-from indexer.encode import ReadPicture, encode_files
+from indexer.encode import Encoding, ReadPicture, encode_items
 from indexer.known import KnownVectors
 from indexer.lock import build_lock
 from indexer.previous import PreviousVersion, open_previous
 from indexer.questions import question_vectors
-from indexer.scan import FoundFile, Scan, scan
+from indexer.scan import FoundFile
+from indexer.sources import FolderSource, Item, Listing, Source
 from indexer.summary import Summary
 from indexer.wording import printable
 from indexer.work import WorkFile
@@ -29,72 +29,94 @@ if TYPE_CHECKING:
 KEPT_VERSIONS = 3
 
 
-def build(images: Path, index: Path, encoder: "Encoder", wanted: Wanted | None = None) -> Summary:
-    """Scan, encode what is new, write a version, publish it and prune the oldest.
+class Pipeline(Protocol):
+    """Lists to encoded pictures, in this process or elsewhere: it leaves the vectors with `known`."""
+
+    def __call__(self, listing: Listing, root: str, encoder: "Encoder", known: KnownVectors) -> Encoding: ...
+
+
+def build(
+    images: Path | Source,
+    index: Path,
+    encoder: "Encoder",
+    wanted: Wanted | None = None,
+    *,
+    encode: Pipeline | None = None,
+) -> Summary:
+    """List, encode what is new, write a version, publish it and prune the oldest.
 
     At every moment the index has either its old current version or the new one, whole.
 
     Args:
+        images: where the pictures come from; a path is that of a folder.
         wanted: the kind of index, its recall and its memory; None: as the current version was asked for.
+        encode: where the pictures are read and encoded; None: in this process.
 
     Raises:
         InvalidParameter: no kind of index gives what is wanted.
         NotFound: no folder, or no readable picture in it; the current version stays.
+        Unavailable: the object store, or the cluster, does not answer.
         Busy: another build is running on this index.
         IndexVersionError: the version cannot be written.
         ModelError: the encoder does not do what it says.
     """
     started = time.monotonic()
-    images = Path(os.path.abspath(images))
-    found = scan(images)
-    if not found.files:
-        raise _no_picture(images, found.skipped)
+    source = FolderSource(images) if isinstance(images, Path) else images
+    root = source.address
+    listing = source.list()
+    if listing.is_empty():
+        raise _no_picture(root, listing.skipped)
     index.mkdir(parents=True, exist_ok=True)
     with build_lock(index):
         remove_leftovers(index)
-        with _open_known(index, encoder, images) as known:
-            pictures, skipped, encoded = _encode(found, images, encoder, known)
-            if not pictures:
-                raise _no_picture(images, skipped)
-            rows = _number(pictures)
+        with _open_known(index, encoder, root) as known:
+            outcome = (encode or encode_here)(listing, root, encoder, known)
+            outcome.skipped.sort(key=lambda file: encode_path(file.path))
+            if not outcome.pictures:
+                raise _no_picture(root, outcome.skipped)
+            rows = _number(outcome.pictures)
             wanted = wanted or (known.previous.wanted if known.previous else Wanted())
-            version = _unchanged_version(known.previous, rows, skipped, images, wanted)
+            version = _unchanged_version(known.previous, rows, outcome.skipped, root, wanted)
             changed = version is None
             if version is None:
-                version = _write(rows, skipped, images, index, encoder, known, wanted)
+                version = _write(rows, outcome.skipped, root, index, encoder, known, wanted)
                 publish(index, version)
             known.forget_work()
         prune_versions(index, KEPT_VERSIONS)
-    return Summary(changed, version, len(rows), encoded, len(rows) - encoded, skipped, time.monotonic() - started)
+    reused = len(rows) - outcome.encoded
+    return Summary(changed, version, len(rows), outcome.encoded, reused, outcome.skipped, time.monotonic() - started)
 
 
-def _open_known(index: Path, encoder: "Encoder", images: Path) -> KnownVectors:
+def _open_known(index: Path, encoder: "Encoder", root: str) -> KnownVectors:
     previous = open_previous(index, encoder.fingerprint, encoder.dimensions)
-    return KnownVectors(previous, WorkFile.open(index, encoder.fingerprint, encoder.dimensions, images))
+    return KnownVectors(previous, WorkFile.open(index, encoder.fingerprint, encoder.dimensions, root))
 
 
-def _encode(
-    found: Scan, images: Path, encoder: "Encoder", known: KnownVectors
-) -> tuple[list[ReadPicture], list[SkippedFile], int]:
-    """All pictures that can be indexed, all that were skipped, and how many were encoded for it."""
-    unchanged, to_read = _split(found.files, images, known)
+def encode_here(listing: Listing, root: str, encoder: "Encoder", known: KnownVectors) -> Encoding:
+    """The Pipeline of this process: its threads read ahead while the model encodes."""
+    apart = Encoding(skipped=list(listing.skipped))
     # disable=None: a bar on a terminal only
-    with tqdm(total=len(found.files), initial=len(unchanged), unit="picture", disable=None) as bar:
-        outcome = encode_files(to_read, images, encoder, known, bar.update)
-    skipped = sorted([*found.skipped, *outcome.skipped], key=lambda file: encode_path(file.path))
-    return [*unchanged, *outcome.pictures], skipped, outcome.encoded
+    with tqdm(total=listing.size(), unit="picture", disable=None) as bar:
+        outcome = encode_items(_to_read(listing, root, known, apart, bar), encoder, known, bar.update)
+    return apart.plus(outcome)
 
 
-def _split(files: Sequence[FoundFile], images: Path, known: KnownVectors) -> tuple[list[ReadPicture], list[FoundFile]]:
-    """The files whose content is known by their looks, and those that must be read."""
-    unchanged, to_read = [], []
-    for file in files:
-        content = known.unchanged(file, images)
-        if content is None:
-            to_read.append(file)
-        else:
-            unchanged.append(ReadPicture(file, *content))
-    return unchanged, to_read
+def _to_read(listing: Listing, root: str, known: KnownVectors, apart: Encoding, bar: tqdm) -> Iterator[Item]:
+    """The pictures that must be read; those whose content is known by their looks, and what is skipped, go `apart`."""
+
+    def wanted(file: FoundFile) -> bool:
+        return known.unchanged(file, root) is None
+
+    for shard in listing.all():
+        for item in shard.items(wanted):
+            if isinstance(item, SkippedFile):
+                apart.skipped.append(item)
+            elif (content := known.unchanged(item.file, root)) is not None:
+                apart.pictures.append(ReadPicture(item.file, *content, item.captions))
+            else:
+                yield item
+                continue
+            bar.update()
 
 
 def _number(pictures: Sequence[ReadPicture]) -> list[PictureRow]:
@@ -117,11 +139,11 @@ def _unchanged_version(
     previous: PreviousVersion | None,
     rows: Sequence[PictureRow],
     skipped: Sequence[SkippedFile],
-    images: Path,
+    root: str,
     wanted: Wanted,
 ) -> str | None:
     """The current version if a new one would say the same; new times of unchanged files are not worth one."""
-    if previous is None or previous.images_root != images or previous.skipped != skipped:
+    if previous is None or previous.images_address != root or previous.skipped != skipped:
         return None
     if not previous.gives(wanted):
         return None
@@ -133,7 +155,7 @@ def _unchanged_version(
 def _write(
     rows: Sequence[PictureRow],
     skipped: Sequence[SkippedFile],
-    images: Path,
+    root: str,
     index: Path,
     encoder: "Encoder",
     known: KnownVectors,
@@ -145,12 +167,12 @@ def _write(
     made_by = EncoderRef(encoder.name, encoder.fingerprint, encoder.dimensions)
     texts = question_vectors(encoder, wanted, len(rows))
     return write_version(
-        index, rows, vectors, encoder=made_by, images_root=images, skipped=skipped, wanted=wanted, texts=texts
+        index, rows, vectors, encoder=made_by, images_root=root, skipped=skipped, wanted=wanted, texts=texts
     )
 
 
-def _no_picture(images: Path, skipped: Sequence[SkippedFile]) -> NotFound:
-    sentence = f"There is no readable picture in {printable(str(images))}."
+def _no_picture(root: str, skipped: Sequence[SkippedFile]) -> NotFound:
+    sentence = f"There is no readable picture in {printable(root)}."
     if skipped:
         first = skipped[0]
         sentence += f" {len(skipped)} skipped, the first of them {printable(first.path)}: {first.reason}"

@@ -1,4 +1,4 @@
-"""Files to vectors: a bounded window of threads reads and decodes ahead while the model encodes in batches."""
+"""Pictures to vectors: a bounded window of threads reads and decodes ahead while the model encodes in batches."""
 
 import hashlib
 import logging
@@ -8,71 +8,84 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
-from imagetext.errors import ImageTextError, ModelError
+from imagetext.errors import ImageTextError, ModelError, Unavailable
 from imagetext.index import SkippedFile
-from imagetext.pictures import open_picture, read_picture_file
+from imagetext.pictures import open_picture
 from imagetext.transform import DECODED_SIDE
 from indexer.known import KnownVectors
 from indexer.scan import FoundFile
+from indexer.sources import Item
 
 if TYPE_CHECKING:
     from imagetext.encoder.engine import Encoder
 
 BATCH = 32  # pictures that the model encodes at once
-WINDOW = 3 * BATCH  # files that may be read ahead of the model: one batch in it, one ready, one on its way
+WINDOW = 3 * BATCH  # pictures that may be read ahead of the model: one batch in it, one ready, one on its way
+HELD_BYTES = 256_000_000  # that those of them may weigh together which come with their content
 COMMIT_BATCHES = 4  # work that a kill may cost
 THREADS = min(4, os.cpu_count() or 1)  # each may hold a decoded picture of 50 megapixels
 
-
-_NOT_ENCODED = "The encoder cannot encode this picture."
+NOT_ENCODED = "The encoder cannot encode this picture."
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class ReadPicture:
-    """A file whose content is known, with the upright size in pixels."""
+    """A picture whose content is known, with the upright size in pixels."""
 
     file: FoundFile
     sha256: str
     bytes: int
     width: int
     height: int
+    captions: tuple[str, ...] = ()
 
 
 @dataclass
 class Encoding:
-    """What became of the files that had to be read."""
+    """What became of pictures; `encoded` counts what the model did for it."""
 
     pictures: list[ReadPicture] = field(default_factory=list)
     skipped: list[SkippedFile] = field(default_factory=list)
     encoded: int = 0
 
+    def plus(self, other: "Encoding") -> "Encoding":
+        return Encoding(
+            [*self.pictures, *other.pictures], [*self.skipped, *other.skipped], self.encoded + other.encoded
+        )
+
 
 @dataclass(frozen=True)
-class _Ready:
+class Ready:
+    """A picture that was read, and what the model takes of it."""
+
     picture: ReadPicture
     model_input: NDArray[Any] | None  # None: its vector is known
 
 
-def encode_files(
-    files: Sequence[FoundFile], root: Path, encoder: "Encoder", known: KnownVectors, advance: Callable[[int], object]
+def encode_items(
+    items: Iterable[Item], encoder: "Encoder", known: KnownVectors, advance: Callable[[int], object]
 ) -> Encoding:
-    """Read all the files, and encode what is not known yet into the work file of `known`.
+    """Read all the items, and encode what is not known yet into the work file of `known`.
 
-    A file that fails is skipped with its reason and stops nothing. `advance` is told how many files are done.
+    A picture that fails is skipped with its reason and stops nothing. `advance` is told how many are done.
+
+    Raises:
+        Unavailable: the place where the pictures lie does not answer.
+        ModelError: the encoder does not do what it says.
     """
     outcome = Encoding()
-    batch: dict[str, _Ready] = {}  # by content: of two equal files one is encoded
+    batch: dict[str, Ready] = {}  # by content: of two equal files one is encoded
     batches = 0
     try:
-        with _read_ahead(lambda file: _read(file, root, encoder, known), files) as results:
+        with read_ahead(lambda item: read_item(item, encoder.prepare, known.size), items) as results:
             for result in results:
                 if isinstance(result, SkippedFile):
                     outcome.skipped.append(result)
@@ -97,20 +110,24 @@ def encode_files(
 
 
 @contextmanager
-def _read_ahead(
-    read: Callable[[FoundFile], _Ready | SkippedFile], files: Iterable[FoundFile]
-) -> Iterator[Iterator[_Ready | SkippedFile]]:
-    """The results in the order of the files; at most WINDOW of them wait."""
-    pool = ThreadPoolExecutor(THREADS, "read")
+def read_ahead(
+    read: Callable[[Item], Ready | SkippedFile], items: Iterable[Item], threads: int = THREADS
+) -> Iterator[Iterator[Ready | SkippedFile]]:
+    """The results in the order of the items; at most WINDOW of them wait."""
+    pool = ThreadPoolExecutor(threads, "read")
 
-    def results() -> Iterator[_Ready | SkippedFile]:
-        waiting: deque[Future[_Ready | SkippedFile]] = deque()
-        for file in files:
-            waiting.append(pool.submit(read, file))
-            if len(waiting) == WINDOW:
-                yield waiting.popleft().result()
+    def results() -> Iterator[Ready | SkippedFile]:
+        waiting: deque[tuple[Future[Ready | SkippedFile], int]] = deque()
+        held = 0
+        for item in items:
+            waiting.append((pool.submit(read, item), item.held))
+            held += item.held
+            while len(waiting) == WINDOW or held > HELD_BYTES:
+                done, weight = waiting.popleft()
+                held -= weight
+                yield done.result()
         while waiting:
-            yield waiting.popleft().result()
+            yield waiting.popleft()[0].result()
 
     try:
         yield results()
@@ -118,43 +135,57 @@ def _read_ahead(
         pool.shutdown(cancel_futures=True)
 
 
-def _read(file: FoundFile, root: Path, encoder: "Encoder", known: KnownVectors) -> _Ready | SkippedFile:
+def read_item(
+    item: Item, prepare: Callable[[Image.Image], NDArray[Any]], known_size: Callable[[str], tuple[int, int] | None]
+) -> Ready | SkippedFile:
+    """Read, decode and prepare one picture; one whose content has a `known_size` is not decoded."""
+    file = item.file
+    assert item.read is not None
     try:
-        content = read_picture_file(root / file.path)
+        content = item.read()
         sha256 = hashlib.sha256(content).hexdigest()
-        size = known.size(sha256)
+        size = known_size(sha256)
         if size is not None:
-            return _Ready(ReadPicture(file, sha256, len(content), *size), None)
+            return Ready(ReadPicture(file, sha256, len(content), *size, item.captions), None)
         picture = open_picture(content, target=DECODED_SIDE)
+    except Unavailable:  # says nothing of the picture
+        raise
     except ImageTextError as error:
         return SkippedFile(file.path, error.detail)
     try:
-        model_input = encoder.prepare(picture)
+        model_input = prepare(picture)
     except Exception:
         log.debug("preparing %r failed", file.path, exc_info=True)
-        return SkippedFile(file.path, _NOT_ENCODED)
+        return SkippedFile(file.path, NOT_ENCODED)
     width, height = picture.info["full_size"]
-    return _Ready(ReadPicture(file, sha256, len(content), width, height), model_input)
+    return Ready(ReadPicture(file, sha256, len(content), width, height, item.captions), model_input)
 
 
-def _encode(batch: Sequence[_Ready], encoder: "Encoder", known: KnownVectors) -> int:
-    """Add the vectors of a batch to the known ones; a picture that the model fails on is left out. Returns how many."""
+def encode_batch(batch: Sequence[Ready], encoder: "Encoder") -> Iterator[tuple[ReadPicture, NDArray[np.float32]]]:
+    """The pictures of a batch with their vectors (dimensions,), without those that the model fails on."""
     inputs = [ready.model_input for ready in batch if ready.model_input is not None]
     try:
         vectors = encoder.encode_pictures(inputs)
     except Exception:  # whatever a model raises over one picture must not cost the others
         if len(batch) == 1:
             log.debug("encoding %r failed", batch[0].picture.file.path, exc_info=True)
-            return 0
-        return sum(_encode([ready], encoder, known) for ready in batch)
+            return
+        for ready in batch:
+            yield from encode_batch([ready], encoder)
+        return
     if vectors.shape != (len(batch), encoder.dimensions):
         raise ModelError("The encoder gives vectors of another shape than it says.")
-    encoded = 0
     for ready, vector in zip(batch, vectors, strict=True):
         if np.isfinite(vector).all():
-            picture = ready.picture
-            known.add(picture.sha256, (picture.width, picture.height), vector)
-            encoded += 1
+            yield ready.picture, vector
+
+
+def _encode(batch: Sequence[Ready], encoder: "Encoder", known: KnownVectors) -> int:
+    """Add the vectors of a batch to the known ones. Returns how many."""
+    encoded = 0
+    for picture, vector in encode_batch(batch, encoder):
+        known.add(picture.sha256, (picture.width, picture.height), vector)
+        encoded += 1
     return encoded
 
 
@@ -164,5 +195,5 @@ def _without_failures(outcome: Encoding, known: KnownVectors) -> Encoding:
         if known.size(picture.sha256) is not None:
             encoded.append(picture)
         else:
-            failed.append(SkippedFile(picture.file.path, _NOT_ENCODED))
+            failed.append(SkippedFile(picture.file.path, NOT_ENCODED))
     return Encoding(encoded, failed, outcome.encoded)

@@ -1,8 +1,7 @@
 """The vectors there are already, by the content of the picture: from the previous version and from the work file."""
 
-from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,12 +11,20 @@ from indexer.scan import FoundFile
 from indexer.work import WorkFile
 
 
+class MoreVectors(Protocol):
+    """Vectors (dimensions,) by content that were made elsewhere."""
+
+    def __contains__(self, sha256: str) -> bool: ...
+    def vector(self, sha256: str) -> NDArray[np.float32]: ...
+
+
 class KnownVectors:
     """Vectors by the sha256 of a picture's file. Only `size` may be called from several threads."""
 
     def __init__(self, previous: PreviousVersion | None, work: WorkFile) -> None:
         self.previous = previous
         self._work = work
+        self._more: MoreVectors | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -40,9 +47,19 @@ class KnownVectors:
         """The vector (dimensions,) of a picture that has a size here."""
         if self.previous is not None and self.previous.size(sha256) is not None:
             return self.previous.vector(sha256)
+        if self._more is not None and sha256 in self._more:
+            return self._more.vector(sha256)
         return self._work.vector(sha256)
 
-    def unchanged(self, file: FoundFile, root: Path) -> tuple[str, int, int, int] | None:
+    def join(self, more: MoreVectors) -> None:
+        """Give `vector` the pictures that were encoded elsewhere, too."""
+        self._more = more
+
+    def contents(self) -> set[str]:
+        """The sha256 of all pictures that have a size here."""
+        return {*self._work.sizes, *(row.sha256 for row in (self.previous.rows if self.previous else ()))}
+
+    def unchanged(self, file: FoundFile, root: str) -> tuple[str, int, int, int] | None:
         """sha256, bytes, width and height of a file that looks as it did when it was read; None: it must be read."""
         row = None if self.previous is None else self.previous.unchanged(file, root)
         if row is not None:

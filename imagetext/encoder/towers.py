@@ -1,7 +1,7 @@
 """What all encoders share: a network that sees, a network that reads, and the engines that run them."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -78,9 +78,10 @@ class TwoTowers(ABC):
         texts = Program("texts", reading, tokens, ((0, 1),) * len(tokens), tuple(others))
         self._see, self._read = (engines.run(program, self.fingerprint) for program in (pictures, texts))
 
-    def prepare(self, picture: Image.Image) -> NDArray[np.uint8]:
-        """An upright RGB picture -> one model input (3, size, size); safe in any thread."""
-        return self.transform.resize(picture)
+    @property
+    def prepare(self) -> Callable[[Image.Image], NDArray[np.uint8]]:
+        """An upright RGB picture -> one model input (3, size, size); safe in any thread, pickles without the model."""
+        return self.transform.resize
 
     def encode_pictures(self, inputs: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
         """Prepared pictures -> unit rows (n, dimensions)."""

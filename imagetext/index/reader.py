@@ -27,6 +27,7 @@ class IndexReader:
         self._searcher = Searcher(vectors, candidates, manifest.effort)
         self._vectors = vectors
         self._rows = rows
+        self.images_address = manifest.images_root
         self.images_root = Path(manifest.images_root)
         self.info = info_of(manifest)
 

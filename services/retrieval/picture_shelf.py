@@ -6,12 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from imagetext.errors import ImageTextError, NotFound
+from imagetext.index import IndexReader, PictureRow
 from imagetext.pictures import Limits, open_picture, thumbnail
 from services.chassis.admission import Admission
 from services.retrieval.byte_cache import ByteCache
 from services.retrieval.current_index import CurrentIndex
 from services.retrieval.picture_files import OpenPicture, open_indexed
 from services.retrieval.settings import Settings
+from services.retrieval.stored_pictures import StoredPictures, is_stored
 
 FULL_SIDE = 4096  # what browsers cannot show is shown as a JPEG of at most this many pixels a side
 
@@ -23,15 +25,31 @@ class PictureShelf:
         self._index = index
         self._images_root: Path | None = settings.images_root
         self._limits = Limits(settings.max_picture_bytes, settings.max_picture_pixels)
+        self._stored = StoredPictures(self._limits)
         self._cache = ByteCache(settings.thumbnail_cache_bytes)
         self._admission = Admission(settings.max_decodes)
         self._pool = ThreadPoolExecutor(settings.decode_threads, "thumbnail")
 
     async def open(self, id: str) -> OpenPicture:
-        """The file of an indexed picture. Raises NotFound, or Unavailable without an index."""
-        return await self._index.use(
-            lambda reader: open_indexed(reader.by_id(id), self._images_root or reader.images_root)
-        )
+        """An indexed picture's file, or its content where it lies in an object store or a tar file.
+
+        Raises:
+            NotFound: there is none, or none any more.
+            Unavailable: there is no index, or the store does not answer.
+            Busy: too many pictures are being read or decoded.
+        """
+        opened, row, address = await self._index.use(lambda reader: self._find(reader, id))
+        if opened is not None:
+            return opened
+        with self._admission.enter():
+            return await asyncio.get_running_loop().run_in_executor(self._pool, self._stored.open, row, address)
+
+    def _find(self, reader: IndexReader, id: str) -> tuple[OpenPicture | None, PictureRow, str]:
+        """The file, where there is one; else the row and the address, for a thread that may wait for a store."""
+        row, address = reader.by_id(id), str(self._images_root or reader.images_address)
+        if not is_stored(row, address) or ("://" not in address and Path(address, row.path).exists()):
+            return open_indexed(row, Path(address)), row, address
+        return None, row, address
 
     async def jpeg(self, picture: OpenPicture, size: int) -> bytes:
         """An upright JPEG fitted into a square of `size` pixels.
