@@ -1,6 +1,7 @@
 """The command line: `python -m indexer build --images DIR --index DIR`."""
 
 import argparse
+import os
 import signal
 import sqlite3
 import sys
@@ -13,6 +14,7 @@ from imagetext.errors import ImageTextError
 from imagetext.index import Wanted
 from imagetext.index.kinds import AUTO, KINDS
 from indexer.build import build
+from indexer.distributed.on_ray import OnRay
 from indexer.measure_command import add_command
 from indexer.scan import require_folder
 from indexer.sizes import to_bytes
@@ -31,7 +33,7 @@ ENGINES = Path("data/engines")
 def main(arguments: Sequence[str] | None = None, *, load: Callable[[str], "Encoder"] | None = None) -> int:
     """Run one command and return the exit status, 0 or 1. `load` opens the model that --model names."""
     options = _parse(arguments)
-    load = load or partial(_load_encoder, getattr(options, "engines", None))
+    load = load or partial(_load_encoder, _absolute(getattr(options, "engines", None)))
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # process 1 of a container has no default
     try:
         if options.command == "build":
@@ -61,6 +63,9 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     make = commands.add_parser("build", parents=[index], help="index a folder of pictures as a new version")
     make.add_argument("--images", required=True, metavar="DIR", help="a folder, tar or parquet files, s3://bucket/...")
     make.add_argument("--format", choices=FORMATS, default=AUTO_FORMAT, help="what lies there; auto: as it looks")
+    make.add_argument(
+        "--on", type=_place, metavar="ray[=ADDRESS]", help="a Ray cluster; without it, this process alone"
+    )
     make.add_argument("--model", default="models/retrieval", help="the encoder: a folder, or a CLIP of a model hub")
     make.add_argument("--engines", type=Path, default=ENGINES, metavar="DIR", help="keeps what is exported for here")
     make.add_argument("--json", action="store_true", help="write the summary as one line of JSON")
@@ -80,8 +85,20 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 def _build(options: argparse.Namespace, load: Callable[[str], "Encoder"]) -> None:
     wanted = _wanted(options)
     source = open_source(options.images, options.format)  # before the model is loaded, which takes seconds
-    summary = build(source, options.index, load(options.model), wanted)
+    encode = None
+    if options.on is not None:
+        model = os.path.abspath(options.model) if os.path.exists(options.model) else options.model
+        encode = OnRay(options.index, partial(load, model), options.on or None)
+    summary = build(source, options.index, load(options.model), wanted, encode=encode)
     _say(sys.stdout, summary.to_json() if options.json else summary.to_text())
+
+
+def _place(text: str) -> str:
+    """ray -> "", ray=10.0.0.1:6379 -> the address. Raises ArgumentTypeError."""
+    name, _, address = text.partition("=")
+    if name != "ray":
+        raise argparse.ArgumentTypeError(f"{text!r} is neither ray nor ray=ADDRESS")
+    return address
 
 
 def _wanted(options: argparse.Namespace) -> Wanted | None:
@@ -97,6 +114,11 @@ def _import(options: argparse.Namespace, load: Callable[[str], "Encoder"]) -> No
     require_folder(options.source)
     summary = import_embeddings(options.source, options.pictures, options.index, load(options.model))
     _say(sys.stdout, summary.to_json() if options.json else summary.to_text())
+
+
+def _absolute(path: Path | None) -> Path | None:
+    """The processes of a cluster may run in another folder."""
+    return None if path is None else Path(os.path.abspath(path))
 
 
 def _load_encoder(engines: Path | None, source: str) -> "Encoder":

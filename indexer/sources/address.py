@@ -64,6 +64,7 @@ def _locate(address: str) -> tuple[Any, str]:
         raise InvalidParameter(f"Reading {printable(address)} needs another package: {error}") from error
     except ValueError as error:
         raise InvalidParameter(f"This is no address that can be read: {printable(address)}") from error
+    system.invalidate_cache()  # of listings that an earlier look in this process has left
     return system, str(path)
 
 
