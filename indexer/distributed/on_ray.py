@@ -3,7 +3,9 @@
 import logging
 import os
 import pickle
+import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import redirect_stdout
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from imagetext.encoder.engine import Encoder
 
 _BLOCK_BYTES = 1_000_000  # at most, or one row: nearly every stretch travels by itself
+_READING_BYTES = 300_000_000  # of a task: what a stretch weighs, read, decoded and on its way
 
 log = logging.getLogger(__name__)
 
@@ -60,9 +63,11 @@ class OnRay:
         folder = PartFolder(self._index, encoder.fingerprint)
         tasks = open_tasks(shards, folder)
         if tasks:
-            for done in self._run(tasks, folder, encoder, KnownContents(sorted(known.contents()))):
-                encoded += done["encoded"]
-                advance(done["pictures"])
+            # Ray prints what happens to its machines; the output is the summary's alone.
+            with redirect_stdout(sys.stderr):
+                for done in self._run(tasks, folder, encoder, KnownContents(sorted(known.contents()))):
+                    encoded += done["encoded"]
+                    advance(done["pictures"])
         return Encoding(encoded=encoded).plus(merge([shard.identity for shard in shards], folder, known))
 
     def _run(
@@ -92,7 +97,9 @@ def _stream(
     context.target_max_block_size, context.enable_progress_bars = _BLOCK_BYTES, False
     context.raise_original_map_exception = True  # for `reason`
     rows = ray.data.from_items([{"task": pickle.dumps(task)} for task in tasks], override_num_blocks=len(tasks))
-    rows = rows.flat_map(_read, fn_args=[Preparation.of(encoder), ray.put(known)], num_cpus=1)
+    # The memory keeps reading apart from encoding, too: steps of equal needs would become one, in the actor.
+    reading = {"fn_args": [Preparation.of(encoder), ray.put(known)], "num_cpus": 1, "memory": _READING_BYTES}
+    rows = rows.flat_map(_read, **reading)
     rows = rows.map(_Encode, fn_constructor_args=[load, encoder.fingerprint], **_encoders(ray))
     rows = rows.map(_write, fn_args=[folder], num_cpus=0.1)
     yield from rows.iter_rows()

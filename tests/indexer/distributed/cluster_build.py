@@ -1,7 +1,7 @@
 """Run as a program: builds with a fake encoder on a local Ray cluster of several nodes, and may kill one on the way.
 
 `cluster_build.py IMAGES INDEX LOG NODES [KILL_AFTER]`. LOG gets a line for each batch: the node it was encoded on. A
-node that has encoded is killed as soon as KILL_AFTER parts are written. Prints the summary as JSON.
+node that encodes is killed after KILL_AFTER batches. Prints the summary as JSON.
 """
 
 import os
@@ -42,9 +42,9 @@ class Opening:
         return NodeEncoder(*self._arguments)
 
 
-def kill_later(cluster: Cluster, nodes: list, index: Path, log: Path, parts: int) -> None:
+def kill_later(cluster: Cluster, nodes: list, log: Path, batches: int) -> None:
     """Without a farewell, and only a node that has work."""
-    while len(list(index.glob("work/shards/*/part-*"))) < parts or not log.exists() or not log.read_text():
+    while not log.exists() or len(log.read_text().split()) < batches:
         time.sleep(0.02)
     at_work = log.read_text().split()[-1]
     (victim,) = [node for node in nodes if node.node_id == at_work]
@@ -58,10 +58,10 @@ def main(images: str, index: str, log: str, nodes: int, kill_after: int | None) 
         workers = [cluster.add_node(num_cpus=2, object_store_memory=100_000_000) for _ in range(nodes)]
         ray.init(cluster.address, log_to_driver=False)
         if kill_after is not None:
-            arguments = cluster, workers, Path(index), Path(log), kill_after
+            arguments = cluster, workers, Path(log), kill_after
             threading.Thread(target=kill_later, args=arguments, daemon=True).start()
         source = open_source(images)
-        summary = build(source, Path(index), FakeEncoder(), encode=OnRay(Path(index), Opening(log, 0.2)))
+        summary = build(source, Path(index), FakeEncoder(), encode=OnRay(Path(index), Opening(log, 0.8)))
         sys.stdout.write(summary.to_json() + "\n")
     finally:
         ray.shutdown()

@@ -62,7 +62,7 @@ def test_a_lost_node_changes_nothing(shards, index, tmp_path):
     """One of three is killed while it encodes; its work is done again elsewhere."""
     one = build_here(shards, tmp_path / "one")
     log = tmp_path / "log"
-    summary, said = on_cluster(shards, index, log, 3, 1)
+    summary, said = on_cluster(shards, index, log, 3, 4)
     killed = said.split("killed ")[1].split()[0]
     nodes = log.read_text().split()
 

@@ -21,6 +21,15 @@ def png(seed: int, size: tuple[int, int] = (16, 12)) -> bytes:
     return file.getvalue()
 
 
+def photo(seed: int, taken: str = "2024:05:31 18:30:05") -> bytes:
+    """The file of a picture that says when it was taken."""
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[0x9003] = taken
+    file = io.BytesIO()
+    Image.open(io.BytesIO(png(seed))).save(file, "JPEG", exif=exif)
+    return file.getvalue()
+
+
 def write_tar(path: Path, members: Mapping[str, bytes]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with tarfile.open(path, "w") as archive:
