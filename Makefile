@@ -26,7 +26,7 @@ $(VENV)/.run: pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt
-	scripts/install $(SYSTEM_PYTHON) $(VENV) run,training,dev
+	scripts/install $(SYSTEM_PYTHON) $(VENV) run,ray,training,dev
 	@touch $@ $(VENV)/.run
 
 run: install index               ## caption, retrieval, gateway and the page on this machine; Ctrl-C ends all

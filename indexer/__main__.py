@@ -1,6 +1,7 @@
 """The command line: `python -m indexer build --images DIR --index DIR`."""
 
 import argparse
+import os
 import signal
 import sqlite3
 import sys
@@ -9,16 +10,19 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from imagetext.errors import ImageTextError
+from imagetext.errors import ImageTextError, InvalidParameter
 from imagetext.index.places import place_of
 from indexer.build import build
 from indexer.build_away import build_at
 from indexer.description_files import read_descriptions
 from indexer.descriptions import Description, Descriptions
+from indexer.distributed.on_ray import OnRay
 from indexer.exchange.commands import add_commands as add_exchange
 from indexer.measure_command import add_command
 from indexer.places import folder, parsed
 from indexer.scan import require_folder
+from indexer.sources import AUTO, FORMATS, FolderSource, Source, open_source
+from indexer.summary import Summary
 from indexer.transfer_commands import add_transfer_commands
 from indexer.version_commands import add_commands
 from indexer.wanted import add_wanted, read_wanted
@@ -41,7 +45,7 @@ def main(
     """Run one command and return the exit status, 0 or 1. `load` opens the model that --model names, `load_captioner`
     that of --captions."""
     options = _parse(arguments)
-    engines = getattr(options, "engines", None)
+    engines = _absolute(getattr(options, "engines", None))
     load, load_captioner = load or partial(_load_encoder, engines), load_captioner or partial(_load_captioner, engines)
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # process 1 of a container has no default
     try:
@@ -72,10 +76,12 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     commands = parser.add_subparsers(dest="command", required=True)
     index = argparse.ArgumentParser(add_help=False)
     index.add_argument("--index", type=folder, required=True, metavar="DIR", help="where the versions are kept")
-    make = commands.add_parser("build", help="index a folder of pictures as a new version")
+    make = commands.add_parser("build", help="index pictures as a new version")
     make.add_argument("--index", type=parsed(place_of), required=True, metavar="DIR", help="a folder, or s3://…")
     make.add_argument("--work", type=Path, metavar="DIR", help="where a version is made that goes to a store")
-    make.add_argument("--images", type=Path, required=True, metavar="DIR", help="the pictures, with all folders below")
+    make.add_argument("--images", required=True, metavar="DIR", help="a folder, tar or parquet files, s3://bucket/…")
+    make.add_argument("--format", choices=FORMATS, default=AUTO, help="what lies there; auto: as it looks")
+    make.add_argument("--on", type=_place, metavar="ray[=ADDRESS]", help="a Ray cluster; without it, this process")
     make.add_argument("--model", default="models/retrieval", help="the encoder: a folder, or a CLIP of a model hub")
     make.add_argument("--engines", type=Path, default=ENGINES, metavar="DIR", help="keeps what is exported for here")
     make.add_argument("--json", action="store_true", help="write the summary as one line of JSON")
@@ -99,30 +105,52 @@ def _build(
     options: argparse.Namespace, load: Callable[[str], "Encoder"], load_captioner: Callable[[str], "Captioner"]
 ) -> None:
     wanted = read_wanted(options)
-    require_folder(options.images)  # before the model is loaded, which takes seconds
+    source = open_source(options.images, options.format)  # before the model is loaded, which takes seconds
+    watched = _watched(source) if options.watch else None
     descriptions = _descriptions(options, load_captioner)
     encoder = load(options.model)
 
     def make() -> None:
-        summary = build_at(
-            options.index,
-            options.work,
-            lambda index: build(options.images, index, encoder, wanted, descriptions),
-        )
+        def build_in(index: Path) -> Summary:
+            return build(source, index, encoder, wanted, descriptions, encode=_pipeline(options, index, load))
+
+        summary = build_at(options.index, options.work, build_in)
         _say(sys.stdout, summary.to_json() if options.json else summary.to_text())
 
-    if options.watch:
-        _watch(options, make)
+    if watched is not None:
+        _watch(watched, options, make)
     else:
         make()
 
 
-def _watch(options: argparse.Namespace, make: Callable[[], None]) -> None:
+def _pipeline(options: argparse.Namespace, index: Path, load: Callable[[str], "Encoder"]) -> OnRay | None:
+    if options.on is None:
+        return None
+    model = os.path.abspath(options.model) if os.path.exists(options.model) else options.model
+    return OnRay(index, partial(load, model), options.on or None)
+
+
+def _place(text: str) -> str:
+    """ray -> "", ray=10.0.0.1:6379 -> the address. Raises ArgumentTypeError."""
+    name, _, address = text.partition("=")
+    if name != "ray":
+        raise argparse.ArgumentTypeError(f"{text!r} is neither ray nor ray=ADDRESS")
+    return address
+
+
+def _watched(source: Source) -> Path:
+    """Raises InvalidParameter where there is no folder of pictures."""
+    if not isinstance(source, FolderSource):
+        raise InvalidParameter("--watch follows a folder of pictures alone; build other places by a timer.")
+    return Path(source.address)
+
+
+def _watch(images: Path, options: argparse.Namespace, make: Callable[[], None]) -> None:
     """Until Ctrl-C, which is how it is meant to end."""
     from indexer.watch import watch_folder
 
     try:
-        watch_folder(options.images, options.index, make, _fail)
+        watch_folder(images, options.index, make, _fail)
     except KeyboardInterrupt:
         _say(sys.stderr, "Stopped watching.")
 
@@ -143,6 +171,11 @@ def _import(options: argparse.Namespace, load: Callable[[str], "Encoder"]) -> No
     require_folder(options.source)
     summary = import_embeddings(options.source, options.pictures, options.index, load(options.model))
     _say(sys.stdout, summary.to_json() if options.json else summary.to_text())
+
+
+def _absolute(path: Path | None) -> Path | None:
+    """The processes of a cluster may run in another folder."""
+    return None if path is None else Path(os.path.abspath(path))
 
 
 def _load_encoder(engines: Path | None, source: str) -> "Encoder":

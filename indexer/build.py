@@ -1,8 +1,8 @@
-"""A folder of pictures, and what came through the API, to a published index version."""
+"""Pictures, wherever they lie, and what came through the API, to a published index version."""
 
-import os
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,15 +17,17 @@ from imagetext.index.rows import encode_path
 from imagetext.index.texts import clean_tags
 from imagetext.index.versions import prune_versions, remove_leftovers
 from indexer.captioning import caption_rows
-from indexer.descriptions import NOTHING, Descriptions, describe, with_added
-from indexer.encode import ReadPicture, encode_files
+from indexer.descriptions import NOTHING, Description, Descriptions, describe, with_added
+from indexer.encode import Encoding
 from indexer.known import KnownVectors
 from indexer.lock import build_lock
 from indexer.merging import Merged, Merging
+from indexer.pipeline import InThisProcess, Pipeline
 from indexer.previous import PreviousVersion, open_previous
 from indexer.progress import Progress, reported
 from indexer.questions import question_vectors
-from indexer.scan import FoundFile, Scan, scan
+from indexer.reading import ReadPicture
+from indexer.sources import FileShard, FolderSource, Listing, Source
 from indexer.summary import Summary
 from indexer.wording import printable
 from indexer.work import WorkFile
@@ -37,52 +39,59 @@ KEPT_VERSIONS = 3
 
 
 def build(
-    images: Path,
+    images: Path | Source,
     index: Path,
     encoder: "Encoder",
     wanted: Wanted | None = None,
     descriptions: Descriptions = NOTHING,
+    *,
+    encode: Pipeline | None = None,
 ) -> Summary:
-    """Scan, encode what is new, describe and caption, write a version, publish it and prune the oldest.
+    """List, encode what is new, describe and caption, write a version, publish it and prune the oldest.
 
     At every moment the index has either its old current version or the new one, whole.
 
     Args:
+        images: where the pictures come from; a path is that of a folder.
         wanted: the kind of index, its recall and its memory; None: as the current version was asked for.
-        descriptions: captions and the like that are given, and who is to caption the rest; what the current version
-            knows of a picture stays.
+        descriptions: captions and the like that are given, and who is to caption the rest. What is given counts more
+            than the captions of the source, and these more than what the current version knows of a picture.
+        encode: where the pictures are read and encoded; None: in this process.
 
     Raises:
         InvalidParameter: no kind of index gives what is wanted, or descriptions name none of the pictures.
         NotFound: no folder, or no readable picture in it; the current version stays.
+        Unavailable: the object store, or the cluster, does not answer.
         Busy: another build is running on this index.
         IndexVersionError: the version cannot be written.
         ModelError: the encoder does not do what it says.
     """
     started = time.monotonic()
-    images = Path(os.path.abspath(images))
-    found = scan(images)
-    if not found.files and not (index / JOURNAL).is_dir():
-        raise _no_picture(images, found.skipped)
+    source = FolderSource(images) if isinstance(images, Path) else images
+    root, listing = source.address, source.list()
+    if listing.is_empty() and not (index / JOURNAL).is_dir():
+        raise _no_picture(root, listing.skipped)
     index.mkdir(parents=True, exist_ok=True)
     with build_lock(index), reported(index) as progress:
         remove_leftovers(index)
         merging = Merging.open(index)
-        found.files = merging.to_index(found.files)
-        with _open_known(index, encoder, images) as known:
-            pictures, skipped, encoded = _encode(found, images, encoder, known, progress)
-            merged = merging.merge(pictures, encoder, known)
-            skipped, encoded = [*skipped, *merged.skipped], encoded + merged.encoded
+        listing = merging.to_index(listing)
+        with _open_known(index, encoder, root) as known:
+            pipeline = encode or InThisProcess(merging.is_settled)
+            outcome = _encode(listing, root, encoder, known, progress, pipeline)
+            merged = merging.merge(outcome.pictures, encoder, known)
+            skipped, encoded = [*outcome.skipped, *merged.skipped], outcome.encoded + merged.encoded
             if not merged.pictures:
-                raise _no_picture(images, skipped)
-            rows, unmatched = describe(_number(merged.pictures), known.previous, descriptions.given)
+                raise _no_picture(root, skipped)
+            said = _captions_of(merged.pictures)
+            rows, unmatched = describe(_number(merged.pictures), known.previous, descriptions.given, said)
             rows = with_added(rows, merged.described, descriptions.given)
-            rows = caption_rows(rows, images, descriptions.captioner, known.work)
+            rows = caption_rows(rows, listing, descriptions.captioner, known.work)
             wanted = wanted or (known.previous.wanted if known.previous else Wanted())
-            version = _unchanged_version(known.previous, rows, skipped, images, wanted)
+            version = _unchanged_version(known.previous, rows, skipped, root, wanted)
             changed = version is None or not merging.changes_nothing(merged)
             if version is None or changed:
-                version = _write(rows, skipped, images, index, encoder, known, wanted, progress, merged)
+                version = _write(rows, skipped, root, index, encoder, known, wanted, progress, merged)
                 progress.stage("publishing")
                 publish(index, version)
             known.forget_work()
@@ -93,39 +102,46 @@ def build(
     return Summary(changed, version, len(rows), encoded, reused, skipped, seconds, captioned, unmatched)
 
 
-def _open_known(index: Path, encoder: "Encoder", images: Path) -> KnownVectors:
+def _open_known(index: Path, encoder: "Encoder", root: str) -> KnownVectors:
     previous = open_previous(index, encoder.fingerprint, encoder.dimensions)
-    return KnownVectors(previous, WorkFile.open(index, encoder.fingerprint, encoder.dimensions, images))
+    return KnownVectors(previous, WorkFile.open(index, encoder.fingerprint, encoder.dimensions, root))
 
 
 def _encode(
-    found: Scan, images: Path, encoder: "Encoder", known: KnownVectors, progress: Progress
-) -> tuple[list[ReadPicture], list[SkippedFile], int]:
+    listing: Listing, root: str, encoder: "Encoder", known: KnownVectors, progress: Progress, pipeline: Pipeline
+) -> Encoding:
     """All pictures that can be indexed, all that were skipped, and how many were encoded for it."""
-    unchanged, to_read = _split(found.files, images, known)
-    progress.stage("encoding", done=len(unchanged), total=len(found.files))
+    unchanged, files = _split(listing.files, root, known)
+    done, total = len(unchanged), listing.size()
+    progress.stage("encoding", done=done, total=total)
     # disable=None: a bar on a terminal only
-    with tqdm(total=len(found.files), initial=len(unchanged), unit="picture", disable=None) as bar:
+    with tqdm(total=total, initial=done, unit="picture", disable=None) as bar:
 
         def advance(pictures: int) -> None:
             bar.update(pictures)
             progress.advance(pictures)
 
-        outcome = encode_files(to_read, images, encoder, known, advance)
-    skipped = sorted([*found.skipped, *outcome.skipped], key=lambda file: encode_path(file.path))
-    return [*unchanged, *outcome.pictures], skipped, outcome.encoded
+        outcome = pipeline(Listing(files, listing.shards), root, encoder, known, advance)
+    outcome = Encoding(unchanged, list(listing.skipped)).plus(outcome)
+    outcome.skipped.sort(key=lambda file: encode_path(file.path))
+    return outcome
 
 
-def _split(files: Sequence[FoundFile], images: Path, known: KnownVectors) -> tuple[list[ReadPicture], list[FoundFile]]:
+def _split(files: FileShard | None, root: str, known: KnownVectors) -> tuple[list[ReadPicture], FileShard | None]:
     """The files whose content is known by their looks, and those that must be read."""
     unchanged, to_read = [], []
-    for file in files:
-        content = known.unchanged(file, images)
+    for file in files.files if files else ():
+        content = known.unchanged(file, root)
         if content is None:
             to_read.append(file)
         else:
             unchanged.append(ReadPicture(file, *content))
-    return unchanged, to_read
+    return unchanged, files and replace(files, files=tuple(to_read))
+
+
+def _captions_of(pictures: Sequence[ReadPicture]) -> dict[str, Description]:
+    """What the source itself says, by path."""
+    return {each.file.path: Description(captions=each.captions) for each in pictures if each.captions}
 
 
 def _number(pictures: Sequence[ReadPicture]) -> list[PictureRow]:
@@ -150,11 +166,11 @@ def _unchanged_version(
     previous: PreviousVersion | None,
     rows: Sequence[PictureRow],
     skipped: Sequence[SkippedFile],
-    images: Path,
+    root: str,
     wanted: Wanted,
 ) -> str | None:
     """The current version if a new one would say the same; new times of unchanged files are not worth one."""
-    if previous is None or previous.images_root != images or previous.skipped != skipped:
+    if previous is None or previous.images_address != root or previous.skipped != skipped:
         return None
     if not previous.gives(wanted) or not previous.described:
         return None
@@ -171,7 +187,7 @@ def _said(row: PictureRow) -> tuple[object, ...]:
 def _write(
     rows: Sequence[PictureRow],
     skipped: Sequence[SkippedFile],
-    images: Path,
+    root: str,
     index: Path,
     encoder: "Encoder",
     known: KnownVectors,
@@ -190,7 +206,7 @@ def _write(
         rows,
         vectors,
         encoder=made_by,
-        images_root=images,
+        images_root=root,
         skipped=skipped,
         wanted=wanted,
         texts=texts,
@@ -200,8 +216,8 @@ def _write(
     )
 
 
-def _no_picture(images: Path, skipped: Sequence[SkippedFile]) -> NotFound:
-    sentence = f"There is no readable picture in {printable(str(images))}."
+def _no_picture(root: str, skipped: Sequence[SkippedFile]) -> NotFound:
+    sentence = f"There is no readable picture in {printable(root)}."
     if skipped:
         first = skipped[0]
         sentence += f" {len(skipped)} skipped, the first of them {printable(first.path)}: {first.reason}"

@@ -1,21 +1,23 @@
 """Captions from our captioner for the pictures that have none, kept in the work file as the vectors are."""
 
 import logging
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from imagetext.errors import ImageTextError
+from imagetext.errors import ImageTextError, Unavailable
 from imagetext.index import PictureRow
 from imagetext.index.texts import clean_captions
 from imagetext.pictures import open_picture
-from indexer.encode import THREADS
+from indexer.reading import THREADS
+from indexer.scan import FoundFile
+from indexer.sources import Item, Listing
 from indexer.work import WorkFile
 
 if TYPE_CHECKING:
@@ -28,20 +30,22 @@ log = logging.getLogger(__name__)
 
 
 def caption_rows(
-    rows: Sequence[PictureRow], root: Path, captioner: "Captioner | None", work: WorkFile
+    rows: Sequence[PictureRow], listing: Listing, captioner: "Captioner | None", work: WorkFile
 ) -> list[PictureRow]:
     """The rows, those without captions with one from the captioner; equal files are captioned once.
 
-    A picture that fails, or is no longer there, stays without.
+    A picture that fails, or is not in the listing with the looks that it had when it was read, stays without.
+
+    Raises:
+        Unavailable: the place where the pictures lie does not answer.
     """
     if captioner is None:
         return list(rows)
-    bare = {row.sha256: row for row in rows if not row.captions}
     known = work.captions(captioner.fingerprint)
-    missing = [row for sha256, row in bare.items() if sha256 not in known]
+    missing = [row for row in rows if not row.captions and row.sha256 not in known]
     try:
-        with tqdm(total=len(missing), unit="caption", disable=None) as bar:
-            for number, batch in enumerate(_batches(missing, root, captioner), 1):
+        with tqdm(total=len({row.sha256 for row in missing}), unit="caption", disable=None) as bar:
+            for number, batch in enumerate(_batches(_items(missing, listing), captioner), 1):
                 for row, caption in _caption(batch, captioner):
                     known[row.sha256] = clean_captions([caption])
                     work.add_captions(captioner.fingerprint, row.sha256, known[row.sha256])
@@ -56,19 +60,38 @@ def caption_rows(
 Ready = tuple[PictureRow, NDArray[Any]]
 
 
-def _batches(rows: Sequence[PictureRow], root: Path, captioner: "Captioner") -> Iterator[list[Ready]]:
+def _items(rows: Sequence[PictureRow], listing: Listing) -> Iterator[tuple[PictureRow, Item]]:
+    """The pictures of the rows as they lie there, of equal ones the first. Shards are read once more."""
+    looks = {FoundFile(row.path, row.bytes, row.mtime_ns): row for row in rows}
+    begun = set[str]()
+    for shard in listing.all() if rows else ():
+        for item in shard.items(looks.__contains__):
+            if isinstance(item, Item) and item.read is not None and looks[item.file].sha256 not in begun:
+                begun.add(looks[item.file].sha256)
+                yield looks[item.file], item
+
+
+def _batches(items: Iterator[tuple[PictureRow, Item]], captioner: "Captioner") -> Iterator[list[Ready]]:
     """Read and decoded in threads, one batch ahead of the captioner."""
     with ThreadPoolExecutor(THREADS, "read") as pool:
-        groups = [rows[start : start + BATCH] for start in range(0, len(rows), BATCH)]
-        ahead = [pool.submit(_read, row, root, captioner) for row in (groups[0] if groups else ())]
-        for following in [*groups[1:], []]:
-            waiting, ahead = ahead, [pool.submit(_read, row, root, captioner) for row in following]
+        ahead = _submit(pool, islice(items, BATCH), captioner)
+        while waiting := ahead:
+            ahead = _submit(pool, islice(items, BATCH), captioner)
             yield [ready for future in waiting if (ready := future.result()) is not None]
 
 
-def _read(row: PictureRow, root: Path, captioner: "Captioner") -> Ready | None:
+def _submit(
+    pool: ThreadPoolExecutor, items: Iterable[tuple[PictureRow, Item]], captioner: "Captioner"
+) -> list[Future[Ready | None]]:
+    return [pool.submit(_read, row, item, captioner) for row, item in items]
+
+
+def _read(row: PictureRow, item: Item, captioner: "Captioner") -> Ready | None:
+    assert item.read is not None
     try:
-        return row, captioner.prepare(open_picture(root / row.path, target=captioner.decoded_side))
+        return row, captioner.prepare(open_picture(item.read(), target=captioner.decoded_side))
+    except Unavailable:  # says nothing of the picture
+        raise
     except ImageTextError:
         return None
     except Exception:  # whatever a model raises over one picture must not cost the others

@@ -52,17 +52,22 @@ NOTHING = Descriptions()
 
 
 def describe(
-    rows: Sequence[PictureRow], previous: PreviousVersion | None, given: Mapping[str, Description]
+    rows: Sequence[PictureRow],
+    previous: PreviousVersion | None,
+    given: Mapping[str, Description],
+    said: Mapping[str, Description],
 ) -> tuple[list[PictureRow], int]:
     """The rows with all that is known, and how many of the given paths are of none of them.
 
-    What the version before knows of the same content stays, also where the file was moved; what is given replaces it.
+    What the version before knows of the same content stays, also where the file was moved; what is `said` by the place
+    where the pictures lie replaces it, and what is given replaces both.
 
     Raises:
         InvalidParameter: something is given, and nothing of it is for these pictures.
     """
     rows = [_as_before(row, previous) for row in rows]
-    rows = [given[row.path].over(row) if row.path in given else row for row in rows]
+    for source in (said, given):
+        rows = [source[row.path].over(row) if row.path in source else row for row in rows]
     unmatched = len(given) - sum(row.path in given for row in rows)
     if given and unmatched == len(given):
         first = printable(next(iter(given)))

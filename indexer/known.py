@@ -1,8 +1,7 @@
 """The vectors there are already, by the content of the picture: from the previous version and from the work file."""
 
-from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,12 +12,20 @@ from indexer.scan import FoundFile
 from indexer.work import WorkFile
 
 
+class MoreVectors(Protocol):
+    """Vectors (dimensions,) by content that were made elsewhere."""
+
+    def __contains__(self, sha256: str) -> bool: ...
+    def vector(self, sha256: str) -> NDArray[np.float32]: ...
+
+
 class KnownVectors:
     """Vectors by the sha256 of a picture's file. Only `size` and `metadata` may be called from several threads."""
 
     def __init__(self, previous: PreviousVersion | None, work: WorkFile) -> None:
         self.previous = previous
         self.work = work
+        self._more: MoreVectors | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -41,7 +48,17 @@ class KnownVectors:
         """The vector (dimensions,) of a picture that has a size here."""
         if self.previous is not None and self.previous.size(sha256) is not None:
             return self.previous.vector(sha256)
+        if self._more is not None and sha256 in self._more:
+            return self._more.vector(sha256)
         return self.work.vector(sha256)
+
+    def join(self, more: MoreVectors) -> None:
+        """Give `vector` the pictures that were encoded elsewhere, too."""
+        self._more = more
+
+    def contents(self) -> set[str]:
+        """The sha256 of all pictures that have a size here."""
+        return {*self.work.sizes, *(row.sha256 for row in (self.previous.rows if self.previous else ()))}
 
     def metadata(self, sha256: str) -> FileMetadata | None:
         """What a file of this content says of itself, or is said of it; None: it must be read."""
@@ -50,7 +67,7 @@ class KnownVectors:
             metadata = self.previous.metadata(sha256)
         return metadata
 
-    def unchanged(self, file: FoundFile, root: Path) -> tuple[str, int, int, int, FileMetadata] | None:
+    def unchanged(self, file: FoundFile, root: str) -> tuple[str, int, int, int, FileMetadata] | None:
         """sha256, bytes, width, height and metadata of a file that looks as it did when it was read; None: it must be
         read, be it for the metadata that an older version has not."""
         row = None if self.previous is None else self.previous.unchanged(file, root)

@@ -17,9 +17,11 @@ from imagetext.index.overrides import Override, apply_records, read_overrides
 from imagetext.index.verification import verify_file
 from imagetext.pictures import FileMetadata
 from indexer.descriptions import Description
-from indexer.encode import ReadPicture, encode_files
+from indexer.encode import encode_items
 from indexer.known import KnownVectors
+from indexer.reading import ReadPicture
 from indexer.scan import FoundFile
+from indexer.sources import Listing, files_in
 
 if TYPE_CHECKING:
     from imagetext.encoder.engine import Encoder
@@ -60,27 +62,37 @@ class Merging:
     def has_pictures(self) -> bool:
         return any(override.picture is not None for override in self._overrides.values())
 
-    def to_index(self, files: Sequence[FoundFile]) -> list[FoundFile]:
-        """Without those that count less than a change, as far as their looks tell: they need not even be read."""
-        return [file for file in files if not self._is_settled(file)]
+    def to_index(self, listing: Listing) -> Listing:
+        """Without the files that are settled."""
+        if listing.files is None:
+            return listing
+        files = tuple(file for file in listing.files.files if not self.is_settled(file))
+        return replace(listing, files=replace(listing.files, files=files))
 
-    def merge(self, folder: Sequence[ReadPicture], encoder: "Encoder", known: KnownVectors) -> Merged:
-        """The folder's pictures and the added ones, as of now.
+    def is_settled(self, file: FoundFile) -> bool:
+        """Whether a picture counts less than a change, as far as its looks tell: it need not even be read."""
+        override = self._overrides.get(picture_id(file.path)) if self._overrides else None
+        over = None if override is None else override.over
+        return over is not None and (over.bytes, over.mtime_ns) == (file.bytes, file.mtime_ns)
+
+    def merge(self, listed: Sequence[ReadPicture], encoder: "Encoder", known: KnownVectors) -> Merged:
+        """The source's pictures and the added ones, as of now.
 
         Raises:
             ModelError: the encoder does not do what it says.
         """
         position = self._read_to_the_end()
         if position is None:
-            return Merged(list(folder), [], 0, None, {}, {})
-        pictures, overrides = _settled(folder, self._overrides)
+            return Merged(list(listed), [], 0, None, {}, {})
+        pictures, overrides = _settled(listed, self._overrides)
         _take_vectors(self._records, overrides, encoder, known)
         added = [each.picture for each in overrides.values() if each.picture is not None]
         store = AddedPictures(self._index)
         unknown = [
             FoundFile(store.name(each), each.bytes, each.mtime_ns) for each in added if known.size(each.sha256) is None
         ]
-        encoded = encode_files(unknown, store.folder, encoder, known, lambda _: None).encoded if unknown else 0
+        items = files_in(store.folder, unknown).items(lambda _: True)
+        encoded = encode_items(items, encoder, known, lambda _: None).encoded if unknown else 0
         skipped = []
         for each in added:
             if known.size(each.sha256) is None:
@@ -95,11 +107,6 @@ class Merging:
         """Whether the current version remembers the very same."""
         return merged.position == self._merged and dict(merged.overrides) == dict(self._before)
 
-    def _is_settled(self, file: FoundFile) -> bool:
-        override = self._overrides.get(picture_id(file.path)) if self._overrides else None
-        over = None if override is None else override.over
-        return over is not None and (over.bytes, over.mtime_ns) == (file.bytes, file.mtime_ns)
-
     def _read_to_the_end(self) -> int | None:
         """The position of the last change; None where there never was one."""
         if not (self._index / FOLDER).is_dir():
@@ -112,11 +119,11 @@ class Merging:
 
 
 def _settled(
-    folder: Sequence[ReadPicture], overrides: Mapping[str, Override]
+    listed: Sequence[ReadPicture], overrides: Mapping[str, Override]
 ) -> tuple[list[ReadPicture], dict[str, Override]]:
-    """The folder's pictures that count more than a change or met none, and the changes that count."""
+    """The source's pictures that count more than a change or met none, and the changes that count."""
     pictures, left = [], dict(overrides)
-    for picture in folder:
+    for picture in listed:
         id = picture_id(picture.file.path)
         override = left.get(id)
         if override is None:

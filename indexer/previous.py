@@ -29,7 +29,7 @@ class PreviousVersion:
 
     def __init__(self, folder: Path, reader: IndexReader) -> None:
         self.version = reader.info.version
-        self.images_root = reader.images_root
+        self.images_address = reader.images_address
         self.rows = reader.rows()
         self.skipped = read_skipped(folder)
         self._manifest = read_manifest(folder)
@@ -55,10 +55,10 @@ class PreviousVersion:
         new = plans(wanted, len(self.rows), self._reader.dimensions)[0]
         return self._manifest.kind == new.kind == FLAT
 
-    def unchanged(self, file: FoundFile, root: Path) -> PictureRow | None:
+    def unchanged(self, file: FoundFile, root: str) -> PictureRow | None:
         """The row of a file that looks as it did then, so that its content need not be read to know it."""
         row = self._by_path.get(file.path)
-        if row is None or root != self.images_root or (row.bytes, row.mtime_ns) != (file.bytes, file.mtime_ns):
+        if row is None or root != self.images_address or (row.bytes, row.mtime_ns) != (file.bytes, file.mtime_ns):
             return None
         return row
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import shutil
 import sqlite3
 from collections.abc import Sequence
@@ -51,17 +50,17 @@ class WorkFile:
     """Encoded pictures by the sha256 of their content, for one encoder. Belongs to the thread that opened it.
 
     `sizes` gives the upright (width, height) of each, and may be read by all threads. It also remembers how the files
-    of one folder looked that had which content, so that they need not be read again to know it. `metadata` is what the
+    of one place looked that had which content, so that they need not be read again to know it. `metadata` is what the
     files of each content say of themselves.
     """
 
     def __init__(
-        self, connection: sqlite3.Connection, folder: Path, fingerprint: str, dimensions: int, root: Path
+        self, connection: sqlite3.Connection, folder: Path, fingerprint: str, dimensions: int, root: str
     ) -> None:
         self._connection = connection
         self._folder = folder
         self._fingerprint = fingerprint
-        self._root = os.fsencode(root)
+        self._root = encode_path(root)
         found = connection.execute(
             "SELECT sha256, width, height FROM encoded WHERE fingerprint = ? AND length(vector) = ?",
             (fingerprint, 4 * dimensions),
@@ -73,7 +72,7 @@ class WorkFile:
         self._looks: dict[bytes, tuple[int, int, str]] = {path: tuple(look) for path, *look in looks}
 
     @classmethod
-    def open(cls, index: Path, fingerprint: str, dimensions: int, root: Path) -> Self:
+    def open(cls, index: Path, fingerprint: str, dimensions: int, root: str) -> Self:
         """Open what an earlier build left, or begin anew when there is nothing or it is damaged."""
         folder = index / _FOLDER
         try:
@@ -81,7 +80,8 @@ class WorkFile:
         except sqlite3.DatabaseError as error:
             if isinstance(error, sqlite3.OperationalError):  # a full disk or the like, not damage
                 raise
-            shutil.rmtree(folder)
+            for file in folder.glob(f"{_FILE}*"):  # with its journal; a cluster's parts lie beside them
+                file.unlink()
             return cls(_connect(folder), folder, fingerprint, dimensions, root)
 
     def add(self, sha256: str, size: tuple[int, int], vector: NDArray[np.float32]) -> None:

@@ -10,14 +10,15 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--run-compose", action="store_true", help="also run the tests that need a Docker engine")
+    parser.addoption("--run-ray", action="store_true", help="also kill a node of a Ray cluster of several nodes")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if config.getoption("--run-compose"):
-        return
     for item in items:
-        if item.get_closest_marker("compose"):
+        if item.get_closest_marker("compose") and not config.getoption("--run-compose"):
             item.add_marker(pytest.mark.skip(reason="needs a Docker engine: make compose-test"))
+        if item.get_closest_marker("ray") and not config.getoption("--run-ray"):
+            item.add_marker(pytest.mark.skip(reason="takes a minute: pytest --run-ray tests/indexer/distributed"))
 
 
 def _data_folder(name: str) -> Path:

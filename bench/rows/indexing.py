@@ -25,7 +25,8 @@ from imagetext.index import IndexReader, version_folder
 from imagetext.model_folder import ModelFolder
 from imagetext.pictures import open_picture, read_picture_file
 from indexer.build import build
-from indexer.encode import BATCH, STREAMS, THREADS
+from indexer.encode import BATCH, STREAMS
+from indexer.reading import THREADS
 
 PARTS = 5  # folders, one for each round; together 5000 pictures
 WARM_UP = 64  # pictures

@@ -1,7 +1,7 @@
 """What all encoders share: a network that sees, a network that reads, and the engines that run them."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import numpy as np
@@ -100,9 +100,10 @@ class TwoTowers(ABC):
         """See `PictureTransform.decoded_side`."""
         return self.transform.decoded_side
 
-    def prepare(self, picture: Image.Image) -> NDArray[np.uint8]:
-        """An upright RGB picture -> one model input (3, size, size); safe in any thread."""
-        return self.transform.resize(picture)
+    @property
+    def prepare(self) -> Callable[[Image.Image], NDArray[np.uint8]]:
+        """An upright RGB picture -> one model input (3, size, size); safe in any thread, pickles without the model."""
+        return self.transform.resize
 
     def encode_pictures(self, inputs: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
         """Prepared pictures -> unit rows (n, dimensions), in batches of the best size."""

@@ -49,6 +49,7 @@ class Collection:
         self._overlay = Overlay(reader, self._delta, self._hidden)
         self.position = position
         self.images_root = reader.images_root
+        self.images_address = reader.images_address
         self.info: IndexInfo = self._info()
 
     @classmethod

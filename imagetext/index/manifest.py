@@ -40,7 +40,8 @@ class FileSum:
 
 @dataclass(frozen=True)
 class Manifest:
-    """`images_root` is the absolute path of the indexed folder, undecodable bytes as lone surrogates.
+    """`images_root` is the absolute path of the indexed folder, undecodable bytes as lone surrogates, or the address of
+    an object store.
 
     `factory` is what FAISS built index.faiss by, and `effort` how hard a search looks; flat has neither. `wanted` is
     what was asked for, `measured` what came of it; versions of format 1 do not say.

@@ -39,6 +39,7 @@ class MilvusReader:
         self._collection = collection
         self._index_type = index_type
         self.images_root = Path(manifest.images_root)
+        self.images_address = manifest.images_root
         self.dimensions = manifest.encoder.dimensions
         kind = f"milvus-{index_type.lower().replace('_', '-')}"
         # What was measured was another index, on another machine.

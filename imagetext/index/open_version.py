@@ -17,6 +17,7 @@ class OpenVersion(Protocol):
 
     info: IndexInfo
     images_root: Path
+    images_address: str  # the same as it was given: the root may be in an object store
 
     @property
     def dimensions(self) -> int: ...

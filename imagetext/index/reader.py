@@ -38,6 +38,7 @@ class IndexReader:
         self._rows = rows
         self._row_search = row_search
         self._carried = carried
+        self.images_address = manifest.images_root
         self.images_root = Path(manifest.images_root)
         self.merged = manifest.merged or 0  # the position of the last change that this version holds
         self.info = info_of(manifest)

@@ -39,7 +39,7 @@ def write_version(
     vectors: NDArray[np.float32],
     *,
     encoder: EncoderRef,
-    images_root: Path,
+    images_root: Path | str,
     skipped: Sequence[SkippedFile] = (),
     wanted: Wanted | None = None,
     texts: NDArray[np.float32] | None = None,
@@ -53,6 +53,7 @@ def write_version(
     Args:
         vectors: (len(rows), encoder.dimensions) float32, unit rows in the order of `rows`; may be mapped from a file.
         wanted: the kind of index, its recall and its memory; None: as `Wanted()` has them.
+        images_root: what the rows' paths are relative to: a folder, or the address of an object store.
         texts: (n, encoder.dimensions) float32, unit rows, of texts as people may search for: the index is tuned on them
             too.
         stage: told what begins now.

@@ -1,7 +1,7 @@
 """Safe intake of pictures from strangers: any file in, an upright RGB picture or a clear error out."""
 
 from imagetext.pictures.formats import READABLE_SUFFIXES
-from imagetext.pictures.intake import DEFAULT_LIMITS, Limits, open_picture, read_picture_file
+from imagetext.pictures.intake import DEFAULT_LIMITS, Limits, check_bytes, open_picture, read_picture_file
 from imagetext.pictures.metadata import FileMetadata, read_metadata
 from imagetext.pictures.thumbnails import thumbnail
 
@@ -10,6 +10,7 @@ __all__ = [
     "READABLE_SUFFIXES",
     "FileMetadata",
     "Limits",
+    "check_bytes",
     "open_picture",
     "read_metadata",
     "read_picture_file",

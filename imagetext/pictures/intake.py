@@ -78,19 +78,23 @@ def read_picture_file(path: Path, limits: Limits = DEFAULT_LIMITS) -> bytes:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for ever
             raise NotAPicture("This is not a regular file.")
-        if status.st_size > limits.max_bytes:
-            raise _too_many_bytes(limits)
+        check_bytes(status.st_size, limits)
         with path.open("rb") as file:
             return file.read(limits.max_bytes + 1)  # one more, so that a file that has grown is noticed
     except (OSError, ValueError) as error:  # ValueError: a path with a null character
         raise NotFound("The file is missing or cannot be read.") from error
 
 
+def check_bytes(size: int, limits: Limits = DEFAULT_LIMITS) -> None:
+    """Raises TooLarge when a file of `size` bytes is larger than `limits` allow."""
+    if size > limits.max_bytes:
+        raise TooLarge(f"The picture has more than {limits.max_bytes:,} bytes.")
+
+
 def _decode(data: bytes, limits: Limits, target: int | None) -> Image.Image:
     if not data:
         raise NotAPicture("The file is empty.")
-    if len(data) > limits.max_bytes:
-        raise _too_many_bytes(limits)
+    check_bytes(len(data), limits)
     reader = find_reader(data)
     if reader is None:
         raise NotAPicture("This is not a JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF picture.")
@@ -110,10 +114,6 @@ def _decode(data: bytes, limits: Limits, target: int | None) -> Image.Image:
             full_size = full_size[1], full_size[0]
     upright.info = {"full_size": full_size}
     return upright
-
-
-def _too_many_bytes(limits: Limits) -> TooLarge:
-    return TooLarge(f"The picture has more than {limits.max_bytes:,} bytes.")
 
 
 def _check_pixels(size: tuple[int, int] | None, limits: Limits) -> None:

@@ -70,7 +70,7 @@ def to_columns(
 def _columns(
     row: PictureRow, came: Mapping[str, Any], reader: IndexReader, carried: Mapping[str, pa.DataType | None]
 ) -> dict[str, Any]:
-    root = encode_path(str(reader.images_root)).decode("utf-8", "replace")
+    root = encode_path(reader.images_address).decode("utf-8", "replace")
     own = {field.name: _own_value(getattr(row, field.name)) for field in _OWN_FIELDS}
     return {
         "image_path": f"{root}/{row.shown_path}",
@@ -97,7 +97,7 @@ def _own_type(name: str, type: Any) -> pa.DataType:
 def _note(reader: IndexReader) -> dict[str, Any]:
     info = reader.info
     encoder = {"name": info.encoder, "fingerprint": info.fingerprint, "dimensions": reader.dimensions}
-    return {"version": info.version, "images_root": str(reader.images_root), "encoder": encoder}
+    return {"version": info.version, "images_root": reader.images_address, "encoder": encoder}
 
 
 def _kind(value: Any) -> _Kind:

@@ -20,7 +20,6 @@ from imagetext.index.journal import require_unchanged
 from imagetext.index.manifest import VECTORS
 from imagetext.index.versions import VERSIONS, prune_versions, remove_leftovers
 from indexer.build import KEPT_VERSIONS
-from indexer.encode import THREADS
 from indexer.exchange.gathered import GatheredRows
 from indexer.exchange.layout import Layout
 from indexer.exchange.pictures import Place, find_place, read_origin, to_row
@@ -28,6 +27,7 @@ from indexer.exchange.same_model import require_same_model
 from indexer.exchange.shards import Batch, Shard, open_shards
 from indexer.lock import build_lock
 from indexer.questions import question_vectors
+from indexer.reading import THREADS
 from indexer.summary import Summary
 
 if TYPE_CHECKING:

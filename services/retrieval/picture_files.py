@@ -1,5 +1,7 @@
 """The indexed pictures' own files, opened so that nothing outside the indexed folder can be reached."""
 
+import hashlib
+import io
 import os
 import stat
 from dataclasses import dataclass
@@ -47,20 +49,34 @@ def open_indexed(row: PictureRow, root: Path) -> OpenPicture:
     Raises:
         NotFound: gone, not readable, no picture any more, or a link to somewhere outside `root`.
     """
-    try:
-        path = (root / row.path).resolve(strict=True)
-        if not path.is_relative_to(root.resolve()):
-            raise NotFound("The picture is not in the indexed folder any more.")
-        # The resolved path has no links, so one that appears now is not to be followed; a pipe must not block.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        file = os.fdopen(descriptor, "rb")
-    except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: links in a circle
-        raise NotFound("The picture's file is gone.") from error
+    file = open_inside(root, row.path)
     try:
         return _examine(file, row)
     except BaseException:
         file.close()
         raise
+
+
+def open_inside(root: Path, path: str) -> BinaryIO:
+    """Opens a file under `root`. Raises NotFound as `open_indexed` does."""
+    try:
+        resolved = (root / path).resolve(strict=True)
+        if not resolved.is_relative_to(root.resolve()):
+            raise NotFound("The picture is not in the indexed folder any more.")
+        # The resolved path has no links, so one that appears now is not to be followed; a pipe must not block.
+        descriptor = os.open(resolved, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        return os.fdopen(descriptor, "rb")
+    except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: links in a circle
+        raise NotFound("The picture's file is gone.") from error
+
+
+def in_memory(content: bytes) -> OpenPicture:
+    """A picture that was read whole. Raises NotFound when it is none."""
+    reader = find_reader(content)
+    if reader is None:
+        raise NotFound("The file is no picture any more.")
+    tag = hashlib.sha256(content).hexdigest()
+    return OpenPicture(io.BytesIO(content), len(content), tag, _MEDIA_TYPES.get(str(reader.format)))
 
 
 def _examine(file: BinaryIO, row: PictureRow) -> OpenPicture:

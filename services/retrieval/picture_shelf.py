@@ -3,10 +3,11 @@
 import asyncio
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from imagetext.errors import ImageTextError, NotFound
+from imagetext.index import PictureRow
 from imagetext.index.added import AddedPictures
 from imagetext.index.open_version import OpenVersion
 from imagetext.pictures import Limits, open_picture, thumbnail
@@ -15,6 +16,7 @@ from services.retrieval.byte_cache import ByteCache
 from services.retrieval.current_index import CurrentIndex
 from services.retrieval.picture_files import OpenPicture, open_indexed
 from services.retrieval.settings import Settings
+from services.retrieval.stored_pictures import StoredPictures, is_stored
 
 FULL_SIDE = 4096  # what browsers cannot show is shown as a JPEG of at most this many pixels a side
 
@@ -27,13 +29,24 @@ class PictureShelf:
         self._added = AddedPictures(settings.index) if isinstance(settings.index, Path) else None
         self._images_root: Path | None = settings.images_root
         self._limits = Limits(settings.max_picture_bytes, settings.max_picture_pixels)
+        self._stored = StoredPictures(self._limits)
         self._cache = ByteCache(settings.thumbnail_cache_bytes)
         self._admission = Admission(settings.max_decodes)
         self._pool = ThreadPoolExecutor(settings.decode_threads, "thumbnail")
 
     async def open(self, id: str) -> OpenPicture:
-        """The file of an indexed picture. Raises NotFound, or Unavailable without an index."""
-        return await self._index.use(lambda reader: self._open(reader, id))
+        """An indexed picture's file, or its content where it lies in an object store or a tar file.
+
+        Raises:
+            NotFound: there is none, or none any more.
+            Unavailable: there is no index, or the store does not answer.
+            Busy: too many pictures are being read or decoded.
+        """
+        found = await self._index.use(lambda reader: self._find(reader, id))
+        if isinstance(found, OpenPicture):
+            return found
+        with self._admission.enter():
+            return await asyncio.get_running_loop().run_in_executor(self._pool, self._open_stored, found)
 
     async def jpeg(self, picture: OpenPicture, size: int) -> bytes:
         """An upright JPEG fitted into a square of `size` pixels.
@@ -53,17 +66,25 @@ class PictureShelf:
     def close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _open(self, reader: OpenVersion, id: str) -> OpenPicture:
+    def _find(self, reader: OpenVersion, id: str) -> "OpenPicture | _Stored":
+        """The file, where there is one; else where it lies, for a thread that may wait for a store."""
         row = reader.by_id(id)
         if self._added is not None and self._added.has(row):
             return open_indexed(replace(row, path=self._added.name(row)), self._added.folder)
+        address = str(self._images_root or reader.images_address)
+        if is_stored(row, address) and ("://" in address or not Path(address, row.path).exists()):
+            return _Stored(row, address, _origin(reader, row))
         try:
-            return open_indexed(row, self._images_root or reader.images_root)
+            return open_indexed(row, Path(address))
         except NotFound as error:
-            reason = error.detail if row.was_seen else "The picture was imported without its file."
-            address = reader.carried([row.row])[0].get("url")
-            web = isinstance(address, str) and address.startswith(("https://", "http://"))
-            raise NotFound(f"{reason} It came from {address}" if web else reason) from error
+            raise _gone(error, row, _origin(reader, row)) from error
+
+    def _open_stored(self, stored: "_Stored") -> OpenPicture:
+        """In the pool."""
+        try:
+            return self._stored.open(stored.row, stored.address)
+        except NotFound as error:
+            raise _gone(error, stored.row, stored.origin) from error
 
     def _make_jpeg(self, picture: OpenPicture, size: int) -> bytes:
         """In the pool."""
@@ -73,6 +94,25 @@ class PictureShelf:
         except (ImageTextError, OSError) as error:  # its being damaged or too large is no fault of the caller's
             raise NotFound("The picture's file can no longer be shown.") from error
         return thumbnail(decoded, size)
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """A picture that is no file of a folder; `origin` is the web address that it came from."""
+
+    row: PictureRow
+    address: str
+    origin: str | None
+
+
+def _origin(reader: OpenVersion, row: PictureRow) -> str | None:
+    address = reader.carried([row.row])[0].get("url")
+    return address if isinstance(address, str) and address.startswith(("https://", "http://")) else None
+
+
+def _gone(error: NotFound, row: PictureRow, origin: str | None) -> NotFound:
+    reason = error.detail if row.was_seen else "The picture was imported without its file."
+    return NotFound(reason if origin is None else f"{reason} It came from {origin}")
 
 
 async def stream(picture: OpenPicture) -> AsyncIterator[bytes]:

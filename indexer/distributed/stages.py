@@ -1,0 +1,131 @@
+"""What the tasks and actors of a cluster do. Nothing here knows Ray: each stage is a call with picklable ends."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imagetext.errors import ModelError
+from imagetext.index import SkippedFile
+from imagetext.pictures import FileMetadata
+from indexer.distributed.parts import Part
+from indexer.encode import BATCH, WINDOW, Vectors, encode_batch
+from indexer.reading import NOT_ENCODED, Preparation, ReadPicture, Ready, read_ahead, read_item
+from indexer.sources import Item, Shard
+from indexer.streams import Streams
+
+if TYPE_CHECKING:
+    from imagetext.encoder.engine import Encoder
+
+STRETCH = 256  # pictures of one part: what a lost task costs
+STRETCH_BYTES = 64_000_000  # or as many as weigh this much together
+_THREADS = 2  # of a task, which has one core: one waits for bytes while the other decodes
+
+
+@dataclass(frozen=True)
+class ShardTask:
+    """A shard to be read, and the numbers of its parts that are there already."""
+
+    shard: Shard
+    done: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Read and prepared pictures of a shard, at most STRETCH."""
+
+    shard: str
+    number: int
+    last: bool
+    ready: list[Ready]
+    skipped: list[SkippedFile]
+
+
+class KnownContents:
+    """The sha256 of pictures whose vectors are known: 32 bytes each, shared by the tasks of a machine."""
+
+    def __init__(self, contents: Sequence[str]) -> None:
+        self._sorted = np.sort(np.array([bytes.fromhex(sha256) for sha256 in contents], dtype="S32"))
+
+    def size(self, sha256: str) -> tuple[int, int] | None:
+        """(0, 0), as only who asked knows the size, or None for a content that is not known."""
+        key = np.array(bytes.fromhex(sha256), dtype="S32")
+        at = int(np.searchsorted(self._sorted, key))
+        return (0, 0) if at < len(self._sorted) and self._sorted[at] == key else None
+
+    def metadata(self, sha256: str) -> FileMetadata | None:
+        """None: they are read again, which costs less than sending them around."""
+        return None
+
+
+def read_shard(
+    task: ShardTask, preparation: Preparation, known: KnownContents, stretch_bytes: int = STRETCH_BYTES
+) -> Iterator[Stretch]:
+    """Read, decode and prepare a shard; always the same stretches, without those that are done."""
+    identity = task.shard.identity
+    for number, (items, last) in enumerate(_stretches(task.shard.items(lambda _: True), stretch_bytes)):
+        if number in task.done:
+            continue
+        pictures = [item for item in items if isinstance(item, Item)]
+        with read_ahead(lambda item: read_item(item, preparation, known), pictures, WINDOW, _THREADS) as results:
+            read = list(results)
+        ready = [result for result in read if isinstance(result, Ready)]
+        skipped = [result for result in (*items, *read) if isinstance(result, SkippedFile)]
+        yield Stretch(identity, number, last, ready, skipped)
+
+
+def _stretches(items: Iterator[Item | SkippedFile], bytes: int) -> Iterator[tuple[list[Item | SkippedFile], bool]]:
+    """Each with whether it is the last; an empty shard has one, which is empty."""
+    stretch: list[Item | SkippedFile] = []
+    held = 0
+    for item in items:
+        if len(stretch) == STRETCH or held > bytes:
+            yield stretch, False
+            stretch, held = [], 0
+        stretch.append(item)
+        held += item.held if isinstance(item, Item) else 0
+    yield stretch, True
+
+
+class EncodingStage:
+    """Holds the model of an actor."""
+
+    def __init__(self, load: Callable[[], "Encoder"], fingerprint: str) -> None:
+        """Raises ModelError when the model here is another than the one of the build."""
+        self._encoder = load()
+        if self._encoder.fingerprint != fingerprint:
+            raise ModelError("A machine of the cluster has another model under the same name; copy the model there.")
+
+    def __call__(self, stretch: Stretch) -> Part:
+        fresh = {ready.picture.sha256: ready for ready in stretch.ready if ready.model_input is not None}
+        vectors = self._encode(list(fresh.values()))
+        pictures: list[ReadPicture] = []
+        skipped = list(stretch.skipped)
+        for ready in stretch.ready:
+            if ready.picture.sha256 in fresh and ready.picture.sha256 not in vectors:
+                skipped.append(SkippedFile(ready.picture.file.path, NOT_ENCODED))
+            else:
+                pictures.append(ready.picture)
+        rows = np.empty((len(vectors), self._encoder.dimensions), dtype=np.float32)
+        rows[:] = list(vectors.values()) or rows
+        return Part(stretch.shard, stretch.number, stretch.last, pictures, skipped, list(vectors), rows)
+
+    def _encode(self, waiting: Sequence[Ready]) -> dict[str, NDArray[np.float32]]:
+        """Vectors (dimensions,) by content, without those that the model fails on."""
+        vectors: dict[str, NDArray[np.float32]] = {}
+
+        def take(found: Vectors) -> None:
+            vectors.update((picture.sha256, vector) for picture, vector in found)
+
+        streams: Streams[Sequence[Ready], Vectors] = Streams(
+            self._encoder.streams, lambda batch: encode_batch(batch, self._encoder), take
+        )
+        try:
+            for start in range(0, len(waiting), BATCH):
+                streams.put(waiting[start : start + BATCH])
+            streams.finish()
+        finally:
+            streams.close()
+        return vectors

@@ -1,0 +1,129 @@
+"""Items to what a model takes: a bounded window of threads reads, decodes and prepares ahead of whoever asks."""
+
+import hashlib
+import logging
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+from numpy.typing import NDArray
+from PIL import Image
+
+from imagetext.errors import ImageTextError, Unavailable
+from imagetext.index import SkippedFile
+from imagetext.pictures import FileMetadata, open_picture, read_metadata
+from indexer.scan import FoundFile
+from indexer.sources import Item
+
+if TYPE_CHECKING:
+    from imagetext.encoder.engine import Encoder
+
+HELD_BYTES = 256_000_000  # that items may weigh together which come with their content and wait
+THREADS = min(4, os.cpu_count() or 1)  # each may hold a decoded picture of 50 megapixels
+
+NOT_ENCODED = "The encoder cannot encode this picture."
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ReadPicture:
+    """A picture whose content is known, with the upright size in pixels, what its file says of itself, and the captions
+    that its source has for it."""
+
+    file: FoundFile
+    sha256: str
+    bytes: int
+    width: int
+    height: int
+    metadata: FileMetadata
+    captions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A picture that was read, and what the model takes of it."""
+
+    picture: ReadPicture
+    model_input: NDArray[Any] | None  # None: its vector is known
+
+
+class Contents(Protocol):
+    """What is known of pictures by the sha256 of their files; asked in several threads."""
+
+    def size(self, sha256: str) -> tuple[int, int] | None: ...
+    def metadata(self, sha256: str) -> FileMetadata | None: ...
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What an encoder does before its model; may be pickled where the encoder may not."""
+
+    prepare: Callable[[Image.Image], NDArray[Any]]
+    decoded_side: int
+
+    @classmethod
+    def of(cls, encoder: "Encoder") -> Self:
+        return cls(encoder.prepare, encoder.decoded_side)
+
+
+@contextmanager
+def read_ahead(
+    read: Callable[[Item], Ready | SkippedFile], items: Iterable[Item], window: int, threads: int = THREADS
+) -> Iterator[Iterator[Ready | SkippedFile]]:
+    """The results in the order of the items; at most `window` of them wait."""
+    pool = ThreadPoolExecutor(threads, "read")
+
+    def results() -> Iterator[Ready | SkippedFile]:
+        waiting: deque[tuple[Future[Ready | SkippedFile], int]] = deque()
+        held = 0
+        for item in items:
+            waiting.append((pool.submit(read, item), item.held))
+            held += item.held
+            while len(waiting) == window or held > HELD_BYTES:
+                done, weight = waiting.popleft()
+                held -= weight
+                yield done.result()
+        while waiting:
+            yield waiting.popleft()[0].result()
+
+    try:
+        yield results()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def read_item(item: Item, preparation: Preparation, known: Contents) -> Ready | SkippedFile:
+    """Read, decode and prepare one picture; one whose content has a known size is not decoded.
+
+    Raises:
+        Unavailable: the place where the pictures lie does not answer.
+    """
+    file = item.file
+    assert item.read is not None
+    try:
+        content = item.read()
+        sha256 = hashlib.sha256(content).hexdigest()
+        size = known.size(sha256)
+        if size is not None:
+            return Ready(_picture(item, sha256, content, size, known), None)
+        picture = open_picture(content, target=preparation.decoded_side)
+    except Unavailable:  # says nothing of the picture
+        raise
+    except ImageTextError as error:
+        return SkippedFile(file.path, error.detail)
+    try:
+        model_input = preparation.prepare(picture)
+    except Exception:  # whatever a model raises over one picture must not cost the others
+        log.debug("preparing %r failed", file.path, exc_info=True)
+        return SkippedFile(file.path, NOT_ENCODED)
+    return Ready(_picture(item, sha256, content, picture.info["full_size"], known), model_input)
+
+
+def _picture(item: Item, sha256: str, content: bytes, size: tuple[int, int], known: Contents) -> ReadPicture:
+    metadata = known.metadata(sha256) or read_metadata(content)
+    return ReadPicture(item.file, sha256, len(content), *size, metadata, item.captions)
