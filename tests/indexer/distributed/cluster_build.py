@@ -62,10 +62,10 @@ def main(images: str, index: str, log: str, nodes: int, kill_after: int | None) 
             threading.Thread(target=kill_later, args=arguments, daemon=True).start()
         source = open_source(images)
         summary = build(source, Path(index), FakeEncoder(), encode=OnRay(Path(index), Opening(log, 0.8)))
-        sys.stdout.write(summary.to_json() + "\n")
     finally:
         ray.shutdown()
         cluster.shutdown()
+    sys.stdout.write(summary.to_json() + "\n")  # the last line: Ray prints what it has to say of lost nodes before
 
 
 if __name__ == "__main__":
