@@ -16,6 +16,7 @@ MAX_QUERY_PARTS = 16
 MAX_WEIGHT = 10.0
 MAX_HITS = 200
 MAX_OFFSET = 10_000
+MAX_SEARCH_FIELD_BYTES = 100_000  # of a field of a form: the longest filter, each letter escaped, and some more
 MAX_SKIPPED = 1_000  # files of one page
 VERSION_PATTERN = r"^\d{8}T\d{6}Z-[0-9a-f]{6}$"
 

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from imagetext.contracts import (
     INDEX_VERSION_HEADER,
+    MAX_SEARCH_FIELD_BYTES,
     ImageSearchOptions,
     IndexInfo,
     Models,
@@ -64,7 +65,7 @@ async def search_image(request: Request) -> Response:
     """Pictures that are like the uploaded one, and fit what is sent with it."""
     retrieval: Retrieval = request.state.retrieval
     with retrieval.admission.enter():
-        upload = await read_upload(request, max_pictures=1)
+        upload = await read_upload(request, max_pictures=1, max_option_bytes=MAX_SEARCH_FIELD_BYTES)
         try:
             options = ImageSearchOptions.model_validate(upload.options)
         except ValidationError as error:

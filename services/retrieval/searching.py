@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from imagetext.composition import composed
 from imagetext.contracts import Hit, IndexRef, SearchOptions, SearchReply
@@ -50,7 +51,8 @@ class Searching:
             async with asyncio.timeout(self._deadline_s):
                 encoded = await self._encode_all(parts)
                 encoder = self._queries.encoder
-                run = self._index.use if options.collapse_duplicates else self._index.search
+                slow = options.collapse_duplicates or options.hybrid or options.filter is not None
+                run = self._index.use if slow else self._index.search
                 words = wanted_words(parts) if options.hybrid else ""
                 index, hits = await run(lambda reader: _find(reader, encoder, encoded, words, options))
         except TimeoutError:
@@ -94,8 +96,11 @@ def _find(
 
 
 def _hits(reader: OpenVersion, page: Ranked) -> list[Hit]:
-    pictures = reader.pictures(page.rows.tolist())  # SQLite takes no integers of NumPy
-    duplicates = [[each.id for each in reader.pictures(rows)] if rows else [] for rows in page.duplicates]
+    shown = page.rows.tolist()  # SQLite takes no integers of NumPy
+    others = [row for rows in page.duplicates for row in rows]
+    found = iter(reader.pictures([*shown, *others]))  # at once: each look may be a way to another machine
+    pictures = list(islice(found, len(shown)))
+    duplicates = [[each.id for each in islice(found, len(rows))] for rows in page.duplicates]
     return [
         _hit(picture, float(score), float(relevance), others)
         for picture, score, relevance, others in zip(pictures, page.scores, page.relevance, duplicates, strict=True)
