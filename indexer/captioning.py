@@ -1,5 +1,6 @@
 """Captions from our captioner for the pictures that have none, kept in the work file as the vectors are."""
 
+import hashlib
 import logging
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +15,7 @@ from tqdm import tqdm
 from imagetext.errors import ImageTextError
 from imagetext.index import PictureRow
 from imagetext.index.texts import clean_captions
-from imagetext.pictures import open_picture
+from imagetext.pictures import open_picture, read_picture_file
 from indexer.encode import THREADS
 from indexer.work import WorkFile
 
@@ -32,7 +33,8 @@ def caption_rows(
 ) -> list[PictureRow]:
     """The rows, those without captions with one from the captioner; equal files are captioned once.
 
-    A picture that fails, or is no longer there, stays without.
+    A picture that fails stays without, and so does one whose file is not there or has another content: a picture that
+    was replaced through the API has the old one's file in the folder.
     """
     if captioner is None:
         return list(rows)
@@ -68,7 +70,10 @@ def _batches(rows: Sequence[PictureRow], root: Path, captioner: "Captioner") -> 
 
 def _read(row: PictureRow, root: Path, captioner: "Captioner") -> Ready | None:
     try:
-        return row, captioner.prepare(open_picture(root / row.path, target=captioner.decoded_side))
+        content = read_picture_file(root / row.path)
+        if hashlib.sha256(content).hexdigest() != row.sha256:
+            return None
+        return row, captioner.prepare(open_picture(content, target=captioner.decoded_side))
     except ImageTextError:
         return None
     except Exception:  # whatever a model raises over one picture must not cost the others

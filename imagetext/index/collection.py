@@ -153,8 +153,8 @@ class Collection:
     def vectors(self, rows: Sequence[int]) -> NDArray[np.float32]:
         """The unit vectors (n, dimensions) of several rows, as a copy. Raises NotFound."""
         numbers = np.array(rows, dtype=np.int64)
-        last = self._overlay.first_added + self._delta.size
-        if len(numbers) and not (0 <= numbers.min() and numbers.max() < last and len(self._shown(numbers)) == len(rows)):
+        is_there = (numbers >= 0) & (numbers < self._overlay.first_added + self._delta.size)
+        if not is_there.all() or np.isin(numbers, self._hidden).any():
             raise _not_found()
         added = numbers >= self._overlay.first_added
         found = np.empty((len(rows), self.dimensions), dtype=np.float32)

@@ -30,6 +30,7 @@ class FakeCaptioner:
     """Says how bright a picture is; fails on the pictures of these sizes, and after `patience` batches altogether."""
 
     fingerprint = "captioner-1"
+    decoded_side = 16
 
     def __init__(self, unable=(), patience=10**9):
         self.unable, self.patience, self.pictures = unable, patience, 0

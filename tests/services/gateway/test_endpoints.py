@@ -1,8 +1,8 @@
 """Bad requests: each gets a problem with the right status, none a 500, none waits for ever."""
 
 import asyncio
-import json
 import base64
+import json
 
 import httpx
 import pytest
