@@ -1,6 +1,8 @@
 """What index.faiss of an approximate kind does: it nominates rows for a query. Only their vectors give the scores."""
 
 import math
+import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,9 +19,11 @@ from imagetext.index.kinds import Plan
 FAISS_INDEX = "index.faiss"
 
 _untyped: Any = faiss  # its stubs lack what its own Python adds
+_READING = threading.Lock()
 _SEED = 1234
 _ITERATIONS = 8  # of k-means; more change the recall by less than a thousandth
 _POINTS = 64  # a cell, to train its centre with
+_TABLE_BYTES = 2**30  # that FAISS may compute for itself when it opens an index
 _CHUNK = 50_000  # vectors handed over at once: FAISS makes a copy in each step of an index
 
 
@@ -118,8 +122,11 @@ def open_candidates(path: str, version: str) -> Candidates:
         IndexVersionError: FAISS cannot read it, or it is of no kind that is searched here.
     """
     try:
-        index = faiss.read_index(path, faiss.IO_FLAG_MMAP_IFC)
-    except (RuntimeError, MemoryError) as error:
+        with _READING:  # the limit is FAISS's own, for the whole process
+            limit = max(os.path.getsize(path), _TABLE_BYTES)  # without one, a damaged length takes all memory
+            _untyped.set_deserialization_vector_byte_limit(limit)
+            index = faiss.read_index(path, faiss.IO_FLAG_MMAP_IFC)
+    except (RuntimeError, MemoryError, OSError) as error:
         raise IndexVersionError(f"{FAISS_INDEX} of index version {version} cannot be opened.") from error
     known = isinstance(index, faiss.IndexIVF | faiss.IndexHNSW)
     if not known or index.metric_type != faiss.METRIC_INNER_PRODUCT:
