@@ -13,7 +13,6 @@ from imagetext.errors import DeadlineExceeded
 from imagetext.index import PictureRow
 from imagetext.index.open_version import OpenVersion
 from imagetext.query import Part, wanted_words
-from imagetext.search_filter import SearchFilter
 from services.retrieval.current_index import CurrentIndex
 from services.retrieval.query_encoder import QueryEncoder, Vector
 from services.retrieval.ranking import Ranked, Wanted, rank
@@ -89,7 +88,7 @@ def _find(
     named = iter(own)
     vectors = [reader.vector(next(named)) if isinstance(part.meaning, str) else part.meaning for part in parts]
     target = composed(vectors, [part.weight for part in parts])
-    filter = None if options.filter == SearchFilter() else options.filter
+    filter = None if options.filter is None or options.filter.is_empty else options.filter
     wanted = Wanted(options.offset, options.k, own, options.min_relevance, options.collapse_duplicates, words, filter)
     page = rank(reader, target, wanted, lambda scores: encoder.relevance(target, scores))
     return IndexRef(version=reader.info.version, size=reader.info.size), _hits(reader, page)

@@ -205,7 +205,10 @@ async def test_what_milvus_does_not_hold_is_refused(client_of, make_app, address
             return await client.post("/v1/search", json={"text": "red", **options})
 
         refused = [await search(filter={"folder": "b"}), await search(hybrid=True)]
-        found = [await search(filter={}), await search(collapse_duplicates=True, min_relevance=0.8)]
+        found = [
+            await search(filter={"taken": {}, "tags": []}),
+            await search(collapse_duplicates=True, min_relevance=0.8),
+        ]
         changes = await client.post("/v1/images", files={"image": picture("red")})
 
     assert [reply.status_code for reply in refused] == [422, 422]
