@@ -194,3 +194,24 @@ async def test_milvus_may_go_away(client_of, make_app, address, send, server):
     assert str(server.port) not in reply.text + told
     assert live == 200
     assert (again.status_code, again.json()["results"][0]["path"]) == (200, "b/red.png")
+
+
+async def test_what_milvus_does_not_hold_is_refused(client_of, make_app, address, send, picture):
+    """Words and metadata are 422 with the fields to leave out; relevance and duplicates need neither."""
+    send()
+    async with client_of(make_app(index=address)) as client:
+
+        async def search(**options):
+            return await client.post("/v1/search", json={"text": "red", **options})
+
+        refused = [await search(filter={"folder": "b"}), await search(hybrid=True)]
+        found = [
+            await search(filter={"taken": {}, "tags": []}),
+            await search(collapse_duplicates=True, min_relevance=0.8),
+        ]
+        changes = await client.post("/v1/images", files={"image": picture("red")})
+
+    assert [reply.status_code for reply in refused] == [422, 422]
+    assert all("leave out `filter` and `hybrid`" in reply.json()["detail"] for reply in refused)
+    assert [len(reply.json()["results"]) for reply in found] == [4, 2]
+    assert changes.status_code == 404
