@@ -35,8 +35,8 @@ def caption_rows(
 ) -> list[PictureRow]:
     """The rows, those without captions with one from the captioner; equal files are captioned once.
 
-    A picture that fails stays without, and so does one that is not in the listing with the looks that it had when it was
-    read, or has another content there: a picture that was replaced through the API has the old one's file in the folder.
+    A picture that fails stays without, and so does one that is not in the listing with the looks that it had when it
+    was read, or has another content there: one that was replaced through the API has the old file in the folder.
 
     Raises:
         Unavailable: the place where the pictures lie does not answer.

@@ -52,8 +52,8 @@ def _captioner_recipe(name: str, config: Mapping[str, object]) -> str:
     teacher = f" and on the word probabilities of {teachers}" if teachers else ""
     start = f", from the weights of {config['start']}" if config["start"] else ""
     rewarded = (
-        ", then self-critical training of the decoder on CIDEr-D with the end token in the reward; averaged weights, the "
-        "rewarded ones blended with those before"
+        ", then self-critical training of the decoder on CIDEr-D with the end token in the reward; averaged weights, "
+        "the rewarded ones blended with those before"
         if config["reward_epochs"]
         else "; averaged weights"
     )
