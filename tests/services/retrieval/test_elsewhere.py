@@ -1,6 +1,5 @@
 """An index that lies in an object store: searched as one in a folder, changed by the indexer alone."""
 
-import asyncio
 from pathlib import Path
 
 import pytest
@@ -9,6 +8,7 @@ from imagetext.index import picture_id, verify, version_folder
 from imagetext.index.object_store import ObjectStore
 from imagetext.index.places import StoreAddress
 from imagetext.index.push import push
+from tests.services.retrieval.following import ready, until
 
 VERSION = "20260101T000000Z-000000"
 
@@ -23,18 +23,10 @@ def app(make_app, album, encoder, tmp_path: Path):
     return make_app(index=store.address, index_cache=tmp_path / "cache")
 
 
-async def ready(client) -> None:
-    async with asyncio.timeout(60):
-        while True:
-            if (await client.get("/health/ready")).status_code == 200:
-                return
-            await asyncio.sleep(0.02)
-
-
 async def test_filters_and_words_work_on_the_copy(client_of, app):
     """As they do in a folder."""
     async with client_of(app) as client:
-        await ready(client)
+        await until(ready(client))
         tagged = await client.post("/v1/search", json={"text": "red", "filter": {"tags": ["water"]}})
         words = await client.post("/v1/search", json={"text": "sea", "hybrid": True, "k": 1})
 
@@ -45,7 +37,7 @@ async def test_filters_and_words_work_on_the_copy(client_of, app):
 async def test_changes_and_switches_are_refused(client_of, app, picture):
     """404 with who does it instead."""
     async with client_of(app) as client:
-        await ready(client)
+        await until(ready(client))
         replies = [
             await client.post("/v1/images", files={"image": picture("red")}),
             await client.delete(f"/v1/images/{picture_id('blue.png')}"),
