@@ -10,7 +10,10 @@ from tests.indexer.fake_encoder import FakeEncoder
 
 
 class StandIn(FakeEncoder):
-    def relevance(self, scores: np.ndarray) -> np.ndarray:
+    def best_batch(self, kind: str) -> int | None:
+        return None  # nobody measured
+
+    def relevance(self, query: np.ndarray, scores: np.ndarray) -> np.ndarray:
         return (scores + 1) / 2
 
 
