@@ -10,6 +10,9 @@ from tests.indexer.fake_encoder import FakeEncoder
 
 
 class StandIn(FakeEncoder):
+    def best_batch(self, kind: str) -> int | None:
+        return None
+
     def relevance(self, scores: np.ndarray) -> np.ndarray:
         return (scores + 1) / 2
 
