@@ -58,10 +58,13 @@ train-retrieval: train-data      ## train models/retrieval: DATA=dir make train-
 	$(PYTHON) -m training.retrieval --photos "$(DATA)" --drawn $(DRAWN) --out models/retrieval
 	$(PYTHON) -m training.retrieval --config training/retrieval_again.toml --photos "$(DATA)" --drawn $(DRAWN) \
 	  --work .cache/retrieval-again --out models/retrieval
+	$(PYTHON) -m training.relevance --photos "$(DATA)" --model models/retrieval --write
 
 train-captioner: train-data      ## train models/caption-gru, and models/caption-vit-bert, which it teaches
 	$(PYTHON) -m training.captioner gru-attention --photos "$(DATA)" --drawn $(DRAWN) --out models/caption-gru
 	$(PYTHON) -m training.captioner vit-bert --photos "$(DATA)" --drawn $(DRAWN) --out models/caption-vit-bert
+	$(PYTHON) -m training.captioner vit-bert --config training/vit_bert_again.toml --photos "$(DATA)" --drawn $(DRAWN) \
+	  --work .cache/vit-bert-again --out models/caption-vit-bert
 
 train-clip-scratch: install-dev  ## train a small CLIP from random weights, on Flickr8k alone
 	$(PYTHON) -m training.clip scratch --photos "$(DATA)" --out models/clip-scratch

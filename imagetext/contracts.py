@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, NaiveDatetime, field_validator
 from pydantic_core import from_json
 
-from imagetext.search_filter import SearchFilter
+from imagetext.search_filter import SearchFilter, Tag
 
 INDEX_VERSION_HEADER = "X-Index-Version"  # of a search's answer: who passes it on need not read it
 
@@ -16,6 +16,7 @@ MAX_QUERY_PARTS = 16
 MAX_WEIGHT = 10.0
 MAX_HITS = 200
 MAX_OFFSET = 10_000
+MAX_SEARCH_FIELD_BYTES = 100_000  # of a field of a form: the longest filter, each letter escaped, and some more
 MAX_SKIPPED = 1_000  # files of one page
 VERSION_PATTERN = r"^\d{8}T\d{6}Z-[0-9a-f]{6}$"
 
@@ -294,8 +295,10 @@ class SearchReply(Contract):
 MAX_PATH_BYTES = 1_000
 MAX_METADATA_BYTES = 200_000  # of all pictures of a request together
 
-Sentence = Annotated[str, Field(min_length=1, max_length=2_000)]
-Tag = Annotated[str, Field(min_length=1, max_length=200)]
+MAX_PICTURE_CAPTIONS, MAX_CAPTION_CHARACTERS = 20, 2_000
+MAX_PICTURE_TAGS = 100
+
+Sentence = Annotated[str, Field(min_length=1, max_length=MAX_CAPTION_CHARACTERS)]
 
 
 class PictureDescription(Contract):
@@ -303,8 +306,8 @@ class PictureDescription(Contract):
     its content."""
 
     path: str | None = None
-    captions: list[Sentence] | None = Field(None, max_length=50)
-    tags: list[Tag] | None = Field(None, max_length=200)
+    captions: list[Sentence] | None = Field(None, max_length=MAX_PICTURE_CAPTIONS)
+    tags: list[Tag] | None = Field(None, max_length=MAX_PICTURE_TAGS)
     taken: datetime | None = None
 
 

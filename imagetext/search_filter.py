@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 MAX_TAGS = 20
+MAX_TAG = 200  # characters
 MAX_WORDS = 500  # characters
 
 _MOMENT = r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d))?)?)?)?"
@@ -54,7 +55,7 @@ def _words(text: str) -> str:
 
 Moment = Annotated[str, Field(max_length=19, examples=["2024-05-31"]), AfterValidator(_moment)]
 Number = Annotated[int, Field(ge=0, le=2**53)]
-Tag = Annotated[str, Field(min_length=1, max_length=200)]
+Tag = Annotated[str, Field(min_length=1, max_length=MAX_TAG)]
 
 
 class _Part(BaseModel):
@@ -90,6 +91,11 @@ class SearchFilter(_Part):
     folder: str | None = Field(None, max_length=2_000)
     tags: list[Tag] | None = Field(None, max_length=MAX_TAGS)
     caption: Annotated[str, AfterValidator(_words)] | None = Field(None, max_length=MAX_WORDS)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether every picture passes."""
+        return not any(self.model_dump(exclude_none=True).values())
 
     @model_validator(mode="after")
     def _same_tags(self) -> Self:

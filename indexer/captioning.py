@@ -1,5 +1,6 @@
 """Captions from our captioner for the pictures that have none, kept in the work file as the vectors are."""
 
+import hashlib
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -34,7 +35,8 @@ def caption_rows(
 ) -> list[PictureRow]:
     """The rows, those without captions with one from the captioner; equal files are captioned once.
 
-    A picture that fails, or is not in the listing with the looks that it had when it was read, stays without.
+    A picture that fails stays without, and so does one that is not in the listing with the looks that it had when it
+    was read, or has another content there: one that was replaced through the API has the old file in the folder.
 
     Raises:
         Unavailable: the place where the pictures lie does not answer.
@@ -89,7 +91,10 @@ def _submit(
 def _read(row: PictureRow, item: Item, captioner: "Captioner") -> Ready | None:
     assert item.read is not None
     try:
-        return row, captioner.prepare(open_picture(item.read(), target=captioner.decoded_side))
+        content = item.read()
+        if hashlib.sha256(content).hexdigest() != row.sha256:
+            return None
+        return row, captioner.prepare(open_picture(content, target=captioner.decoded_side))
     except Unavailable:  # says nothing of the picture
         raise
     except ImageTextError:

@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from imagetext.errors import ImageTextError, InvalidParameter, NotFound
 from imagetext.index import EncoderRef, PictureRow, SkippedFile, picture_id, publish, write_version
-from imagetext.index.journal import FOLDER as JOURNAL
+from imagetext.index.journal import require_unchanged
 from imagetext.index.texts import clean_captions, clean_tags
 from imagetext.index.versions import prune_versions, remove_leftovers
 from imagetext.pictures import open_picture, read_metadata
@@ -52,8 +52,7 @@ def import_embeddings(source: Path, pictures: Path, index: Path, encoder: "Encod
         Busy: another build is running on this index.
     """
     started = time.monotonic()
-    if (index / JOURNAL).is_dir():
-        raise InvalidParameter("Pictures were added to this index or deleted; import the data set into another folder.")
+    require_unchanged(index)
     files = find_tables(source)
     total = count_rows(files)
     _require_same_model(read_rows(files), encoder)

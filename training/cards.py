@@ -48,11 +48,18 @@ def _captioner_recipe(name: str, config: Mapping[str, object]) -> str:
     tuned = (
         "the decoder and the picture network's last five layers" if config["picture_learning_rate"] else "the decoder"
     )
-    teacher = f" and on the word probabilities of {config['teacher']}" if config["teacher"] else ""
+    teachers = " and ".join(str(config["teacher"]).split(","))
+    teacher = f" and on the word probabilities of {teachers}" if teachers else ""
+    start = f", from the weights of {config['start']}" if config["start"] else ""
+    rewarded = (
+        ", then self-critical training of the decoder on CIDEr-D with the end token in the reward; averaged weights, "
+        "the rewarded ones blended with those before"
+        if config["reward_epochs"]
+        else "; averaged weights"
+    )
     return (
-        f"`python -m training.captioner {name}`: cross-entropy on the true words{teacher}, for {tuned}, then "
-        "self-critical training of the decoder on CIDEr-D with the end token in the reward; averaged weights, the "
-        "rewarded ones blended with those before; the pass with the best CIDEr on the dev split."
+        f"`python -m training.captioner {name}`: cross-entropy on the true words{teacher}, for {tuned}{start}"
+        f"{rewarded}; the pass with the best CIDEr on the dev split."
     )
 
 

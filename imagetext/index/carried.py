@@ -2,13 +2,12 @@
 
 import json
 import sqlite3
-import threading
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from imagetext.errors import IndexVersionError
+from imagetext.index.row_file import RowFile
 
 Carried = Iterable[tuple[int, Mapping[str, Any]]]
 """The number of a row, and its fields as JSON can say them; rows with which nothing came are left out."""
@@ -37,32 +36,23 @@ class CarriedTable:
 
     def __init__(self, path: Path) -> None:
         """Raises IndexVersionError when `path` is no file of rows."""
-        self._path = path
-        self._lock = threading.Lock()
-        address = f"file:{quote(bytes(path.absolute()))}?mode=ro&immutable=1"
+        self._file = RowFile.open(path)
         try:
-            self._connection = sqlite3.connect(address, uri=True, check_same_thread=False)
-            self._is_there = bool(self._connection.execute(_IS_THERE).fetchone()[0])
-        except (sqlite3.Error, UnicodeDecodeError) as error:  # damage may even spoil SQLite's own message
-            raise self._damaged() from error
+            self._is_there = bool(self._file.fetch(_IS_THERE)[0][0])
+        except IndexVersionError:
+            self._file.close()
+            raise
 
     def of(self, rows: Sequence[int]) -> list[dict[str, Any]]:
         """The fields of each of several rows, in this order; empty where there are none."""
         if not self._is_there:
             return [{} for _ in rows]
         marks = ",".join("?" * len(rows))
+        found = dict(self._file.fetch(f"SELECT row, fields FROM carried WHERE row IN ({marks})", *rows))
         try:
-            with self._lock:
-                found = dict(
-                    self._connection.execute(f"SELECT row, fields FROM carried WHERE row IN ({marks})", list(rows))
-                )
             return [json.loads(found.get(row, "{}")) for row in rows]
-        except (sqlite3.Error, ValueError) as error:
-            raise self._damaged() from error
+        except ValueError as error:
+            raise self._file.damaged() from error
 
     def close(self) -> None:
-        with self._lock:
-            self._connection.close()
-
-    def _damaged(self) -> IndexVersionError:
-        return IndexVersionError(f"{self._path.name} of index version {self._path.parent.name} is damaged.")
+        self._file.close()

@@ -94,15 +94,15 @@ class Collection:
         return self._overlay.search(vectors, k, allowed)
 
     def matching(self, filter: SearchFilter) -> NDArray[np.int64]:
-        """As `IndexReader.matching`."""
-        return np.concatenate([self._reader.matching(filter), self._added_rows.matching(filter)])
+        """As `IndexReader.matching`, without hidden rows."""
+        return np.concatenate([self._shown(self._reader.matching(filter)), self._added_rows.matching(filter)])
 
     def ranked_by_words(self, text: str, count: int, filter: SearchFilter | None = None) -> NDArray[np.int64]:
         """As `IndexReader.ranked_by_words`. The frequencies of words are those of the version and of the added pictures
         apart, so their ranks count and not their scores: the two take turns."""
         hidden = self._overlay.hidden_in_version
         of_version = self._shown(self._reader.ranked_by_words(text, count + hidden, filter))
-        return taking_turns(of_version, self._shown(self._added_rows.ranked(text, count, filter)))[:count]
+        return taking_turns(of_version, self._added_rows.ranked(text, count, filter))[:count]
 
     def score(self, vector: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """As `IndexReader.score`."""
@@ -153,15 +153,20 @@ class Collection:
 
     def vectors(self, rows: Sequence[int]) -> NDArray[np.float32]:
         """The unit vectors (n, dimensions) of several rows, as a copy. Raises NotFound."""
+        numbers = np.array(rows, dtype=np.int64)
+        is_there = (numbers >= 0) & (numbers < self._overlay.first_added + self._delta.size)
+        if not is_there.all() or np.isin(numbers, self._hidden).any():
+            raise _not_found()
+        added = numbers >= self._overlay.first_added
         found = np.empty((len(rows), self.dimensions), dtype=np.float32)
-        for place, row in enumerate(rows):
-            found[place] = self.vector(row)
+        found[~added] = self._reader.vectors(numbers[~added].tolist())
+        found[added] = self._delta.vectors[numbers[added] - self._overlay.first_added]
         return found
 
     @cached_property
     def _added_rows(self) -> RowSearch:
-        first = self._overlay.first_added
-        return RowSearch.of(self._added(first + number) for number in range(self._delta.size))
+        """Without those that are hidden: a picture that was replaced again and again is there once."""
+        return RowSearch.of(self._added(row) for row in self._overlay.shown_added.tolist())
 
     def _shown(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         return rows[~np.isin(rows, self._hidden)]

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 
+from imagetext.errors import InvalidParameter
 from imagetext.index.changes import Record, decode_change
 from imagetext.index.frames import Parsed, Tail, parse_frames
 
@@ -130,6 +131,12 @@ def segments(folder: Path) -> list[int]:
     except FileNotFoundError:
         return []
     return sorted(int(name[: -len(_SUFFIX)]) for name in names if name.endswith(_SUFFIX))
+
+
+def require_unchanged(index: Path) -> None:
+    """Raises InvalidParameter where pictures came or went through the API: an import would not hold them."""
+    if (index / FOLDER).is_dir():
+        raise InvalidParameter("Pictures were added to this index or deleted; import the data set into another folder.")
 
 
 def prune_journal(index: Path, merged: int) -> None:

@@ -24,7 +24,7 @@ FLAT = "FLAT"
 MOST_RESULTS = 16_384  # of one search, by Milvus's own rule
 SHALLOW = 128  # results; so many are asked for at least where the index is approximate, so that pages continue
 _BATCH = 1_000
-_VECTORS_ALONE = "An index in Milvus keeps no words and no metadata: leave out `filter` and `hybrid`."
+_VECTORS_ALONE = "An index in Milvus is not searched by words or metadata: leave out `filter` and `hybrid`."
 _ID = re.compile(r"[0-9A-Za-z_-]{1,64}")  # what may stand in an expression
 
 

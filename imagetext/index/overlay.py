@@ -62,10 +62,10 @@ class Overlay:
         return np.where(gone, np.float32(-np.inf), scores), rows
 
     def _in_delta(self, queries: NDArray[np.float32], k: int, allowed: NDArray[np.int64] | None) -> Found:
-        rows = self._shown_added if allowed is None else allowed[allowed >= self.first_added] - self.first_added
+        rows = self.shown_added if allowed is None else allowed[allowed >= self.first_added]
         if not len(rows):
             return np.empty((len(queries), 0), np.float32), np.empty((len(queries), 0), np.int64)
-        scores, found = self._added.search(queries, min(k, len(rows)), np.ascontiguousarray(rows))
+        scores, found = self._added.search(queries, min(k, len(rows)), rows - self.first_added)
         return scores, found + self.first_added
 
     @cached_property
@@ -74,7 +74,7 @@ class Overlay:
         return np.setdiff1d(np.arange(self.first_added), self._hidden[: self.hidden_in_version])
 
     @cached_property
-    def _shown_added(self) -> NDArray[np.int64]:
-        """Numbers in the delta."""
-        hidden = self._hidden[self.hidden_in_version :] - self.first_added
-        return np.setdiff1d(np.arange(self._delta.size), hidden)
+    def shown_added(self) -> NDArray[np.int64]:
+        """The rows of added pictures that can be found, ascending."""
+        added = np.arange(self.first_added, self.first_added + self._delta.size)
+        return np.setdiff1d(added, self._hidden[self.hidden_in_version :])

@@ -75,22 +75,10 @@ class IndexReader:
     def search(
         self, vectors: NDArray[np.float32], k: int, allowed: NDArray[np.int64] | None = None
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """The `k` nearest rows of each query, best first; fewer when fewer are there or allowed.
+        """As `OpenVersion.search`, without a way to another machine.
 
         Scores are exact in every kind of index. An approximate one may overlook rows where `k` is small (`SHALLOW` in
         searcher.py); where it is large, and where few rows are allowed, every vector is looked at.
-
-        Args:
-            vectors: (n, dimensions) float32, unit rows.
-            allowed: the rows that may be found, each once, in any order; None: all of them.
-
-        Returns:
-            Cosine similarities (n, k) float32 and row numbers (n, k) int64.
-
-        Raises:
-            InvalidParameter: `k` is not positive, or a query is not a row of finite numbers.
-            NotFound: there is no such row as one of those allowed.
-            IndexVersionError: the queries have another length than the vectors of this index.
         """
         self.check(vectors, k)
         queries = np.ascontiguousarray(vectors, dtype=np.float32)

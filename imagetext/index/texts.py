@@ -3,22 +3,20 @@
 import re
 from collections.abc import Callable, Iterable
 
-from imagetext.search_filter import tag_key
-
-MAX_TAGS, MAX_TAG = 100, 200  # of a picture, and characters of each
-MAX_CAPTIONS, MAX_CAPTION = 20, 2_000
+from imagetext.contracts import MAX_CAPTION_CHARACTERS, MAX_PICTURE_CAPTIONS, MAX_PICTURE_TAGS
+from imagetext.search_filter import MAX_TAG, tag_key
 
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\s]+")
 
 
 def clean_tags(tags: Iterable[str]) -> tuple[str, ...]:
     """In their order, without those that differ from an earlier one by case alone; what is too much is cut off."""
-    return _clean(tags, MAX_TAGS, MAX_TAG, tag_key)
+    return _clean(tags, MAX_PICTURE_TAGS, MAX_TAG, tag_key)
 
 
 def clean_captions(captions: Iterable[str]) -> tuple[str, ...]:
     """In their order, each once; what is too much is cut off."""
-    return _clean(captions, MAX_CAPTIONS, MAX_CAPTION, str)
+    return _clean(captions, MAX_PICTURE_CAPTIONS, MAX_CAPTION_CHARACTERS, str)
 
 
 def _clean(texts: Iterable[str], most: int, longest: int, key: Callable[[str], str]) -> tuple[str, ...]:

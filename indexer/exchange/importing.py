@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from imagetext.errors import InvalidParameter, NotFound
 from imagetext.index import EncoderRef, PictureRow, SkippedFile, Wanted, publish, write_version
+from imagetext.index.journal import require_unchanged
 from imagetext.index.manifest import VECTORS
 from imagetext.index.versions import VERSIONS, prune_versions, remove_leftovers
 from indexer.build import KEPT_VERSIONS
@@ -81,6 +82,7 @@ def import_collection(
     started = time.monotonic()
     shards = open_shards(source, layout)
     origin = read_origin(shards)
+    require_unchanged(index)
     place = find_place(shards, source, images, origin)
     compared = require_same_model(shards, place, origin, encoder, trust=trust)
     index.mkdir(parents=True, exist_ok=True)

@@ -11,29 +11,17 @@ from services.caption.captioning import Captioning
 from services.caption.settings import MAX_PICTURES
 from services.chassis.base64_pictures import decode_base64_picture
 from services.chassis.disconnect import while_connected
-from services.chassis.forms import is_form, read_upload
+from services.chassis.forms import documented_form, is_form, read_upload
 from services.chassis.problems import sentence_of
 
 router = APIRouter(prefix="/v1", tags=["captions"])
 
-
-def _request_body() -> dict[str, object]:
-    """The body's documentation; FastAPI would tell it from parameters, but a body of two kinds is read by hand."""
-    json_schema, options = CaptionJSONRequest.model_json_schema(), CaptionOptions.model_json_schema()
-    picture = {"type": "string", "format": "binary"}
-    form = {
-        "type": "object",
-        "required": ["image"],
-        "properties": {
-            "image": {"type": "array", "items": picture, "minItems": 1, "maxItems": MAX_PICTURES},
-            **options["properties"],
-        },
-    }
-    content = {"multipart/form-data": {"schema": form}, "application/json": {"schema": json_schema}}
-    return {"requestBody": {"required": True, "content": content}}
+_BODY = documented_form(
+    CaptionOptions.model_json_schema()["properties"], max_pictures=MAX_PICTURES, or_json=CaptionJSONRequest
+)
 
 
-@router.post("/captions", response_model=CaptionReply, response_model_exclude_none=True, openapi_extra=_request_body())
+@router.post("/captions", response_model=CaptionReply, response_model_exclude_none=True, openapi_extra=_BODY)
 async def caption(request: Request) -> Response:
     """Captions for 1 to 16 pictures: one result or one error for each, in order."""
     captioning: Captioning = request.state.captioning

@@ -1,8 +1,10 @@
 """Reads a multipart upload: pictures in the field `image`, options in fields of their own."""
 
+from collections.abc import Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
+from pydantic import BaseModel
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import Request
@@ -23,6 +25,25 @@ class Upload:
 
 def is_form(request: Request) -> bool:
     return request.headers.get("Content-Type", "").lower().startswith("multipart/form-data")
+
+
+def documented_form(
+    options: Mapping[str, object], *, max_pictures: int, or_json: type[BaseModel] | None = None
+) -> dict[str, object]:
+    """The documentation of a body that `read_upload` reads, which FastAPI cannot tell: it is read by hand.
+
+    Args:
+        options: the schema of each field beside the pictures.
+        or_json: what the body may be instead.
+    """
+    picture = {"type": "string", "format": "binary"}
+    several = {"type": "array", "items": picture, "minItems": 1, "maxItems": max_pictures}
+    properties = {PICTURE_FIELD: picture if max_pictures == 1 else several, **options}
+    form = {"type": "object", "required": [PICTURE_FIELD], "properties": properties}
+    content: dict[str, object] = {"multipart/form-data": {"schema": form}}
+    if or_json is not None:
+        content["application/json"] = {"schema": or_json.model_json_schema()}
+    return {"requestBody": {"required": True, "content": content}}
 
 
 async def read_upload(request: Request, *, max_pictures: int, max_option_bytes: int = _MAX_OPTION_BYTES) -> Upload:

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from imagetext.contracts import CaptionJSONRequest, CaptionOptions
 from imagetext.errors import InvalidParameter
 from services.chassis.base64_pictures import decode_base64_picture
-from services.chassis.forms import is_form, read_upload
+from services.chassis.forms import documented_form, is_form, read_upload
 from services.chassis.problems import sentence_of
 from services.gateway.settings import MAX_PICTURES
 
@@ -16,14 +16,7 @@ from services.gateway.settings import MAX_PICTURES
 def caption_body() -> dict[str, object]:
     """The body's documentation; FastAPI would tell it from parameters, but a body of two kinds is read by hand."""
     options = CaptionOptions.model_json_schema()["properties"]
-    picture = {"type": "string", "format": "binary"}
-    pictures = {"type": "array", "items": picture, "minItems": 1, "maxItems": MAX_PICTURES}
-    form = {"type": "object", "required": ["image"], "properties": {"image": pictures, **options}}
-    content = {
-        "multipart/form-data": {"schema": form},
-        "application/json": {"schema": CaptionJSONRequest.model_json_schema()},
-    }
-    return {"requestBody": {"required": True, "content": content}}
+    return documented_form(options, max_pictures=MAX_PICTURES, or_json=CaptionJSONRequest)
 
 
 async def read_caption_request(request: Request) -> tuple[list[bytes] | str, CaptionOptions]:

@@ -6,7 +6,7 @@ from pydantic import ValidationError
 from imagetext.contracts import MAX_METADATA_BYTES, AddOptions, AddReply, DeleteReply
 from imagetext.errors import InvalidParameter
 from services.chassis.admission import Admission
-from services.chassis.forms import read_upload
+from services.chassis.forms import documented_form, read_upload
 from services.chassis.problems import sentence_of
 from services.gateway.changes import Changes
 from services.gateway.deadline import Deadline
@@ -17,15 +17,10 @@ from services.gateway.settings import MAX_PICTURES
 change_router = APIRouter(prefix="/v1", dependencies=[Depends(require_operator)], tags=["images"])
 
 
-def _add_body() -> dict[str, object]:
-    picture = {"type": "string", "format": "binary"}
-    pictures = {"type": "array", "items": picture, "minItems": 1, "maxItems": MAX_PICTURES}
-    properties = {"image": pictures, **AddOptions.model_json_schema()["properties"]}
-    form = {"type": "object", "required": ["image"], "properties": properties}
-    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": form}}}}
+_ADD_BODY = documented_form(AddOptions.model_json_schema()["properties"], max_pictures=MAX_PICTURES)
 
 
-@change_router.post("/images", response_model_exclude_none=True, openapi_extra=_add_body())
+@change_router.post("/images", response_model_exclude_none=True, openapi_extra=_ADD_BODY)
 async def add(request: Request) -> AddReply:
     """Adds 1 to 16 pictures to the index, or replaces those of the same paths: one result or error for each, in order.
 

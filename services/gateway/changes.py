@@ -17,11 +17,16 @@ class Changes:
     async def add(self, pictures: Sequence[bytes], options: AddOptions, deadline: Deadline) -> AddReply:
         """Adding the same again changes nothing, so it may be asked twice."""
         reply = await self._upstream.post("/v1/images", form_body(pictures, options), deadline)
-        # Before the reply: who has it is not to be answered from what was cached before.
-        await self._index.refresh()
+        await self._see()
         return self._upstream.parsed(AddReply, reply)
 
     async def delete(self, image_id: str, deadline: Deadline) -> DeleteReply:
         reply = await self._upstream.delete(f"/v1/images/{image_id}", deadline)
-        await self._index.refresh()
+        await self._see()
         return self._upstream.parsed(DeleteReply, reply)
+
+    async def _see(self) -> None:
+        """Before the reply: who has it is not to be answered from what was cached before."""
+        await self._index.refresh()
+        if self._index.trouble is not None:
+            self._index.forget()

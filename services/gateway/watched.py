@@ -48,6 +48,10 @@ class Watched(Generic[T]):
             log.info("the %s service is ready", self._name)
         self.value, self.trouble = value, None
 
+    def forget(self) -> None:
+        """What is known counts no more, though no newer answer came; the next one does."""
+        self.value = None
+
     async def pause(self) -> None:
         """Waits until it is time to ask again."""
         await asyncio.sleep(min(_SHORTEST_PAUSE_S, self._every_s))

@@ -14,7 +14,7 @@ from imagetext.contracts import (
     DeleteReply,
 )
 from imagetext.errors import NotFound
-from services.chassis.forms import read_upload
+from services.chassis.forms import documented_form, read_upload
 from services.chassis.plain_route import PlainRoute
 from services.retrieval.lifespan import Retrieval
 from services.retrieval.new_pictures import new_pictures
@@ -22,18 +22,11 @@ from services.retrieval.picture_changes import PictureChanges
 
 change_router = APIRouter(prefix="/v1", tags=["images"], route_class=PlainRoute)
 
+_ADD_BODY = documented_form(AddOptions.model_json_schema()["properties"], max_pictures=MAX_PICTURES)
 _ID = {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
 
 
-def add_body() -> dict[str, object]:
-    picture = {"type": "string", "format": "binary"}
-    pictures = {"type": "array", "items": picture, "minItems": 1, "maxItems": MAX_PICTURES}
-    properties = {"image": pictures, **AddOptions.model_json_schema()["properties"]}
-    form = {"type": "object", "required": ["image"], "properties": properties}
-    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": form}}}}
-
-
-@change_router.post("/images", response_model=AddReply, openapi_extra=add_body())
+@change_router.post("/images", response_model=AddReply, openapi_extra=_ADD_BODY)
 async def add(request: Request) -> Response:
     """Adds 1 to 16 pictures to the index, or replaces those of the same paths."""
     retrieval: Retrieval = request.state.retrieval

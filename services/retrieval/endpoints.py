@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from imagetext.contracts import (
     INDEX_VERSION_HEADER,
+    MAX_SEARCH_FIELD_BYTES,
     ImageSearchOptions,
     IndexInfo,
     Models,
@@ -21,7 +22,7 @@ from imagetext.contracts import (
 from imagetext.errors import InvalidParameter
 from imagetext.query import Part, parts_with_picture
 from services.chassis.disconnect import while_connected
-from services.chassis.forms import read_upload
+from services.chassis.forms import documented_form, read_upload
 from services.chassis.json_body import documented, read_json
 from services.chassis.plain_route import PlainRoute
 from services.chassis.problems import sentence_of
@@ -40,14 +41,7 @@ _PICTURE: dict[int | str, dict[str, Any]] = {
 }
 
 
-def _upload_body() -> dict[str, object]:
-    """The upload's documentation, which FastAPI cannot tell from a body that is read by hand."""
-    properties = {
-        "image": {"type": "string", "format": "binary"},
-        **ImageSearchOptions.form_properties(),
-    }
-    form = {"type": "object", "required": ["image"], "properties": properties}
-    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": form}}}}
+_UPLOAD_BODY = documented_form(ImageSearchOptions.form_properties(), max_pictures=1)
 
 
 @plain_router.post("/search", response_model=SearchReply, openapi_extra=documented(SearchRequest))
@@ -59,12 +53,12 @@ async def search(request: Request) -> Response:
         return await _found(request, await query_parts(body), body)
 
 
-@plain_router.post("/search/image", response_model=SearchReply, openapi_extra=_upload_body())
+@plain_router.post("/search/image", response_model=SearchReply, openapi_extra=_UPLOAD_BODY)
 async def search_image(request: Request) -> Response:
     """Pictures that are like the uploaded one, and fit what is sent with it."""
     retrieval: Retrieval = request.state.retrieval
     with retrieval.admission.enter():
-        upload = await read_upload(request, max_pictures=1)
+        upload = await read_upload(request, max_pictures=1, max_option_bytes=MAX_SEARCH_FIELD_BYTES)
         try:
             options = ImageSearchOptions.model_validate(upload.options)
         except ValidationError as error:

@@ -93,7 +93,7 @@ def _collapsed(reader: OpenVersion, found: Ranked, own: Sequence[int]) -> Ranked
     """Those that are like none before them, and like none that is searched with."""
     if not len(found.rows):
         return found
-    vectors = np.stack([reader.vector(row) for row in (*own, *found.rows.tolist())])
+    vectors = reader.vectors([*own, *found.rows.tolist()])
     groups = alike(vectors, len(own))
     first = [group[0] for group in groups]
     duplicates = [found.rows[group[1:]].tolist() for group in groups]

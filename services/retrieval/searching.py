@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from imagetext.composition import composed
 from imagetext.contracts import Hit, IndexRef, SearchOptions, SearchReply
@@ -50,7 +51,8 @@ class Searching:
             async with asyncio.timeout(self._deadline_s):
                 encoded = await self._encode_all(parts)
                 encoder = self._queries.encoder
-                run = self._index.use if options.collapse_duplicates else self._index.search
+                slow = options.collapse_duplicates or options.hybrid or options.filter is not None
+                run = self._index.use if slow else self._index.search
                 words = wanted_words(parts) if options.hybrid else ""
                 index, hits = await run(lambda reader: _find(reader, encoder, encoded, words, options))
         except TimeoutError:
@@ -86,16 +88,18 @@ def _find(
     named = iter(own)
     vectors = [reader.vector(next(named)) if isinstance(part.meaning, str) else part.meaning for part in parts]
     target = composed(vectors, [part.weight for part in parts])
-    wanted = Wanted(
-        options.offset, options.k, own, options.min_relevance, options.collapse_duplicates, words, options.filter
-    )
+    filter = None if options.filter is None or options.filter.is_empty else options.filter
+    wanted = Wanted(options.offset, options.k, own, options.min_relevance, options.collapse_duplicates, words, filter)
     page = rank(reader, target, wanted, lambda scores: encoder.relevance(target, scores))
     return IndexRef(version=reader.info.version, size=reader.info.size), _hits(reader, page)
 
 
 def _hits(reader: OpenVersion, page: Ranked) -> list[Hit]:
-    pictures = reader.pictures(page.rows.tolist())  # SQLite takes no integers of NumPy
-    duplicates = [[each.id for each in reader.pictures(rows)] if rows else [] for rows in page.duplicates]
+    shown = page.rows.tolist()  # SQLite takes no integers of NumPy
+    others = [row for rows in page.duplicates for row in rows]
+    found = iter(reader.pictures([*shown, *others]))  # at once: each look may be a way to another machine
+    pictures = list(islice(found, len(shown)))
+    duplicates = [[each.id for each in islice(found, len(rows))] for rows in page.duplicates]
     return [
         _hit(picture, float(score), float(relevance), others)
         for picture, score, relevance, others in zip(pictures, page.scores, page.relevance, duplicates, strict=True)

@@ -143,6 +143,8 @@ def _add_search(app: FastAPI, api: FakeApi) -> None:
     async def index() -> IndexInfo:
         if not api.has_index:
             raise Unavailable("There is no index yet. Build one from a folder of pictures.")
+        if api.versions.changed is not None:
+            return api.versions.changed
         return IndexInfo(
             version="20260102T030405", size=len(api.library), encoder="compact-clip", created="2026-01-02T03:04:05Z"
         )

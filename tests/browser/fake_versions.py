@@ -8,6 +8,7 @@ from fastapi import FastAPI, Request
 from imagetext.contracts import (
     BuildProgress,
     BuildStatus,
+    IndexInfo,
     IndexVersion,
     IndexVersions,
     Published,
@@ -41,12 +42,13 @@ def _versions() -> list[IndexVersion]:
 
 @dataclass
 class FakeVersions:
-    """`current` is published and open; `damaged` are refused."""
+    """`current` is published and open; `damaged` are refused; `changed` is it with what came and went since."""
 
     listed: list[IndexVersion] = field(default_factory=_versions)
     current: str | None = NEW
     damaged: set[str] = field(default_factory=set)
     build: BuildStatus = field(default_factory=BuildStatus)
+    changed: IndexInfo | None = None
 
     def overview(self) -> IndexVersions:
         older = [each.version for each in self.listed if self.current is not None and each.version < self.current]

@@ -2,7 +2,7 @@
 
 from playwright.async_api import Locator, Page, expect
 
-from imagetext.contracts import BuildStatus
+from imagetext.contracts import BuildStatus, IndexInfo
 from tests.browser.conftest import Opener
 from tests.browser.fake_api import FakeApi
 from tests.browser.fake_versions import KEY, MIDDLE, NEW, OLD
@@ -122,6 +122,18 @@ async def test_a_build_is_followed(open_page: Opener, api: FakeApi) -> None:
     api.versions.listed, api.versions.current = [newest, *others], NEW
     await expect(page.locator("#build")).to_be_hidden()
     await expect(row(page, NEW).locator(".badge")).to_have_text("Current")
+
+
+async def test_changes_since_the_build_count(open_page: Opener, api: FakeApi) -> None:
+    """What can be found is the version with the pictures that came and went; the version is marked as ever."""
+    api.versions.changed = IndexInfo(version=f"{NEW}+1214", size=101_000, added=1_107, removed=107)
+    page = await open_page(ADDRESS)
+
+    await expect(page.locator("#summary")).to_have_text(
+        "101,000 pictures can be found, in the version made 3 hours ago, with 1,107 added and 107 removed since."
+    )
+    await expect(row(page, NEW).locator(".badge")).to_have_text("Current")
+    await expect(row(page, NEW)).to_contain_text("100,000")
 
 
 async def test_a_build_that_stopped_is_not_forgotten(open_page: Opener, api: FakeApi) -> None:

@@ -5,6 +5,7 @@ import os
 import random
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 from PIL import Image
@@ -25,8 +26,10 @@ from imagetext.index.changes import NO_ROW, Addition, Deletion, over
 from imagetext.index.journal import JournalReader, segments
 from imagetext.index.journal_writer import JournalWriter
 from indexer.build import build
+from indexer.descriptions import Descriptions
 from tests.indexer.conftest import content_of, draw, open_current
 from tests.indexer.fake_encoder import FakeEncoder
+from tests.indexer.test_descriptions import FakeCaptioner
 from tests.indexer.test_interruption import start
 
 
@@ -44,7 +47,7 @@ class Api:
     def paths(self):
         return {row.path for row in self.collection().rows()}
 
-    def add(self, path, seed):
+    def add(self, path, seed, captions=None):
         """Returns the sha256 of the picture."""
         file = self.folder / "sent.png"
         draw(file, seed)
@@ -52,7 +55,8 @@ class Api:
         sha256 = hashlib.sha256(content).hexdigest()
         changed = AddedPictures(self.index).write(id, sha256, content)
         vector = self.encoder.encode_pictures([self.encoder.prepare(Image.open(file))])[0]
-        row = PictureRow(NO_ROW, id, path, sha256, len(content), changed, 16, 12, captions=(path,))
+        row = PictureRow(NO_ROW, id, path, sha256, len(content), changed, 16, 12)
+        row = replace(row, captions=(path,) if captions is None else captions)
         self.writer.append([Addition(row, vector, self.encoder.fingerprint, time.time_ns(), self._over(id))])
         return sha256
 
@@ -348,3 +352,13 @@ def test_killed_builds_lose_no_change(api, images, index):
     built(images, index)
 
     assert set(content_of(index)) == said
+
+
+def test_a_replaced_picture_gets_no_caption_of_the_one_before(api, images, index):
+    """The captioner looks into the folder, where the old picture's file still is; the others are captioned."""
+    api.add("b.png", 60, captions=())
+    summary = build(images, index, FakeEncoder(), descriptions=Descriptions(captioner=FakeCaptioner()))
+    said = {row.path: row.captions for row in api.collection().rows()}
+
+    assert (summary.size, summary.captioned) == (3, 2)
+    assert said["b.png"] == () and said["a.png"] and said["c.png"]

@@ -8,6 +8,7 @@ from imagetext.index import current_version, list_versions
 from indexer.__main__ import main
 from tests.indexer.conftest import content_of, draw
 from tests.indexer.fake_encoder import FakeEncoder
+from tests.indexer.test_merging import Api
 
 
 @pytest.fixture
@@ -92,7 +93,7 @@ def test_store_that_is_away_is_told_of_before_the_build(run, images, tmp_path):
     where = ["--images", images, "--index", "nowhere://bucket", "--work", tmp_path / "work"]
     status, _, complaint = run("build", *where, encoder=encoder)
 
-    assert (status, encoder.batches) == (1, [])
+    assert (status, encoder.batches) == (1, 0)
     assert "nowhere://bucket" in complaint
 
 
@@ -133,3 +134,20 @@ def test_impossible_places(run, index, store, capsys):
     assert "no such version" in unknown[2]
     assert "some/folder is no object store" in folder[2]
     assert f"pull --from {store}" in capsys.readouterr().err
+
+
+def test_what_the_api_said_travels_along(run, build, index, images, store, tmp_path):
+    """A build over the pulled copy leaves out what was deleted, and keeps what was added, without its file."""
+    build(1), build(2)
+    api = Api(tmp_path, index)
+    api.add("new/x.png", 50)
+    api.delete("1.png")
+    build(3)
+    copy = tmp_path / "copy"
+    sent = json.loads(run("push", "--index", index, "--to", store, "--json")[1])["sent"]
+    assert run("pull", "--index", copy, "--from", store)[0] == 0
+    again = build(4, place=copy)
+
+    assert "overrides.jsonl" in sent
+    assert set(content_of(copy)) == {"2.png", "3.png", "4.png", "new/x.png"}
+    assert (again["encoded"], again["skipped"]) == (1, 0)

@@ -170,3 +170,21 @@ def test_filters_and_words_find_added_pictures_too(collection, tmp_path):
     assert after.ranked_by_words("seed 3", 9).tolist() == [new]
     assert after.score(unit(3), np.array([new, 0])) == pytest.approx([1, after.vector(0) @ unit(3)], abs=1e-6)
     assert after.carried([new, 0]) == [{}, {}]
+
+
+def test_filters_and_words_leave_out_what_was_replaced(collection, tmp_path, reader):
+    """A picture that was replaced several times has one row, and does not take the places of others."""
+    steps = [addition(tmp_path, "new.jpg", seed) for seed in (3, 4, 5)]
+    after = collection.changed(records(*steps, addition(tmp_path, "other.jpg", 6), deletion("a.jpg")))
+    new, other = (after.by_id(picture_id(path)).row for path in ("new.jpg", "other.jpg"))
+    gone = reader.by_id(picture_id("a.jpg")).row
+
+    assert after.matching(SearchFilter(tags=["made up"])).tolist() == [new, other]
+    assert set(after.matching(SearchFilter())) == {picture.row for picture in after.rows()}
+    assert sorted(after.ranked_by_words("seed", 2).tolist()) == [new, other]
+    assert after.ranked_by_words("seed 3", 1).tolist() == [new]
+    assert after.vectors([other, 1, new]) == pytest.approx(np.stack([unit(6), reader.vector(1), unit(5)]))
+    for rows in ([new, gone], [new - 1], [other + 1], [-1]):
+        with pytest.raises(NotFound):
+            after.vectors(rows)
+    assert after.vectors([]).shape == (0, after.dimensions)

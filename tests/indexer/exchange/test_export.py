@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+from datetime import datetime
 
 import fsspec
 import numpy as np
@@ -11,10 +12,12 @@ import pytest
 
 from imagetext.index import list_versions
 from indexer.build import build
+from indexer.descriptions import Description, Descriptions
 from indexer.sources import open_source
 from tests.indexer.conftest import draw, open_current
 from tests.indexer.fake_encoder import FakeEncoder
 from tests.indexer.sources.conftest import png
+from tests.indexer.test_merging import Api
 
 
 @pytest.fixture
@@ -231,3 +234,33 @@ def test_another_indexs_export_is_known_by_its_fingerprint(run, built, tmp_path)
 
     note = json.loads(pq.read_schema(tmp_path / "out" / "metadata" / "metadata_0.parquet").metadata[b"imagetext"])
     assert note["encoder"] == {"name": "fake", "fingerprint": "fake-1", "dimensions": 16}
+
+
+@pytest.mark.parametrize("form", ["clip-retrieval", "parquet"])
+def test_descriptions_come_back(run, index, images, built, encoder, tmp_path, form):
+    """All captions, tags and times, and other programs get the first caption."""
+    said = Description(datetime(2024, 5, 31, 18, 30, 5), ("Dog", "snow"), ("Two dogs.", "Snow, and \u201cdogs\u201d."))
+    build(images, index, encoder, descriptions=Descriptions({"0/ä b.png": said}))
+    run("export", "--out", tmp_path / "out", "--format", form, "--dtype", "float32")
+    run("import", "--from", tmp_path / "out", at=tmp_path / "other")
+    (table,) = (tmp_path / "out").rglob("*.parquet")
+
+    assert everything(tmp_path / "other") == everything(index)
+    assert pq.read_table(table)["caption"].to_pylist() == ["Two dogs.", *[None] * 6]
+    [row] = [row for row in open_current(tmp_path / "other").rows() if row.captions]
+    assert (row.taken, row.tags, row.captions) == (said.taken, said.tags, said.captions)
+
+
+def test_what_came_through_the_api_leaves_with_the_next_build(run, index, built, encoder, tmp_path):
+    """An export is of a version: changes since are in none yet."""
+    api = Api(tmp_path, index)
+    api.add("new/x.png", 50)
+    api.delete("0/ä b.png")
+    before = run("export", "--out", tmp_path / "before")[1]
+    build(built, index, encoder)
+    after = run("export", "--out", tmp_path / "after")[1]
+    paths = pq.read_table(tmp_path / "after" / "metadata" / "metadata_0.parquet")["imagetext"].to_pylist()
+
+    assert (before["size"], after["size"]) == (7, 7)
+    assert before["version"] != after["version"]
+    assert b"new/x.png" in [row["path"] for row in paths]

@@ -243,3 +243,10 @@ def test_an_import_says_in_words_what_it_did(collection, pictures, index, encode
     assert lines[0].startswith(f"Published version {current_version(index)} with 5 pictures: 0 encoded, 5 reused")
     assert lines[1] == "5 pictures have no file here: they are found, but cannot be shown."
     assert lines[2] == "That the vectors are of the model any was not checked."
+
+
+def test_an_index_with_changes_of_its_own_is_left_alone(run, index, collection):
+    """What came through the API would be gone from the version that an import makes."""
+    (index / "journal").mkdir(parents=True)
+    status, _, said = run("import", "--from", collection)
+    assert status == 1 and "another folder" in said

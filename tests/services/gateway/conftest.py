@@ -23,6 +23,7 @@ from starlette.types import ASGIApp
 
 from imagetext.contracts import (
     INDEX_VERSION_HEADER,
+    MAX_SEARCH_FIELD_BYTES,
     AddedPicture,
     AddReply,
     BuildProgress,
@@ -33,6 +34,7 @@ from imagetext.contracts import (
     CaptionResult,
     DeleteReply,
     Hit,
+    ImageSearchOptions,
     IndexInfo,
     IndexRef,
     IndexVersion,
@@ -155,6 +157,7 @@ class FakeRetrievalService(FakeService):
         super().__init__()
         self.version = version
         self.requests: list[SearchRequest] = []
+        self.image_options: list[ImageSearchOptions] = []
         self.versions = ["20260102T000000Z-000002", "20260101T000000Z-000001"]
         self.previous: str | None = self.versions[1]
         self.published: list[str] = []
@@ -182,7 +185,8 @@ class FakeRetrievalService(FakeService):
 
         @router.post("/v1/search/image")
         async def search_image(request: Request, response: Response) -> SearchReply:
-            upload = await read_upload(request, max_pictures=1)
+            upload = await read_upload(request, max_pictures=1, max_option_bytes=MAX_SEARCH_FIELD_BYTES)
+            self.image_options.append(ImageSearchOptions.model_validate(upload.options))
             response.headers[INDEX_VERSION_HEADER] = version = self.version
             await self.work("search/image", request)
             if upload.pictures[0].startswith(b"TXT"):

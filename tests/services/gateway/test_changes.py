@@ -52,6 +52,18 @@ async def test_the_next_search_sees_a_change(client, door):
     assert await found() == ("v1++/a dog.jpg", "miss")
 
 
+async def test_what_was_cached_before_a_change_is_not_answered_after_it(client, door):
+    """Also where the new state cannot be asked for: then nothing comes from the cache until it is known."""
+    for _ in range(2):
+        await client.post("/v1/search", json={"text": "a dog"})
+    door.retrieval.missing = {"model": "It does not answer."}
+    added = await add(client)
+    after = await client.post("/v1/search", json={"text": "a dog"})
+
+    assert added.status_code == 200
+    assert (after.headers["X-Cache"], after.json()["index"]["version"]) == ("miss", "v1+")
+
+
 @pytest.mark.parametrize("sent", [{}, {"Authorization": "Bearer wrong"}, {"Authorization": "Basic open sesame"}])
 async def test_without_the_key_nothing_is_changed(client, door, sent):
     """401, before the body is looked at."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import json
 
 import httpx
 import pytest
@@ -166,6 +167,19 @@ async def test_queries_of_every_alphabet(client):
 
         assert response.status_code == 200
         assert response.json()["results"][0]["path"] == f"v1/{text}.jpg"
+
+
+async def test_a_form_may_say_what_json_may(client, door):
+    """The longest text and filter of any alphabet, each in its field, arrive as they were sent."""
+    filter = {"folder": "犬" * 2_000, "tags": [f"собака {number} {'ж' * 180}" for number in range(20)]}
+    data = {"text": "🐕" * MAX_QUERY_CHARACTERS, "filter": json.dumps(filter), "hybrid": "true"}
+    response = await client.post("/v1/search/image", files=[PNG], data=data)
+
+    assert response.status_code == 200, response.text
+    (options,) = door.retrieval.image_options
+    assert (options.text, options.hybrid) == (data["text"], True)
+    assert options.filter is not None and options.filter.folder == filter["folder"]
+    assert options.filter.tags == sorted(filter["tags"])
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from datetime import datetime
 
 import pytest
 
+from imagetext.contracts import MAX_PICTURE_CAPTIONS, MAX_PICTURE_TAGS
 from imagetext.index import picture_id, publish
 from imagetext.index.changes import Addition
 from imagetext.index.journal import JournalReader
@@ -76,6 +77,19 @@ async def test_each_picture_has_its_result_or_problem_in_its_place(app, client_o
     assert {"one.png", "last.png"} < set(found) and "two.png" not in found
 
 
+@pytest.mark.parametrize(("field", "most"), [("captions", MAX_PICTURE_CAPTIONS), ("tags", MAX_PICTURE_TAGS)])
+async def test_what_is_said_of_a_picture_is_kept_or_refused(app, client_of, picture, field, most):
+    """As much as an index keeps, and not silently less."""
+    said = [str(number) for number in range(most)]
+    async with client_of(app) as client:
+        await add(client, picture("grey"), path="grey.png", metadata=json.dumps({field: said}))
+        kept = await client.post("/v1/search", json={"text": "grey", "k": 1})
+        more = await add(client, picture("grey"), metadata=json.dumps({field: [*said, "more"]}))
+
+    assert kept.json()["results"][0][field] == (said if field == "tags" else said[:3])
+    assert more.status_code == 422 and f"`{field}`" in more.json()["detail"]
+
+
 async def test_a_picture_without_a_path_is_named_by_its_content(app, client_of, picture):
     """So sending it twice adds it once."""
     async with client_of(app) as client:
@@ -97,7 +111,8 @@ async def test_a_replaced_picture_shows_the_new_one_alone(app, client_of, pictur
             assert (await paths(client, colour))[0] == "blue.png" or colour == "yellow"
             assert (await client.get(result["url"])).content == picture(colour)
             assert (await paths(client, "blue")).count("blue.png") == 1
-        assert (await client.get("/v1/index")).json()["size"] == 4
+        filtered = await client.post("/v1/search", json={"text": "grey", "filter": {"width": {"min": 1}}})
+        assert (await client.get("/v1/index")).json()["size"] == len(filtered.json()["results"]) == 4
 
 
 async def test_a_deleted_picture_is_gone_at_once(app, client_of, picture):

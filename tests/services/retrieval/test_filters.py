@@ -1,5 +1,6 @@
 """Filters and hybrid search through POST /v1/search, and what hits say of a picture."""
 
+import json
 from datetime import datetime
 
 import pytest
@@ -96,6 +97,16 @@ async def test_pages_of_a_hybrid_search_continue_one_another(client_of, app):
 
     assert pages == whole
     assert len(set(whole)) == 40
+
+
+async def test_a_form_takes_long_filters_and_texts(client_of, app, picture):
+    """As long as those in JSON."""
+    filter = json.dumps({"tags": ["odd"], "folder": "3", "caption": "walrus"}) + " " * 50_000
+    data = {"text": "лёд" * 600, "filter": filter}
+    async with client_of(app) as client:
+        reply = await client.post("/v1/search/image", files={"image": picture("red")}, data=data)
+
+    assert [hit["path"] for hit in reply.json()["results"]] == ["3/39.png"]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """The service searches an index that Milvus holds; Milvus Lite, as a server of its own, stands in for a cluster."""
 
-import asyncio
 import socket
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from imagetext.index.milvus_loading import load
 from imagetext.index.milvus_store import MilvusStore
 from imagetext.index.places import MilvusAddress
 from tests.services.retrieval.conftest import ColourEncoder
+from tests.services.retrieval.following import metric, ready, serves, until
 
 pytest.importorskip("pymilvus", reason="needs pymilvus: pip install 'imagetext[milvus]'")
 pytest.importorskip("milvus_lite", reason="needs milvus-lite: pip install 'imagetext[milvus]'")
@@ -84,29 +84,6 @@ def send(album, encoder, store):
     return push
 
 
-async def until(condition) -> None:
-    async with asyncio.timeout(60):
-        while True:
-            if await condition():
-                return
-            await asyncio.sleep(0.05)
-
-
-def serves(client, version: str):
-    async def condition() -> bool:
-        reply = await client.get("/v1/index")
-        return reply.status_code == 200 and reply.json()["version"] == version
-
-    return condition
-
-
-def ready(client, status: int):
-    async def condition() -> bool:
-        return (await client.get("/health/ready")).status_code == status
-
-    return condition
-
-
 async def test_answers_are_those_of_the_files(client_of, make_app, address, send, album, picture):
     """Words, a picture, more like one, pages, and the pictures themselves."""
     album.add("another-red.png", "red")
@@ -164,11 +141,7 @@ async def test_version_of_another_encoder_is_refused(client_of, make_app, addres
     first = send()
     async with client_of(make_app(index=address)) as client:
         send(ColourEncoder("colours-2"))
-        async with asyncio.timeout(60):
-            while True:
-                if "index_refused 1.0" in (await client.get("/metrics")).text:
-                    break
-                await asyncio.sleep(0.05)
+        await until(metric(client, "index_refused 1.0"))
         version = (await client.post("/v1/search", json={"text": "red"})).json()["index"]["version"]
 
     assert version == first
@@ -194,3 +167,24 @@ async def test_milvus_may_go_away(client_of, make_app, address, send, server):
     assert str(server.port) not in reply.text + told
     assert live == 200
     assert (again.status_code, again.json()["results"][0]["path"]) == (200, "b/red.png")
+
+
+async def test_what_milvus_does_not_hold_is_refused(client_of, make_app, address, send, picture):
+    """Words and metadata are 422 with the fields to leave out; relevance and duplicates need neither."""
+    send()
+    async with client_of(make_app(index=address)) as client:
+
+        async def search(**options):
+            return await client.post("/v1/search", json={"text": "red", **options})
+
+        refused = [await search(filter={"folder": "b"}), await search(hybrid=True)]
+        found = [
+            await search(filter={"taken": {}, "tags": []}),
+            await search(collapse_duplicates=True, min_relevance=0.8),
+        ]
+        changes = await client.post("/v1/images", files={"image": picture("red")})
+
+    assert [reply.status_code for reply in refused] == [422, 422]
+    assert all("leave out `filter` and `hybrid`" in reply.json()["detail"] for reply in refused)
+    assert [len(reply.json()["results"]) for reply in found] == [4, 2]
+    assert changes.status_code == 404

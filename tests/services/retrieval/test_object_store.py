@@ -1,6 +1,5 @@
 """The service follows an index in an S3-compatible store, a real server in this process."""
 
-import asyncio
 import logging
 import socket
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from imagetext.index.places import StoreAddress, folder_name
 from imagetext.index.push import push
 from services.retrieval.store_source import StoreSource
 from tests.services.retrieval.conftest import ColourEncoder
+from tests.services.retrieval.following import metric, serves, until
 
 moto_server = pytest.importorskip("moto.server", reason="needs moto, flask and s3fs: pip install 'imagetext[dev]'")
 pytest.importorskip("s3fs", reason="needs s3fs: pip install 'imagetext[s3]'")
@@ -88,29 +88,6 @@ def cache(tmp_path, bucket) -> Path:
 def follower(make_app, bucket, cache):
     """The service on the store, which keeps two copies."""
     return lambda: make_app(index=bucket.address, index_cache=cache.parent, index_keep=2)
-
-
-async def until(condition) -> None:
-    async with asyncio.timeout(60):
-        while True:
-            if await condition():
-                return
-            await asyncio.sleep(0.02)
-
-
-def serves(client, version: str):
-    async def condition() -> bool:
-        reply = await client.get("/v1/index")
-        return reply.status_code == 200 and reply.json()["version"] == version
-
-    return condition
-
-
-def metric(client, line: str):
-    async def condition() -> bool:
-        return line in (await client.get("/metrics")).text
-
-    return condition
 
 
 async def test_published_versions_are_followed(client_of, follower, bucket, album, encoder, cache):

@@ -121,6 +121,32 @@ def test_near_duplicates_are_shown_once(tmp_path):
     assert like_the_first.rows.tolist() == [1, 3]
 
 
+class Counted:
+    """A version that counts how often its vectors are asked for: elsewhere each may be a way to another machine."""
+
+    def __init__(self, reader: IndexReader) -> None:
+        self._reader = reader
+        self.asked = 0
+
+    def vectors(self, rows):
+        self.asked += 1
+        return self._reader.vectors(rows)
+
+    def __getattr__(self, name):
+        assert name != "vector"
+        return getattr(self._reader, name)
+
+
+def test_near_duplicates_are_compared_all_at_once(tmp_path):
+    """Not picture by picture."""
+    reader = opened(tmp_path, on_an_arc(np.array([0, 40, 1, 80, 41, 2, 40])))
+    counted = Counted(reader)
+    page = rank(counted, QUERY, Wanted(0, 10, own=[3], collapse=True), judge)
+    reader.close()
+
+    assert (page.rows.tolist(), counted.asked) == ([0, 1], 1)
+
+
 def test_a_chain_of_alike_is_no_group():
     """What is like a picture that is not shown, but not like one that is, is shown."""
     assert alike(on_an_arc(np.array([0, 10, 20]))) == [[0, 1], [2]]

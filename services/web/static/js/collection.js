@@ -3,7 +3,7 @@
 import { postJSON, readJSON } from "./api.js";
 import { BuildPanel } from "./build.js";
 import { announce, byId } from "./dom.js";
-import { count } from "./numbers.js";
+import { count, whole } from "./numbers.js";
 import { SwitchDialog } from "./operator.js";
 import { watchConnection } from "./status.js";
 import { ago } from "./times.js";
@@ -33,10 +33,14 @@ async function look() {
   clearTimeout(timer);
   let isRunning = false;
   try {
-    const [versions, build] = await Promise.all([readJSON("/v1/index/versions"), readJSON("/v1/index/build")]);
+    const [versions, build, index] = await Promise.all([
+      readJSON("/v1/index/versions"),
+      readJSON("/v1/index/build"),
+      readJSON("/v1/index").catch(() => null), // none is open
+    ]);
     if (mine !== turn) return;
     isRunning = build.running !== null;
-    showVersions(versions);
+    showVersions(versions, index);
     panel.show(build);
     showTrouble(versions.refusal);
   } catch (failure) {
@@ -47,18 +51,21 @@ async function look() {
   if (!document.hidden) timer = setTimeout(look, isRunning ? RUNNING_MS : IDLE_MS);
 }
 
-function showVersions(versions) {
+function showVersions(versions, index) {
   listed = versions;
   table.show(versions);
-  byId("summary").textContent = summary(versions);
+  byId("summary").textContent = summary(versions, index);
   byId("rollback").hidden = versions.previous === null;
 }
 
-function summary({ open, versions }) {
+/** @param index what is searched: the open version with the changes since, or null */
+function summary({ open, versions }, index) {
   const searched = versions.find(({ version }) => version === open);
   if (!searched?.created) return versions.length ? "No version is open for searching." : "Nothing can be found yet.";
-  const pictures = count(searched.size, "picture", "pictures");
-  return `${pictures} can be found, in the version made ${ago(searched.created)}.`;
+  const changed = index?.version.startsWith(`${open}+`) ? index : null;
+  const pictures = count((changed ?? searched).size, "picture", "pictures");
+  const since = changed ? `, with ${whole(changed.added)} added and ${whole(changed.removed)} removed since` : "";
+  return `${pictures} can be found, in the version made ${ago(searched.created)}${since}.`;
 }
 
 /** @param {string|null} sentence */
