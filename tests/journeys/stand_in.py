@@ -13,7 +13,7 @@ class StandIn(FakeEncoder):
     def best_batch(self, kind: str) -> int | None:
         return None
 
-    def relevance(self, scores: np.ndarray) -> np.ndarray:
+    def relevance(self, query: np.ndarray, scores: np.ndarray) -> np.ndarray:
         return (scores + 1) / 2
 
 
