@@ -5,6 +5,7 @@ import json
 import os
 from datetime import datetime
 
+import fsspec
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -12,8 +13,10 @@ import pytest
 from imagetext.index import list_versions
 from indexer.build import build
 from indexer.descriptions import Description, Descriptions
+from indexer.sources import open_source
 from tests.indexer.conftest import draw, open_current
 from tests.indexer.fake_encoder import FakeEncoder
+from tests.indexer.sources.conftest import png
 from tests.indexer.test_merging import Api
 
 
@@ -47,6 +50,20 @@ def test_a_version_comes_back_bit_by_bit(run, index, built, tmp_path, form):
     assert (status, summary["size"], summary["shards"]) == (0, 7, 3)
     assert (imported, seen["size"], seen["missing"], seen["compared"]) == (0, 7, 0, "fingerprint")
     assert everything(tmp_path / "other") == everything(index)
+
+
+def test_paths_of_an_object_store_are_addresses(run, index, encoder, tmp_path):
+    """As other programs open them."""
+    store = fsspec.filesystem("memory")
+    try:
+        store.pipe_file("/exported/a.png", png(1))
+        build(open_source("memory://exported"), index, encoder)
+    finally:
+        store.rm("/exported", recursive=True)
+    run("export", "--out", tmp_path / "out", "--format", "parquet")
+    (table,) = [pq.read_table(file) for file in (tmp_path / "out").rglob("*.parquet")]
+
+    assert table["image_path"].to_pylist() == ["memory:///exported/a.png"]
 
 
 @pytest.mark.parametrize("form", ["clip-retrieval", "parquet"])

@@ -215,11 +215,12 @@ async def test_file_that_is_gone_is_not_found(client_of, app, album, spoil):
     assert [reply.status_code for reply in replies] == [404, 404]
 
 
-async def test_picture_that_was_imported_without_its_file(client_of, make_app, album, encoder):
+@pytest.mark.parametrize("inside", ["", "0.tar/", "0.parquet/"])
+async def test_picture_that_was_imported_without_its_file(client_of, make_app, album, encoder, inside):
     """It is found, and what is known of where it came from stands in the problem; other columns do not."""
     rows = [
         PictureRow(row, picture_id(path), path, unknown_content(picture_id(path)), 0, 0, 0, 0)
-        for row, path in enumerate(["a.png", "b.png", "c.png"])
+        for row, path in enumerate([f"{inside}a.png", f"{inside}b.png", f"{inside}c.png"])
     ]
     made_by = EncoderRef(encoder.name, encoder.fingerprint, encoder.dimensions)
     carried = [(0, {"url": "https://example.org/a.png", "caption": "one"}), (1, {"url": "file:///secret"})]
@@ -231,7 +232,7 @@ async def test_picture_that_was_imported_without_its_file(client_of, make_app, a
         replies = [await client.get(f"/v1/images/{row.id}") for row in rows]
         small = await client.get(found[0]["thumbnail_url"])
 
-    assert [hit["path"] for hit in found] == ["a.png"]
+    assert [hit["path"] for hit in found] == [f"{inside}a.png"]
     assert [reply.status_code for reply in [*replies, small]] == [404] * 4
     without = "The picture was imported without its file."
     assert [reply.json()["detail"] for reply in replies] == [
