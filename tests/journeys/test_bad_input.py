@@ -68,7 +68,10 @@ SEARCHES: list[dict[str, object]] = [
     {"text": "dog", "k": 10**9},
     {"text": "dog", "k": "many"},
     {"text": "dog", "offset": -1},
-    {"text": "dog", "like": "0" * 16},
+    {"text": "-dog"},
+    {"text": "dog", "parts": [{}]},
+    {"text": "dog", "filter": {"colour": "red"}},
+    {"like": "0" * 16, "hybrid": True},
     {"text": 5},
     {"txt": "dog"},
 ]
