@@ -57,7 +57,7 @@ class GeneratedCaptions:
         if isinstance(self.decoder, VisionEncoderDecoder):
             projected: Tensor = self.decoder.project(features)
             return projected
-        x = self.decoder.norm(F.relu(self.decoder.project(features))) + self.decoder.positions
+        x = self.decoder.norm(F.relu(self.decoder.project(features))) + self.decoder.positions_of(features.shape[1])
         for layer in self.decoder.encoder:
             x = layer(x)
         states: Tensor = self.decoder.encoder_norm(x)

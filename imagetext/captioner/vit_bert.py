@@ -53,12 +53,12 @@ class VitBert(nn.Module):
         self.words, self.memory_tensors = self.decoder.words, self.decoder.memory_tensors
 
     def remember(self, features: Tensor) -> Memory:
-        x = self.norm(F.relu(self.project(self.feature_dropout(features)))) + self._positions(features.shape[1])
+        x = self.norm(F.relu(self.project(self.feature_dropout(features)))) + self.positions_of(features.shape[1])
         for layer in self.encoder:
             x = layer(x)
         return self.decoder.remember(self.encoder_norm(x))
 
-    def _positions(self, places: int) -> Tensor:
+    def positions_of(self, places: int) -> Tensor:
         """One row for each place; for a larger picture those that were learned are spread over its grid, bicubically
         (Dosovitskiy et al., 2021, section 3.2)."""
         if places == self.shape.places:

@@ -23,11 +23,11 @@ def test_positions_are_spread_over_the_larger_grid() -> None:
     made = network()
     rising = torch.arange(3.0).repeat(3)[:, None].expand(9, 24)
     made.positions = torch.nn.Parameter(rising.clone())
-    spread = made._positions(25)[:, 0].view(5, 5)
+    spread = made.positions_of(25)[:, 0].view(5, 5)
     assert torch.allclose(spread, spread[:1].expand(5, 5), atol=1e-5)
     assert (spread.diff(dim=1) > 0).all()
 
 
 def test_a_grid_of_the_trained_size_has_the_learned_positions() -> None:
     made = network()
-    assert made._positions(9) is made.positions
+    assert made.positions_of(9) is made.positions
