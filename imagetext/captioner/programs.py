@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from imagetext.captioner.decoder import Decoder, Memory, repeated, selected
 from imagetext.engines import Program
+from imagetext.engines.examples import example_pictures
 from imagetext.pixels import Pixels
 from imagetext.transform import PictureTransform
 
@@ -59,8 +60,8 @@ class Saying(nn.Module):
 @torch.no_grad()  # exporters take no tensors of inference mode
 def programs(seeing: Seeing, saying: Saying, size: int) -> tuple[Program, Program]:
     """Both, with examples: one picture, and the second word of three beams; and a sentence of two pictures."""
-    pictures = torch.randint(0, 256, (2, 3, size, size), dtype=torch.uint8)
-    memory = seeing(pictures)
+    pictures = example_pictures(size)
+    memory = seeing(pictures[:2])
     one = tuple(tensor[:1] for tensor in memory)
     example, state = list(_steps(saying, one, 3, 2))[1], saying.decoder.begin(one)
     grown = [_grows(before, after) for before, after in zip(state, example[2 + len(memory) :], strict=True)]

@@ -5,13 +5,13 @@ from collections.abc import Callable, Sequence
 from typing import Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
 from imagetext.encoder.calibration import Calibration
 from imagetext.engines import Array, Engines, Loaded, Program, best_size, run_in_torch
+from imagetext.engines.examples import example_pictures
 from imagetext.pixels import Pixels
 from imagetext.transform import PictureTransform
 
@@ -72,14 +72,13 @@ class TwoTowers(ABC):
     def run_in(self, engines: Engines) -> None:
         """Choose an engine for each of the two networks."""
         seeing, reading = self._modules
-        size = self.transform.size
-        picture = torch.randint(0, 256, (2, 3, size, size), dtype=torch.uint8)
+        examples = example_pictures(self.transform.size)
         tokens = self.tokens([_USUAL_TEXT])
         # All lengths up to the usual one, and texts of different lengths together.
         words = _USUAL_TEXT.split()
         others = [self.tokens([" ".join(words[:count])]) for count in range(1, len(words))]
         others.append(self.tokens([_USUAL_TEXT, "a dog", " ".join(words * 2)]))
-        pictures = Program("pictures", seeing, (picture[:1],), ((0,),), ((picture,),))
+        pictures = Program("pictures", seeing, (examples[:1],), ((0,),), ((examples,),))
         texts = Program("texts", reading, tokens, ((0, 1),) * len(tokens), tuple(others))
         self.streams = engines.streams
         self._loaded = {program.name: engines.load(program, self.fingerprint) for program in (pictures, texts)}

@@ -23,7 +23,7 @@ from imagetext.errors import InvalidParameter
 
 TORCH = "torch"
 CHOICE = "choice.json"
-CHECK = 2  # one more whenever engines must agree in more: what was chosen before is then chosen anew
+CHECK = 3  # one more whenever engines must agree in more: what was chosen before is then chosen anew
 
 log = logging.getLogger(__name__)
 
