@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 COARSE = (2, 4, 8)  # places across: like noise, photographs have edges, but also large even parts, which noise lacks
-EACH = 4
+EACH = 2
 SEED = 0
 
 
