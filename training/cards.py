@@ -19,7 +19,7 @@ CAPTIONERS = {
 def captioner_card(name: str, config: Mapping[str, object], scores: Mapping[str, float]) -> str:
     return f"""# {name}
 
-{_filled(f"Captions pictures: EfficientNet-Lite0 features on a 7 x 7 grid; {CAPTIONERS[name]}; beam search.")}
+{_filled(f"Captions pictures: EfficientNet-Lite0 features on a grid; {CAPTIONERS[name]}; beam search.")}
 
 ## Data
 {DATA}
@@ -71,7 +71,7 @@ def retrieval_card(name: str, config: Mapping[str, object], scores: Mapping[str,
     tables = "\n\n".join(f"{SPLITS[split]}:\n\n{_table(values)}" for split, values in scores.items())
     return f"""# {name}
 
-Pictures and texts in one space of {config["dimensions"]} dimensions: EfficientNet-Lite0 (mean over the 7 x 7 grid) and
+Pictures and texts in one space of {config["dimensions"]} dimensions: EfficientNet-Lite0 (mean over the grid) and
 all-MiniLM-L6-v2 (mean over the tokens), each with a trained head. The picture network's last five layers and
 MiniLM's last {config["text_layers"]} are fine-tuned.
 
