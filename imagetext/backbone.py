@@ -8,9 +8,11 @@ from torch import Tensor, nn
 from imagetext.efficientnet import CHANNELS, EfficientNetLite0, imagenet_weights
 from imagetext.errors import ModelError
 from imagetext.model_folder import require_source
+from imagetext.quantized import QuantizedEfficientNetLite0
 from imagetext.transform import PictureTransform
 
 EFFICIENTNET_LITE0 = "efficientnet-lite0"
+IN_INTEGERS = "efficientnet-lite0-int8"  # its weights are all in the model folder
 
 
 class Backbone(nn.Module):
@@ -60,6 +62,9 @@ def load_backbone(source: str | Path) -> Backbone:
         network = EfficientNetLite0()
         network.load_state_dict(imagenet_weights())
         return Backbone(network.trunk, network.top, CHANNELS).eval()
+    if str(source) == IN_INTEGERS:
+        quantized = QuantizedEfficientNetLite0()
+        return Backbone(quantized.trunk, quantized.top, CHANNELS).eval()
     require_source(source)
     from transformers import AutoModel
 
@@ -78,7 +83,7 @@ def backbone_transform(source: str | Path) -> PictureTransform:
     Raises:
         ModelError: a network by folder or hub id comes without its preprocessor_config.json.
     """
-    if str(source) == EFFICIENTNET_LITE0:
+    if str(source) in (EFFICIENTNET_LITE0, IN_INTEGERS):
         return PictureTransform()
     require_source(source)
     from transformers.image_processing_base import ImageProcessingMixin

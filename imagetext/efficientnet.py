@@ -41,11 +41,14 @@ class ConvNorm(nn.Module):
         self.act = act
 
     def forward(self, x: Tensor) -> Tensor:
-        kernel, stride = self.conv.kernel_size[0], self.conv.stride[0]
-        if kernel > 1:
-            x = F.pad(x, _same(x.shape[3], kernel, stride) + _same(x.shape[2], kernel, stride))
-        y: Tensor = self.norm(self.conv(x))
+        y: Tensor = self.norm(self.conv(padded(x, self.conv)))
         return F.relu6(y) if self.act else y
+
+
+def padded(x: Tensor, conv: nn.Conv2d) -> Tensor:
+    """What a convolution without padding of its own needs to give ceil(size / stride) rows and columns."""
+    kernel, stride = conv.kernel_size[0], conv.stride[0]
+    return F.pad(x, _same(x.shape[3], kernel, stride) + _same(x.shape[2], kernel, stride)) if kernel > 1 else x
 
 
 def _same(size: int, kernel: int, stride: int) -> tuple[int, int]:

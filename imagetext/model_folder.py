@@ -126,12 +126,21 @@ def _compressed(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and tensor.dim() >= 2 and tensor[0].numel() >= SHORTEST_ROW:
             rows = tensor.float().flatten(1)
-            scale = (rows.abs().amax(1) / LARGEST).clamp(min=SMALLEST_SCALE).half()
+            scale = _scale(rows).half()
             stored[name + SCALE] = scale
             stored[name] = (rows / scale.float()[:, None]).round().clamp(-LARGEST, LARGEST).char().view(tensor.shape)
         else:
             stored[name] = (tensor.half() if tensor.is_floating_point() else tensor).contiguous().clone()
     return stored
+
+
+def _scale(rows: Tensor) -> Tensor:
+    """Of each row (n, length), (n,): a power of two where all of the row is whole multiples of it, so that what is
+    quantised already is stored as it is."""
+    scale = (rows.abs().amax(1) / LARGEST).clamp(min=SMALLEST_SCALE)
+    power = torch.exp2(scale.log2().ceil())
+    multiples = rows / power[:, None]
+    return torch.where((multiples == multiples.round()).all(1), power, scale)
 
 
 def _restored(stored: Mapping[str, Tensor]) -> dict[str, Tensor]:

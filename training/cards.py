@@ -99,6 +99,23 @@ Made for everyday scenes in English; a query is read up to 128 tokens.
 """
 
 
+def quantized_card(card: str, scores: Mapping[str, Mapping[str, float]]) -> str:
+    """The card of a retrieval model, for the same model in integers."""
+    tables = "\n\n".join(f"{SPLITS[split]}:\n\n{_table(values)}" for split, values in scores.items())
+    before, _, after = card.partition("## Scores\n")
+    rest = after[after.find("\n## ") + 1 :]
+    return f"""{before}## In integers
+`python -m training.quantize`: the picture network computes with whole numbers of 8 bits, in steps that are powers of
+two, so that every engine gives the same bits; the head over it learned the vectors of the model in floating point.
+
+## Scores
+Recall in percent, by `make evaluate`.
+
+{tables}
+
+{rest}"""
+
+
 SPLITS = {
     "photos": "Flickr8k dev split, 1000 pictures and their 5000 captions",
     "drawn": "300 drawn scenes not seen in training, each with its full sentence",

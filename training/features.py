@@ -103,7 +103,7 @@ def _fill(
 
 
 def _batch(pictures: Sequence[CaptionedPicture], views: int, transform: PictureTransform) -> NDArray[np.uint8]:
-    cuts = [view for picture in pictures for view in _views(picture, views, transform)]
+    cuts = [view for picture in pictures for view in views_of(picture, views, transform)]
     return np.stack(cuts) if cuts else np.empty((0, 3, transform.size, transform.size), dtype=np.uint8)
 
 
@@ -137,7 +137,8 @@ def _in_fastest_engine(network: Backbone, size: int, batch: int) -> Encode:
     return lambda scaled: run(scaled)[0].astype(np.float16)
 
 
-def _views(captioned: CaptionedPicture, views: int, transform: PictureTransform) -> list[NDArray[np.uint8]]:
+def views_of(captioned: CaptionedPicture, views: int, transform: PictureTransform) -> list[NDArray[np.uint8]]:
+    """A picture whole, mirrored, and in crops that are the same each time; each (3, size, size)."""
     picture = open_picture(captioned.path)
     random = np.random.default_rng(int.from_bytes(hashlib.sha256(captioned.name.encode()).digest()[:8]))
     cuts = [picture, picture] + [_crop(picture, random) for _ in range(views - 2)]

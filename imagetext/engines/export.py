@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from imagetext.engines.program import Program
+from imagetext.engines.rounding import translations
 
 OPSET = 20
 
@@ -35,6 +36,7 @@ def _export(program: Program) -> Any:
             dynamo=True,
             dynamic_shapes=_shapes(program),
             opset_version=OPSET,
+            custom_translation_table=translations(),
             verbose=False,
         )
 

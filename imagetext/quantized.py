@@ -1,0 +1,110 @@
+"""EfficientNet-Lite0 in 8-bit integers that every engine computes alike, bit for bit.
+
+Weights and activations are whole numbers of 8 bits times a step (Jacob et al., 2018, "Quantization and Training of
+Neural Networks for Efficient Integer-Arithmetic-Only Inference", section 2), and every step is a power of two (Jain et
+al., 2020, "Trained Quantization Thresholds", section 3.2). Multiplying by a power of two rounds nothing, and the sums of
+a layer fit into the 24 bits of a float32: so torch, which computes in floating point, and an engine that uses the
+processor's 8-bit instructions give the same numbers. With other steps they come to differ by nearly as much as
+quantisation itself loses, since what one layer rounds the other way is a larger difference in the next.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from imagetext.efficientnet import ConvNorm, EfficientNetLite0, InvertedResidual, padded
+from imagetext.engines.rounding import SIGNED, rounded
+
+INPUT_STEP = 2.0**-7  # pictures are (x - 127) / 128
+
+
+class Rounding(nn.Module):
+    """Numbers of any shape -> the nearest of 256 that are whole multiples of a step."""
+
+    step: Tensor
+
+    def __init__(self, *, signed: bool, step: float = 1.0) -> None:
+        super().__init__()
+        self.signed = signed
+        self.register_buffer("step", torch.tensor(step))
+        self._number = step  # a constant of what is exported
+        self.register_load_state_dict_post_hook(lambda module, _: module.set_step(float(self.step)))
+
+    def set_step(self, step: float) -> None:
+        self.step.fill_(step)
+        self._number = step
+
+    def forward(self, x: Tensor) -> Tensor:
+        return rounded(x, self._number, self.signed)
+
+
+class QuantizedConv(nn.Module):
+    """A `ConvNorm` with its norm laid into weights and bias.
+
+    The weights of each output channel have a step of their own, (outputs,). A layer with an activation rounds to
+    numbers without sign. `rounds` is False where something is added before rounding.
+    """
+
+    step: Tensor
+    zero: Tensor
+
+    def __init__(self, layer: ConvNorm, *, rounds: bool = True) -> None:
+        super().__init__()
+        conv = layer.conv
+        self.conv = nn.Conv2d(
+            conv.in_channels, conv.out_channels, conv.kernel_size[0], conv.stride[0], groups=conv.groups
+        )
+        self.act = layer.act
+        self.rounding = Rounding(signed=not layer.act) if rounds else nn.Identity()
+        self.register_buffer("step", torch.ones(conv.out_channels))
+        self.register_buffer("zero", torch.zeros(conv.out_channels, dtype=torch.int32), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.rounding(self.activated(self.summed(x)))
+        return y
+
+    def summed(self, x: Tensor) -> Tensor:
+        """Convolution and bias alone."""
+        conv = self.conv
+        # Loaded weights are whole multiples already: this tells engines so.
+        weights = torch.fake_quantize_per_channel_affine(conv.weight, self.step, self.zero, 0, *SIGNED)
+        return F.conv2d(padded(x, conv), weights, conv.bias, conv.stride, groups=conv.groups)
+
+    def activated(self, y: Tensor) -> Tensor:
+        return F.relu6(y) if self.act else y
+
+
+class QuantizedResidual(nn.Module):
+    """An `InvertedResidual`; with a skip only the sum is rounded, as engines add before they round."""
+
+    def __init__(self, block: InvertedResidual) -> None:
+        super().__init__()
+        self.expand = QuantizedConv(block.expand) if isinstance(block.expand, ConvNorm) else nn.Identity()
+        self.depthwise = QuantizedConv(block.depthwise)
+        self.project = QuantizedConv(block.project, rounds=not block.skip)
+        self.rounding = Rounding(signed=True) if block.skip else nn.Identity()
+        self.skip = block.skip
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.project(self.depthwise(self.expand(x)))
+        return self.rounding(x + y) if self.skip else y
+
+
+class QuantizedEfficientNetLite0(nn.Module):
+    """What `EfficientNetLite0` is, with the same two halves; its tensors are those of a model folder, or are fitted by
+    `training.quantize`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        layers = EfficientNetLite0()
+        self.trunk = nn.Sequential(Rounding(signed=True, step=INPUT_STEP), *map(_quantized, layers.trunk))
+        self.top = nn.Sequential(*map(_quantized, layers.top))
+        self.requires_grad_(False)  # nor can torch export its rounding otherwise
+
+    def forward(self, x: Tensor) -> Tensor:
+        features: Tensor = self.top(self.trunk(x))
+        return features
+
+
+def _quantized(layer: nn.Module) -> nn.Module:
+    return QuantizedConv(layer) if isinstance(layer, ConvNorm) else QuantizedResidual(layer)  # type: ignore[arg-type]

@@ -1,0 +1,114 @@
+"""EfficientNet-Lite0 from floating point to 8-bit integers, layer by layer, without training.
+
+Both networks see the same pictures. Each layer of the integer one is fitted to what the layers before it really give:
+its steps to the smallest squared error, its bias so that the mean of each channel is again the one in floating point
+(Nagel et al., 2019, "Data-Free Quantization", section 4.2; on pictures instead of statistics).
+"""
+
+import math
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from imagetext.backbone import IN_INTEGERS, Backbone, load_backbone
+from imagetext.efficientnet import ConvNorm, InvertedResidual, padded
+from imagetext.engines.rounding import SIGNED, UNSIGNED
+from imagetext.quantized import QuantizedConv, QuantizedResidual, Rounding
+
+FINER = 2  # powers of two below the one that cuts nothing off
+SAMPLE = 2**20  # numbers that a step is fitted to
+LARGEST = SIGNED[1]  # of a weight; the smallest is its opposite
+FINEST = -24  # the exponent of the smallest number of half precision, in which model folders keep steps
+
+Pair = tuple[Tensor, Tensor]  # what the integer network gives, and the one in floating point
+
+
+@torch.inference_mode()
+def quantized(backbone: Backbone, pictures: Tensor) -> Backbone:
+    """An EfficientNet-Lite0 in integers, fitted on scaled pictures (n, 3, size, size)."""
+    found = load_backbone(IN_INTEGERS)
+    first, *layers = _layers(found)
+    rounding = cast(Rounding, first)
+    pair, step = (rounding(pictures), pictures), rounding.step
+    for layer, original in zip(tqdm(layers, desc="layers"), _layers(backbone), strict=True):
+        if isinstance(layer, QuantizedConv):
+            pair, step = _conv(layer, cast(ConvNorm, original), pair, step)
+        else:
+            pair, step = _residual(cast(QuantizedResidual, layer), cast(InvertedResidual, original), pair, step)
+    return found
+
+
+def _layers(backbone: Backbone) -> list[nn.Module]:
+    return [*backbone.trunk.children(), *backbone.top.children()]
+
+
+def _residual(layer: QuantizedResidual, original: InvertedResidual, pair: Pair, step: Tensor) -> tuple[Pair, Tensor]:
+    inner, inner_step = pair, step
+    if isinstance(layer.expand, QuantizedConv):
+        inner, inner_step = _conv(layer.expand, cast(ConvNorm, original.expand), inner, inner_step)
+    inner, inner_step = _conv(layer.depthwise, original.depthwise, inner, inner_step)
+    inner, inner_step = _conv(layer.project, original.project, inner, inner_step)
+    if not layer.skip:
+        return inner, inner_step
+    mine = pair[0] + inner[0]
+    return (_rounded(cast(Rounding, layer.rounding), mine), pair[1] + inner[1]), cast(Rounding, layer.rounding).step
+
+
+def _conv(layer: QuantizedConv, original: ConvNorm, pair: Pair, step: Tensor) -> tuple[Pair, Tensor]:
+    """Fits a layer whose input has this step; gives its own step, too."""
+    weight = _folded_weight(original)
+    layer.step.copy_(weight_steps(weight))
+    layer.conv.weight.copy_(_whole(weight, layer.step[:, None, None, None]))
+    layer.conv.bias = nn.Parameter(torch.zeros(len(weight)), requires_grad=False)
+    mine, theirs = layer.summed(pair[0]), original.norm(original.conv(padded(pair[1], original.conv)))
+    shift = (theirs - mine).mean((0, 2, 3))
+    sum_step = step * layer.step
+    # To whole multiples of the sums' step, then as model folders keep it, which can only make it coarser.
+    layer.conv.bias.copy_(((shift / sum_step).round() * sum_step).half())
+    mine, theirs = layer.activated(mine + layer.conv.bias[:, None, None]), layer.activated(theirs)
+    if isinstance(layer.rounding, Rounding):
+        return (_rounded(layer.rounding, mine), theirs), layer.rounding.step
+    return (mine, theirs), step
+
+
+def _folded_weight(layer: ConvNorm) -> Tensor:
+    """The weights with the norm's scale laid into them (Jacob et al., 2018, section 3.2)."""
+    assert layer.norm.running_var is not None, "it is never trained without"
+    scale = layer.norm.weight / (layer.norm.running_var + layer.norm.eps).sqrt()
+    return layer.conv.weight * scale[:, None, None, None]
+
+
+def _rounded(rounding: Rounding, x: Tensor) -> Tensor:
+    rounding.set_step(activation_step(x, *(SIGNED if rounding.signed else UNSIGNED)))
+    y: Tensor = rounding(x)
+    return y
+
+
+def activation_step(x: Tensor, lowest: int, highest: int) -> float:
+    """The power of two whose whole multiples between two numbers come nearest to `x`, in the mean square."""
+    numbers = x.flatten()
+    sample = numbers[:: max(1, len(numbers) // SAMPLE)]
+    coarsest = math.ceil(math.log2(max(float(x.abs().max()), 2.0**FINEST) / highest))
+    steps = [2.0 ** max(FINEST, coarsest - finer) for finer in range(FINER + 1)]
+    return min(
+        steps, key=lambda step: float(((sample / step).round().clamp(lowest, highest) * step - sample).square().sum())
+    )
+
+
+def weight_steps(weight: Tensor) -> Tensor:
+    """Of each output channel of a kernel, (outputs,): the better of two powers of two; one of them cuts nothing off."""
+    rows = weight.flatten(1)
+    coarse = torch.exp2((rows.abs().amax(1).clamp(min=2.0**FINEST) / LARGEST).log2().ceil().clamp(min=FINEST))
+    fine = (coarse / 2).clamp(min=2.0**FINEST)
+    errors = [(_whole(rows, step[:, None]) - rows).square().sum(1) for step in (coarse, fine)]
+    return torch.where(errors[1] < errors[0], fine, coarse)
+
+
+def _whole(weight: Tensor, step: Tensor) -> Tensor:
+    return (weight / step).round().clamp(-LARGEST, LARGEST) * step
+
+
+def is_quantized(network: nn.Module) -> bool:
+    return any(isinstance(part, Rounding) for part in network.modules())
