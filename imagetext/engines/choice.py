@@ -28,7 +28,7 @@ CHECK = 4
 
 log = logging.getLogger(__name__)
 
-Load = Callable[[Program, Path], Run | None]  # None where the engine would gain nothing
+Load = Callable[[Program, Path], Run | None]  # None where it would be of no use
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ def fastest(loads: Mapping[str, Load], program: Program, kept: Path, preferred: 
 
 
 def _run(name: str, loads: Mapping[str, Load], program: Program, folder: Path) -> Run | None:
-    """None where the engine cannot take the program, or would gain nothing: torch can."""
+    """None where the engine cannot take the program, or would be of no use: torch can."""
     try:
         return loads[name](program, folder)
     except Exception:  # exporters raise whatever their own parts raise

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 GROUP = 64  # numbers of a column with one scale: one for a whole column is too coarse to agree with torch
 LEAST = 100_000  # numbers of a matrix: reading a smaller one takes no time
+# Times the numbers of all filters that the matrices must have: a filter's numbers are used at every place of a picture,
+# so that convolutions take longer than their share, and where they do int8 elsewhere costs agreement for little.
+MATRICES = 2
 OPSET = 21  # the first in which scales belong to groups; operators in use here mean the same as in `export.OPSET`
 HIGHEST = 127
 
@@ -22,8 +25,8 @@ HIGHEST = 127
 def with_int8_weights(program: Program, folder: Path) -> Path | None:
     """The program's file with its large matrices in int8, in `folder`; rewritten once.
 
-    None where it would gain nothing: for a network that is mostly convolutions, which stay as they are, and for one
-    whose outputs are ranked, which int8 never gives near enough.
+    None where it would be of no use: without large matrices, among many convolutions, which stay as they are, and where
+    outputs are ranked, which int8 never gives near enough.
     """
     if program.tolerance is not None:
         return None
@@ -41,13 +44,13 @@ def with_int8_weights(program: Program, folder: Path) -> Path | None:
 
 
 def compress(model: "ModelProto") -> bool:
-    """Store large matrices in int8; False where most of the network is none, and nothing was changed."""
+    """Store large matrices in int8; False where that would be of no use, and nothing was changed."""
     from onnx import helper, numpy_helper
 
     graph = model.graph
     products = list(_products(graph))
     matrices = {name: matrix for _, name, matrix in products}
-    if not matrices or sum(matrix.size for matrix in matrices.values()) <= _convolved(graph):
+    if not matrices or sum(matrix.size for matrix in matrices.values()) < MATRICES * _convolved(graph):
         return False
     scaled: list[NodeProto] = []
     for name, matrix in matrices.items():
@@ -110,7 +113,7 @@ def _attribute(node: "NodeProto", name: str, default: Any) -> Any:
 
 
 def _convolved(graph: "GraphProto") -> int:
-    """Numbers of all convolutions."""
+    """Numbers of all filters."""
     filters = {node.input[1] for node in graph.node if node.op_type == "Conv"}
     return sum(int(np.prod(each.dims)) for each in graph.initializer if each.name in filters)
 

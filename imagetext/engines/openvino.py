@@ -41,7 +41,7 @@ def run_in_openvino(
 ) -> Run | None:
     """The program in one of `arithmetics()`; as many calls at once as `streams`, each on `threads` threads.
 
-    None where int8 would gain nothing.
+    None where int8 would be of no use.
     """
     import openvino as ov
 
