@@ -39,7 +39,7 @@ def compact_pictures(setting: Setting, batch: int) -> Iterator[Contest]:
         floor=lambda: network_floor(
             lambda: rival.encode_pictures(inputs),
             [rival.backbone, rival.picture_head],
-            bfloat16=_in_bfloat16(setting, "retrieval", "pictures"),
+            _kind(setting, "retrieval", "pictures"),
         ),
         same=cosine(ours.encode_pictures(inputs), rival.encode_pictures(inputs)),
         engine=setting.chosen("retrieval"),
@@ -58,9 +58,7 @@ def compact_text(setting: Setting) -> Iterator[Contest]:
     yield Contest(
         ours=lambda: milliseconds(lambda: ours.encode_texts([TEXT]), setting.turn_s),
         rival=lambda: milliseconds(rival, setting.turn_s),
-        floor=lambda: network_floor(
-            rival, [tower.bert.encoder, ours.text_head], bfloat16=_in_bfloat16(setting, "retrieval", "texts")
-        ),
+        floor=lambda: network_floor(rival, [tower.bert.encoder, ours.text_head], _kind(setting, "retrieval", "texts")),
         same=cosine(ours.encode_texts([TEXT]), rival().numpy()),
         engine=setting.chosen("retrieval"),
     )
@@ -81,7 +79,7 @@ def clip_pictures(setting: Setting, batch: int) -> Iterator[Contest]:
     yield Contest(
         ours=lambda: milliseconds(lambda: ours.encode_pictures(inputs), setting.turn_s),
         rival=lambda: milliseconds(rival, setting.turn_s),
-        floor=lambda: network_floor(rival, [ours.model.vision_model], bfloat16=_in_bfloat16(setting, CLIP, "pictures")),
+        floor=lambda: network_floor(rival, [ours.model.vision_model], _kind(setting, CLIP, "pictures")),
         same=cosine(ours.encode_pictures(inputs), rival().numpy()),
         engine=setting.chosen(CLIP),
     )
@@ -98,7 +96,7 @@ def clip_text(setting: Setting) -> Iterator[Contest]:
     yield Contest(
         ours=lambda: milliseconds(lambda: ours.encode_texts([TEXT]), setting.turn_s),
         rival=lambda: milliseconds(rival, setting.turn_s),
-        floor=lambda: network_floor(rival, [ours.model.text_model], bfloat16=_in_bfloat16(setting, CLIP, "texts")),
+        floor=lambda: network_floor(rival, [ours.model.text_model], _kind(setting, CLIP, "texts")),
         same=cosine(ours.encode_texts([TEXT]), rival().numpy()),
         engine=setting.chosen(CLIP),
     )
@@ -135,5 +133,8 @@ def _clip(setting: Setting) -> ClipEncoder:
     return encoder
 
 
-def _in_bfloat16(setting: Setting, model: str, network: str) -> bool:
-    return f"{network}: openvino-bf16" in setting.chosen(model)
+def _kind(setting: Setting, model: str, network: str) -> torch.dtype:
+    """What the chosen engine multiplies in."""
+    chosen = setting.chosen(model)
+    kinds = {"openvino-bf16": torch.bfloat16, "openvino-int8": torch.int8}
+    return next((kind for engine, kind in kinds.items() if f"{network}: {engine}" in chosen), torch.float32)

@@ -171,7 +171,7 @@ class _Stepper:
         if len(pictures) < len(self.memory[0]):
             self.memory = [tensor[pictures] for tensor in self.memory]
         values, tokens, weights, *self.state = self.say(words, parents, *self.memory, *self.state)
-        return Likely(values, tokens, weights.copy())  # kept, while an engine may write over what it gave
+        return Likely(values, tokens, weights)
 
 
 def load_captioner(source: str | Path, engines: Engines | None = None) -> Captioner:

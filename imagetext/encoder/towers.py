@@ -74,10 +74,10 @@ class TwoTowers(ABC):
         seeing, reading = self._modules
         examples = example_pictures(self.transform.size)
         tokens = self.tokens([_USUAL_TEXT])
-        # All lengths up to the usual one, and texts of different lengths together.
+        # All lengths up to the usual one, texts of different lengths together, and single words: int8 is worst there.
         words = _USUAL_TEXT.split()
         others = [self.tokens([" ".join(words[:count])]) for count in range(1, len(words))]
-        others.append(self.tokens([_USUAL_TEXT, "a dog", " ".join(words * 2)]))
+        others += [self.tokens([_USUAL_TEXT, "a dog", " ".join(words * 2)]), self.tokens(words)]
         pictures = Program("pictures", seeing, (examples[:1],), ((0,),), ((examples,),))
         texts = Program("texts", reading, tokens, ((0, 1),) * len(tokens), tuple(others))
         self.streams = engines.streams
@@ -108,19 +108,18 @@ class TwoTowers(ABC):
         """Prepared pictures -> unit rows (n, dimensions), in batches of the best size."""
         size = self.best_batch("picture") or len(inputs)
         if len(inputs) <= size:
-            return _own(self._see(np.stack(inputs)))
+            return _rows(self._see(np.stack(inputs)))
         parts = [inputs[start : start + size] for start in range(0, len(inputs), size)]
-        return np.concatenate([_own(self._see(np.stack(part))) for part in parts])
+        return np.concatenate([_rows(self._see(np.stack(part))) for part in parts])
 
     def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Texts -> unit rows (n, dimensions)."""
-        return _own(self._read(*(tensor.numpy() for tensor in self.tokens(texts))))
+        return _rows(self._read(*(tensor.numpy() for tensor in self.tokens(texts))))
 
     def relevance(self, query: NDArray[np.float32], scores: NDArray[np.float32]) -> NDArray[np.float32]:
         """A query's unit vector (dimensions,) and cosine similarities to it (n,) -> probabilities of a match (n,)."""
         return self.calibration.relevance(query, scores)
 
 
-def _own(found: Sequence[Array]) -> NDArray[np.float32]:
-    """A copy: an engine may write over what it gave."""
-    return np.array(found[0], dtype=np.float32)
+def _rows(found: Sequence[Array]) -> NDArray[np.float32]:
+    return np.asarray(found[0], dtype=np.float32)

@@ -16,18 +16,19 @@ import torch
 
 from imagetext.engines.equality import agrees
 from imagetext.engines.onnxruntime import run_in_onnxruntime
-from imagetext.engines.openvino import precisions, run_in_openvino
+from imagetext.engines.openvino import arithmetics, run_in_openvino
 from imagetext.engines.program import Program, Run, run_in_torch
 from imagetext.engines.speed import seconds_by_size, seconds_of_a_call
 from imagetext.errors import InvalidParameter
 
 TORCH = "torch"
 CHOICE = "choice.json"
-CHECK = 3  # one more whenever engines must agree in more: what was chosen before is then chosen anew
+# One more whenever engines must agree in more or files are written otherwise: what was chosen before is chosen anew.
+CHECK = 4
 
 log = logging.getLogger(__name__)
 
-Load = Callable[[Program, Path], Run]
+Load = Callable[[Program, Path], Run | None]  # None where it would be of no use
 
 
 @dataclass(frozen=True)
@@ -95,9 +96,9 @@ class Engines:
         each = max(1, self.threads // self.streams)
         loads: dict[str, Load] = {TORCH: lambda program, _: run_in_torch(program.module)}
         if _has("onnxscript") and _has("openvino"):
-            for precision in precisions():
-                loads[f"openvino-{precision}"] = partial(
-                    run_in_openvino, precision=precision, threads=each, streams=self.streams
+            for name, arithmetic in arithmetics().items():
+                loads[f"openvino-{name}"] = partial(
+                    run_in_openvino, arithmetic=arithmetic, threads=each, streams=self.streams
                 )
         if _has("onnxscript") and _has("onnxruntime"):
             loads["onnxruntime"] = partial(run_in_onnxruntime, threads=each)
@@ -166,7 +167,7 @@ def fastest(loads: Mapping[str, Load], program: Program, kept: Path, preferred: 
 
 
 def _run(name: str, loads: Mapping[str, Load], program: Program, folder: Path) -> Run | None:
-    """None where the engine cannot take the program: torch can."""
+    """None where the engine cannot take the program, or would be of no use: torch can."""
     try:
         return loads[name](program, folder)
     except Exception:  # exporters raise whatever their own parts raise

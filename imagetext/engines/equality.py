@@ -6,7 +6,9 @@ import numpy as np
 
 from imagetext.engines.program import Array, Program, Run, arrays
 
-AGREEMENT = 0.999  # cosine of every row with torch's
+PROMISED = 0.999  # cosine of every row with torch's
+# Of a few inputs half of that error is allowed, since the worst of thousands is further off than the worst of these.
+AT_START = 1 - (1 - PROMISED) / 2
 
 
 def agrees(run: Run, reference: Run, program: Program) -> bool:
@@ -28,7 +30,7 @@ def _alike(found: Sequence[Array], expected: Sequence[Array]) -> bool:
     if [one.shape for one in found] != [one.shape for one in expected]:
         return False
     pairs = [pair for pair in zip(found, expected, strict=True) if np.issubdtype(pair[1].dtype, np.floating)]
-    return all(_cosine(mine, theirs) >= AGREEMENT for mine, theirs in pairs if theirs.size)
+    return all(_cosine(mine, theirs) >= AT_START for mine, theirs in pairs if theirs.size)
 
 
 def _cosine(mine: Array, theirs: Array) -> float:

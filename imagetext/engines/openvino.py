@@ -1,52 +1,78 @@
 """OpenVINO on the processor."""
 
 import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from imagetext.engines.export import exported
+from imagetext.engines.int8 import with_int8_weights
 from imagetext.engines.program import Array, Program, Run
 
 
-def precisions() -> list[str]:
-    """What this processor computes in: "f32", and "bf16" only where it has instructions for it."""
+@dataclass(frozen=True)
+class Arithmetic:
+    """What a network is computed in.
+
+    Attributes:
+        precision: "f32" or "bf16".
+        group: so many neighbours in a row share a scale where large matrices are multiplied in int8, in which rows are
+            brought when they come; 0 where nothing is in int8.
+    """
+
+    precision: str = "f32"
+    group: int = 0
+
+
+def arithmetics() -> Mapping[str, Arithmetic]:
+    """All that are worth a try on this processor, by name: bfloat16 only where it has instructions for it."""
     import openvino as ov
 
     able = ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    return ["f32", "bf16"] if "BF16" in able else ["f32"]
+    found = {"f32": Arithmetic()}
+    if "BF16" in able:
+        found["bf16"] = Arithmetic("bf16")
+    return found | {f"int8-{group}": Arithmetic(group=group) for group in (64, 32)}
 
 
-def run_in_openvino(program: Program, folder: Path, *, precision: str, threads: int, streams: int = 1) -> Run:
-    """The program in one of `precisions()`; as many calls at once as `streams`, each on `threads` threads."""
+def run_in_openvino(
+    program: Program, folder: Path, *, arithmetic: Arithmetic, threads: int, streams: int = 1
+) -> Run | None:
+    """The program in one of `arithmetics()`; as many calls at once as `streams`, each on `threads` threads.
+
+    None where int8 would be of no use.
+    """
     import openvino as ov
 
+    file = with_int8_weights(program, folder) if arithmetic.group else exported(program, folder)
+    if file is None:
+        return None
     # `convert_model` would do without the file, but it reports its use to its makers.
     compiled = ov.Core().compile_model(
-        exported(program, folder),
+        file,
         "CPU",
         {
             "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_PRECISION_HINT": precision,
+            "INFERENCE_PRECISION_HINT": arithmetic.precision,
             "INFERENCE_NUM_THREADS": threads * streams,
             "NUM_STREAMS": streams,
+            "DYNAMIC_QUANTIZATION_GROUP_SIZE": arithmetic.group,
         },
     )
-    requests = _Requests(compiled)
+    own = _OwnRequest(compiled)
     outputs = len(compiled.outputs)
 
     def run(*inputs: Array) -> list[Array]:
-        found: Any = requests.next().infer(list(inputs), share_inputs=True, share_outputs=True)
+        # Copies come out: what a call gives may be an input of the next one, which writes over the request's outputs.
+        found: Any = own.request.infer(list(inputs), share_inputs=True, share_outputs=False)
         return [found[number] for number in range(outputs)]
 
     return run
 
 
-class _Requests(threading.local):
-    """Two for each thread, by turns: what one gives may be an input of the next, and is not overwritten meanwhile."""
+class _OwnRequest(threading.local):
+    """One for each thread."""
 
     def __init__(self, compiled: Any) -> None:
-        self._pair = [compiled.create_infer_request() for _ in range(2)]
-
-    def next(self) -> Any:
-        self._pair.reverse()
-        return self._pair[0]
+        self.request = compiled.create_infer_request()

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 Array = NDArray[Any]
-# Arrays in, arrays out. What comes out may be overwritten by the same thread's call after the next.
+# Arrays in, arrays out; no later call writes over what came out.
 Run = Callable[..., Sequence[Array]]
 
 

@@ -1,0 +1,137 @@
+"""An exported network whose large matrices are stored in int8, a scale for every few numbers of a column."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from imagetext.engines.export import exported
+from imagetext.engines.program import Array, Program
+
+if TYPE_CHECKING:
+    from onnx import GraphProto, ModelProto, NodeProto
+
+GROUP = 64  # numbers of a column with one scale: one for a whole column is too coarse to agree with torch
+LEAST = 100_000  # numbers of a matrix: reading a smaller one takes no time
+# Times the numbers of all filters that the matrices must have: a filter's numbers are used at every place of a picture,
+# so that convolutions take longer than their share, and where they do int8 elsewhere costs agreement for little.
+MATRICES = 2
+OPSET = 21  # the first in which scales belong to groups; operators in use here mean the same as in `export.OPSET`
+HIGHEST = 127
+
+
+def with_int8_weights(program: Program, folder: Path) -> Path | None:
+    """The program's file with its large matrices in int8, in `folder`; rewritten once.
+
+    None where it would be of no use: without large matrices, among many convolutions, which stay as they are, and where
+    outputs are ranked, which int8 never gives near enough.
+    """
+    if program.tolerance is not None:
+        return None
+    file = folder / f"{program.name}-int8.onnx"
+    if not file.exists():
+        import onnx
+
+        model = onnx.load(exported(program, folder))
+        if not compress(model):
+            return None
+        unfinished = folder / f"unfinished-{os.getpid()}-{file.name}"
+        onnx.save(model, unfinished)
+        os.replace(unfinished, file)
+    return file
+
+
+def compress(model: "ModelProto") -> bool:
+    """Store large matrices in int8; False where that would be of no use, and nothing was changed."""
+    from onnx import helper, numpy_helper
+
+    graph = model.graph
+    products = list(_products(graph))
+    matrices = {name: matrix for _, name, matrix in products}
+    if not matrices or sum(matrix.size for matrix in matrices.values()) < MATRICES * _convolved(graph):
+        return False
+    scaled: list[NodeProto] = []
+    for name, matrix in matrices.items():
+        numbers, scales = in_groups(matrix)
+        stored = [f"{name}_int8", f"{name}_scales"]
+        graph.initializer.extend(map(numpy_helper.from_array, (numbers, scales), stored))
+        scaled.append(helper.make_node("DequantizeLinear", stored, [f"{name}_scaled"], axis=0, block_size=GROUP))
+    for node, name, _ in products:
+        node.input[1] = f"{name}_scaled"
+        for attribute in node.attribute:
+            if attribute.name == "transB":
+                attribute.i = 0
+    nodes = [*scaled, *graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)
+    _leave_out_unused(graph)
+    for opset in model.opset_import:
+        if opset.domain in ("", "ai.onnx"):
+            opset.version = max(opset.version, OPSET)
+    return True
+
+
+def in_groups(matrix: Array) -> tuple[Array, Array]:
+    """A matrix (inputs, outputs) -> numbers of the same shape in int8, scales (inputs / GROUP, outputs)."""
+    inputs, outputs = matrix.shape
+    groups = matrix.reshape(inputs // GROUP, GROUP, outputs).astype(np.float32)
+    scales = np.maximum(np.abs(groups).max(1) / HIGHEST, np.finfo(np.float32).tiny)
+    numbers = np.rint(groups / scales[:, None]).clip(-HIGHEST, HIGHEST)
+    return numbers.reshape(inputs, outputs).astype(np.int8), scales
+
+
+def _products(graph: "GraphProto") -> "Iterator[tuple[NodeProto, str, Array]]":
+    """Products with a large constant matrix: node, a name for the matrix as it is multiplied with, and that matrix."""
+    from onnx import numpy_helper
+
+    stored = {each.name: each for each in graph.initializer}
+    turned = {node.output[0]: node.input[0] for node in graph.node if _turns_a_matrix(node)}
+    for node in graph.node:
+        if node.op_type not in ("MatMul", "Gemm"):
+            continue
+        given = node.input[1]
+        name = turned.get(given, given)
+        if name not in stored or len(stored[name].dims) != 2 or np.prod(stored[name].dims) < LEAST:
+            continue
+        transposed = (given in turned) != bool(_attribute(node, "transB", 0))
+        matrix = numpy_helper.to_array(stored[name])
+        matrix = matrix.T if transposed else matrix
+        if np.issubdtype(matrix.dtype, np.floating) and len(matrix) % GROUP == 0:
+            yield node, f"{name}_transposed" if transposed else name, matrix
+
+
+def _turns_a_matrix(node: "NodeProto") -> bool:
+    return node.op_type == "Transpose" and list(_attribute(node, "perm", [1, 0])) == [1, 0]
+
+
+def _attribute(node: "NodeProto", name: str, default: Any) -> Any:
+    from onnx import helper
+
+    return next((helper.get_attribute_value(each) for each in node.attribute if each.name == name), default)
+
+
+def _convolved(graph: "GraphProto") -> int:
+    """Numbers of all filters."""
+    filters = {node.input[1] for node in graph.node if node.op_type == "Conv"}
+    return sum(int(np.prod(each.dims)) for each in graph.initializer if each.name in filters)
+
+
+def _leave_out_unused(graph: "GraphProto") -> None:
+    """Transpositions and constants that nothing reads any more."""
+    read = _read(graph)
+    nodes = [node for node in graph.node if node.op_type != "Transpose" or node.output[0] in read]
+    del graph.node[:]
+    graph.node.extend(nodes)
+    read = _read(graph)
+    constants = [each for each in graph.initializer if each.name in read]
+    del graph.initializer[:]
+    graph.initializer.extend(constants)
+
+
+def _read(graph: "GraphProto") -> set[str]:
+    """Names that nodes, the graphs within them and the outputs refer to."""
+    within = [attribute.g for node in graph.node for attribute in node.attribute if attribute.HasField("g")]
+    names = {name for node in graph.node for name in node.input} | {output.name for output in graph.output}
+    return names.union(*map(_read, within))
