@@ -55,9 +55,11 @@ train-data: install-dev          ## draw the scenes that the models are trained 
 	@$(PYTHON) -m gallery --out $(DRAWN) --number 3300 --seed 1000 --split --dev 300
 
 train-retrieval: train-data      ## train models/retrieval: DATA=dir make train-retrieval
-	$(PYTHON) -m training.retrieval --photos "$(DATA)" --drawn $(DRAWN) --out models/retrieval
+	$(PYTHON) -m training.retrieval --photos "$(DATA)" --drawn $(DRAWN) --out .cache/models/retrieval
 	$(PYTHON) -m training.retrieval --config training/retrieval_again.toml --photos "$(DATA)" --drawn $(DRAWN) \
-	  --work .cache/retrieval-again --out models/retrieval
+	  --work .cache/retrieval-again --out .cache/models/retrieval-again
+	$(PYTHON) -m training.quantize --photos "$(DATA)" --drawn $(DRAWN) --model .cache/models/retrieval-again \
+	  --out models/retrieval
 	$(PYTHON) -m training.relevance --photos "$(DATA)" --model models/retrieval --write
 
 train-captioner: train-data      ## train models/caption-gru, and models/caption-vit-bert, which it teaches

@@ -28,6 +28,7 @@ CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 SCALE = ".scale"  # of the rows of the matrix with the name before it
 LARGEST = 127
 SMALLEST_SCALE = 1e-6  # far above the smallest number of half precision
+SMALLEST_POWER = 2.0**-24  # the smallest number of half precision
 SHORTEST_ROW = 64  # shorter ones, such as depthwise kernels, stay in half precision
 
 
@@ -137,10 +138,10 @@ def _compressed(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def _scale(rows: Tensor) -> Tensor:
     """Of each row (n, length), (n,): a power of two where all of the row is whole multiples of it, so that what is
     quantised already is stored as it is."""
-    scale = (rows.abs().amax(1) / LARGEST).clamp(min=SMALLEST_SCALE)
-    power = torch.exp2(scale.log2().ceil())
+    scale = rows.abs().amax(1) / LARGEST
+    power = torch.exp2(scale.clamp(min=SMALLEST_POWER).log2().ceil())
     multiples = rows / power[:, None]
-    return torch.where((multiples == multiples.round()).all(1), power, scale)
+    return torch.where((multiples == multiples.round()).all(1), power, scale.clamp(min=SMALLEST_SCALE))
 
 
 def _restored(stored: Mapping[str, Tensor]) -> dict[str, Tensor]:

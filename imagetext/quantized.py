@@ -2,8 +2,8 @@
 
 Weights and activations are whole numbers of 8 bits times a step (Jacob et al., 2018, "Quantization and Training of
 Neural Networks for Efficient Integer-Arithmetic-Only Inference", section 2), and every step is a power of two (Jain et
-al., 2020, "Trained Quantization Thresholds", section 3.2). Multiplying by a power of two rounds nothing, and the sums of
-a layer fit into the 24 bits of a float32: so torch, which computes in floating point, and an engine that uses the
+al., 2020, "Trained Quantization Thresholds", section 3.2). Multiplying by a power of two rounds nothing, and the sums
+of a layer fit into the 24 bits of a float32: so torch, which computes in floating point, and an engine that uses the
 processor's 8-bit instructions give the same numbers. With other steps they come to differ by nearly as much as
 quantisation itself loses, since what one layer rounds the other way is a larger difference in the next.
 """
@@ -28,25 +28,44 @@ class Rounding(nn.Module):
         self.signed = signed
         self.register_buffer("step", torch.tensor(step))
         self._number = step  # a constant of what is exported
-        self.register_load_state_dict_post_hook(lambda module, _: module.set_step(float(self.step)))
+        self.register_load_state_dict_post_hook(_read_step)  # type: ignore[no-untyped-call]
 
     def set_step(self, step: float) -> None:
         self.step.fill_(step)
         self._number = step
 
     def forward(self, x: Tensor) -> Tensor:
-        return rounded(x, self._number, self.signed)
+        y: Tensor = rounded(x, self._number, self.signed)
+        return y
+
+
+def _read_step(rounding: Rounding, _: object) -> None:
+    rounding.set_step(float(rounding.step))
+
+
+class WeightRounding(nn.Module):
+    """Weights (outputs, inputs, rows, columns) -> the nearest whole multiples of their channel's step, (outputs,).
+
+    What is loaded is whole multiples already: this tells engines so.
+    """
+
+    step: Tensor
+    zero: Tensor
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.register_buffer("step", torch.ones(channels))
+        self.register_buffer("zero", torch.zeros(channels, dtype=torch.int32), persistent=False)
+
+    def forward(self, weight: Tensor) -> Tensor:
+        return torch.fake_quantize_per_channel_affine(weight, self.step, self.zero, 0, *SIGNED)
 
 
 class QuantizedConv(nn.Module):
     """A `ConvNorm` with its norm laid into weights and bias.
 
-    The weights of each output channel have a step of their own, (outputs,). A layer with an activation rounds to
-    numbers without sign. `rounds` is False where something is added before rounding.
+    A layer with an activation rounds to numbers without sign. `rounds` is False where something is added before that.
     """
-
-    step: Tensor
-    zero: Tensor
 
     def __init__(self, layer: ConvNorm, *, rounds: bool = True) -> None:
         super().__init__()
@@ -55,9 +74,8 @@ class QuantizedConv(nn.Module):
             conv.in_channels, conv.out_channels, conv.kernel_size[0], conv.stride[0], groups=conv.groups
         )
         self.act = layer.act
+        self.weight_rounding = WeightRounding(conv.out_channels)
         self.rounding = Rounding(signed=not layer.act) if rounds else nn.Identity()
-        self.register_buffer("step", torch.ones(conv.out_channels))
-        self.register_buffer("zero", torch.zeros(conv.out_channels, dtype=torch.int32), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.rounding(self.activated(self.summed(x)))
@@ -66,9 +84,8 @@ class QuantizedConv(nn.Module):
     def summed(self, x: Tensor) -> Tensor:
         """Convolution and bias alone."""
         conv = self.conv
-        # Loaded weights are whole multiples already: this tells engines so.
-        weights = torch.fake_quantize_per_channel_affine(conv.weight, self.step, self.zero, 0, *SIGNED)
-        return F.conv2d(padded(x, conv), weights, conv.bias, conv.stride, groups=conv.groups)
+        weight = self.weight_rounding(conv.weight)
+        return F.conv2d(padded(x, conv), weight, conv.bias, conv.stride, groups=conv.groups)
 
     def activated(self, y: Tensor) -> Tensor:
         return F.relu6(y) if self.act else y
@@ -108,3 +125,8 @@ class QuantizedEfficientNetLite0(nn.Module):
 
 def _quantized(layer: nn.Module) -> nn.Module:
     return QuantizedConv(layer) if isinstance(layer, ConvNorm) else QuantizedResidual(layer)  # type: ignore[arg-type]
+
+
+def is_quantized(network: nn.Module) -> bool:
+    """Whether any part of it computes in integers."""
+    return any(isinstance(part, Rounding) for part in network.modules())

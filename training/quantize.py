@@ -26,6 +26,7 @@ from tqdm import tqdm
 from imagetext.backbone import IN_INTEGERS, Backbone
 from imagetext.encoder.calibration import BACKGROUND
 from imagetext.encoder.dual import DualEncoder
+from imagetext.encoder.engine import Encoder, load_encoder
 from imagetext.encoder.network import Head, load_minilm
 from imagetext.encoder.towers import PictureTower
 from imagetext.engines import Engines, Program
@@ -36,12 +37,12 @@ from training.cards import quantized_card
 from training.dataset import CaptionedPicture, read_split
 from training.encoded import encode_pictures, encode_texts
 from training.evaluation import retrieval_scores
-from training.features import DRAWN_VIEWS, views_of
+from training.features import views_of
 from training.quantizing import quantized
 from training.tuning import starting_encoder
 
 CALIBRATION = 64  # training pictures that the network is quantised on
-VIEWS = 4  # of each photograph
+VIEWS = 2  # of each photograph: whole and mirrored
 BATCH = 8
 EPOCHS = 30
 ROWS = 500  # of a step
@@ -115,7 +116,7 @@ def teach(head: Head, features: Tensor, vectors: Tensor) -> None:
     head.requires_grad_(False)
 
 
-def scores(encoder: DualEncoder, pictures: Sequence[CaptionedPicture], captions: int) -> dict[str, float]:
+def scores(encoder: Encoder, pictures: Sequence[CaptionedPicture], captions: int) -> dict[str, float]:
     """Recall with the first captions of each picture, as the model is served."""
     texts = [caption for picture in pictures for caption in picture.captions[:captions]]
     owner = [row for row, picture in enumerate(pictures) for _ in picture.captions[:captions]]
@@ -142,14 +143,13 @@ def quantize(photos: Path, drawn: Path | None, source: Path, folder: Path) -> No
     prepared = np.stack([views_of(picture, 1, encoder.transform)[0] for picture in some])
     backbone = quantized(encoder.backbone, torch.from_numpy(encoder.transform.scale(prepared)))
     encoder.run_in(Engines())
-    sets = [(train, VIEWS)] + ([(read_split(drawn, "train"), DRAWN_VIEWS)] if drawn else [])
+    sets = [(train, VIEWS)] + ([(read_split(drawn, "train"), 1)] if drawn else [])
     features, vectors = features_and_vectors(encoder, backbone, sets)
     teach(encoder.picture_head, features, vectors)
     encoder.backbone = backbone
     card = (source / CARD).read_text(encoding="utf-8")
     write(source, folder, encoder, card)
-    served = starting_encoder(str(folder))
-    served.run_in(Engines())
+    served = load_encoder(folder, Engines())
     found = {"photos": scores(served, read_split(photos, "dev"), 5)}
     if drawn:
         found["drawn"] = scores(served, read_split(drawn, "dev"), 1)

@@ -20,7 +20,7 @@ from imagetext.quantized import QuantizedConv, QuantizedResidual, Rounding
 FINER = 2  # powers of two below the one that cuts nothing off
 SAMPLE = 2**20  # numbers that a step is fitted to
 LARGEST = SIGNED[1]  # of a weight; the smallest is its opposite
-FINEST = -24  # the exponent of the smallest number of half precision, in which model folders keep steps
+FINEST = -15  # the exponent of the finest step: below it are channels that do nothing, and sums of over 24 bits
 
 Pair = tuple[Tensor, Tensor]  # what the integer network gives, and the one in floating point
 
@@ -59,12 +59,12 @@ def _residual(layer: QuantizedResidual, original: InvertedResidual, pair: Pair, 
 def _conv(layer: QuantizedConv, original: ConvNorm, pair: Pair, step: Tensor) -> tuple[Pair, Tensor]:
     """Fits a layer whose input has this step; gives its own step, too."""
     weight = _folded_weight(original)
-    layer.step.copy_(weight_steps(weight))
-    layer.conv.weight.copy_(_whole(weight, layer.step[:, None, None, None]))
+    weight_step = layer.weight_rounding.step.copy_(weight_steps(weight))
+    layer.conv.weight.copy_(_whole(weight, weight_step[:, None, None, None]))
     layer.conv.bias = nn.Parameter(torch.zeros(len(weight)), requires_grad=False)
     mine, theirs = layer.summed(pair[0]), original.norm(original.conv(padded(pair[1], original.conv)))
     shift = (theirs - mine).mean((0, 2, 3))
-    sum_step = step * layer.step
+    sum_step = step * weight_step
     # To whole multiples of the sums' step, then as model folders keep it, which can only make it coarser.
     layer.conv.bias.copy_(((shift / sum_step).round() * sum_step).half())
     mine, theirs = layer.activated(mine + layer.conv.bias[:, None, None]), layer.activated(theirs)
@@ -100,7 +100,7 @@ def activation_step(x: Tensor, lowest: int, highest: int) -> float:
 def weight_steps(weight: Tensor) -> Tensor:
     """Of each output channel of a kernel, (outputs,): the better of two powers of two; one of them cuts nothing off."""
     rows = weight.flatten(1)
-    coarse = torch.exp2((rows.abs().amax(1).clamp(min=2.0**FINEST) / LARGEST).log2().ceil().clamp(min=FINEST))
+    coarse = torch.exp2((rows.abs().amax(1) / LARGEST).log2().ceil().clamp(min=FINEST))
     fine = (coarse / 2).clamp(min=2.0**FINEST)
     errors = [(_whole(rows, step[:, None]) - rows).square().sum(1) for step in (coarse, fine)]
     return torch.where(errors[1] < errors[0], fine, coarse)
@@ -108,7 +108,3 @@ def weight_steps(weight: Tensor) -> Tensor:
 
 def _whole(weight: Tensor, step: Tensor) -> Tensor:
     return (weight / step).round().clamp(-LARGEST, LARGEST) * step
-
-
-def is_quantized(network: nn.Module) -> bool:
-    return any(isinstance(part, Rounding) for part in network.modules())

@@ -7,6 +7,7 @@ from imagetext.captioner.engine import Captioner, load_captioner
 from imagetext.encoder.dual import DualEncoder
 from imagetext.encoder.engine import load_encoder
 from imagetext.errors import InvalidParameter
+from imagetext.quantized import is_quantized
 
 
 def starting_backbone(name: str, picture_from: str) -> Backbone:
@@ -41,11 +42,13 @@ def starting_encoder(source: str) -> DualEncoder:
 
     Raises:
         ModelError: it cannot be loaded.
-        InvalidParameter: it is of another kind.
+        InvalidParameter: it is of another kind, or in integers.
     """
     encoder = load_encoder(source)
     if not isinstance(encoder, DualEncoder):
         raise InvalidParameter(f"{source} is no dual encoder.")
+    if is_quantized(encoder.backbone):
+        raise InvalidParameter(f"{source} is in integers: only the model that it was made from can be trained further.")
     return encoder
 
 

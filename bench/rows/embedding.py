@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from bench.floors import network_floor
+from bench.rivals.plain_pictures import leave_out_rounding
 from bench.rivals.text_embedding import clip_texts, minilm_texts
 from bench.rounds import milliseconds
 from bench.row import Contest
@@ -30,19 +31,21 @@ TEXT = "a brown dog runs across the grass with a ball in its mouth"
 
 @contextmanager
 def compact_pictures(setting: Setting, batch: int) -> Iterator[Contest]:
-    """The compact model's pictures against the same modules in torch."""
-    ours, rival = _compact(setting), load_dual_encoder(ModelFolder.open(COMPACT))
+    """The compact model's pictures, in integers, against the same weights in torch and float32."""
+    ours = _compact(setting)
+    reference, rival = (load_dual_encoder(ModelFolder.open(COMPACT)) for _ in range(2))
     inputs = [ours.prepare(picture) for picture in opened(setting, batch)]
+    expected = reference.encode_pictures(inputs)
+    leave_out_rounding(rival.backbone)
     yield Contest(
         ours=lambda: milliseconds(lambda: ours.encode_pictures(inputs), setting.turn_s),
         rival=lambda: milliseconds(lambda: rival.encode_pictures(inputs), setting.turn_s),
         floor=lambda: network_floor(
-            lambda: rival.encode_pictures(inputs),
-            [rival.backbone, rival.picture_head],
-            _kind(setting, "retrieval", "pictures"),
+            lambda: rival.encode_pictures(inputs), [rival.backbone, rival.picture_head], torch.int8
         ),
-        same=cosine(ours.encode_pictures(inputs), rival.encode_pictures(inputs)),
+        same=cosine(ours.encode_pictures(inputs), expected),
         engine=setting.chosen("retrieval"),
+        details=lambda: {"cosine without rounding": cosine(expected, rival.encode_pictures(inputs))},
     )
 
 

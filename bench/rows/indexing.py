@@ -14,6 +14,7 @@ import numpy as np
 from torch import Tensor
 
 from bench.rivals.data_loader import Network, vectors_of
+from bench.rivals.plain_pictures import leave_out_rounding
 from bench.rounds import milliseconds
 from bench.row import Contest, Floor
 from bench.rows.embedding import COMPACT
@@ -39,16 +40,22 @@ def indexing(setting: Setting) -> Iterator[Contest]:
     each = setting.sized(1000, 40)
     rates = list[float]()
     parts = [*folders(setting, 1, WARM_UP), *folders(setting, setting.sized(PARTS, 2), each)]
-    ours, reference = _encoder(setting), load_dual_encoder(ModelFolder.open(COMPACT))
+    ours = _encoder(setting)
+    reference, plain = (load_dual_encoder(ModelFolder.open(COMPACT)) for _ in range(2))
+    leave_out_rounding(plain.backbone)
     ours_next, rival_next = cycle(parts), cycle(parts)
 
     def network(batch: Tensor) -> Tensor:
         rows: Tensor = reference.picture_head(reference.backbone.pooled(batch))
         return rows
 
+    def plain_network(batch: Tensor) -> Tensor:
+        rows: Tensor = plain.picture_head(plain.backbone.pooled(batch))
+        return rows
+
     def rival() -> float:
         start = time.perf_counter()
-        found = vectors_of(next(rival_next), reference.transform, network, seconds=RIVAL_S)
+        found = vectors_of(next(rival_next), plain.transform, plain_network, seconds=RIVAL_S)
         return len(found) / (time.perf_counter() - start)
 
     def indexed() -> float:

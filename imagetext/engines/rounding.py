@@ -34,6 +34,6 @@ def translations() -> dict[Callable[..., Any], Callable[..., Any]]:
         kind = np.int8 if signed else np.uint8
         scale = op.Constant(value=numpy_helper.from_array(np.array(step, dtype=np.float32)))
         zero = op.Constant(value=numpy_helper.from_array(np.array(0, dtype=kind)))
-        return op.DequantizeLinear(op.QuantizeLinear(x, scale, zero), scale, zero)
+        return op.DequantizeLinear(op.QuantizeLinear(x, scale, zero), scale, zero)  # type: ignore[type-var]
 
     return {torch.ops.imagetext.rounded.default: quantized}

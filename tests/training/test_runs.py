@@ -12,8 +12,10 @@ import torch
 
 from imagetext.captioner.engine import DecodingOptions, load_captioner
 from imagetext.encoder.engine import load_encoder
+from imagetext.errors import InvalidParameter
 from imagetext.pictures import open_picture
 from tests.training.launching import launch
+from training.tuning import starting_encoder
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -121,7 +123,8 @@ def test_two_processes_train_one_captioner(scenes: Path, tmp_path: Path) -> None
 def test_retrieval_run_learns_and_loads(scenes: Path, tmp_path: Path) -> None:
     """After a few passes over sixteen scenes the loaded model finds most of them by their sentences.
 
-    A second run goes on from the first one's model without training heads, and tries four blends with it.
+    A second run goes on from the first one's model without training heads, and tries four blends with it. In integers
+    that one still finds them, and is not trained further.
     """
     run = Training(("training.retrieval",), RETRIEVAL, scenes, tmp_path / "run")
 
@@ -136,6 +139,15 @@ def test_retrieval_run_learns_and_loads(scenes: Path, tmp_path: Path) -> None:
     assert found_among_sixteen(again.out, scenes) >= 8
     records = [json.loads(line) for line in (again.work / "log.jsonl").read_text().splitlines()]
     assert [record["phase"] for record in records] == ["towers", *["blend"] * 4]
+
+    integers = tmp_path / "integers"
+    command = ["training.quantize", "--photos", str(scenes), "--model", str(again.out), "--out", str(integers)]
+    subprocess.run([sys.executable, "-m", *command], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+
+    assert found_among_sixteen(integers, scenes) >= 8
+    assert "## In integers" in (integers / "README.md").read_text()
+    with pytest.raises(InvalidParameter, match="in integers"):
+        starting_encoder(str(integers))
 
 
 def found_among_sixteen(folder: Path, scenes: Path) -> int:
