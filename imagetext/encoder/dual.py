@@ -6,8 +6,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from imagetext.backbone import Backbone, load_backbone
+from imagetext.encoder.bert import LeanBert
 from imagetext.encoder.calibration import Calibration, load_calibration
-from imagetext.encoder.network import Head, HeadShape, load_minilm, text_states
+from imagetext.encoder.network import PAD, Head, HeadShape, load_minilm, mean_state, text_states
 from imagetext.encoder.towers import TwoTowers
 from imagetext.model_folder import ModelFolder
 from imagetext.transform import PictureTransform
@@ -56,6 +57,9 @@ class DualEncoder(TwoTowers):
     def tokens(self, texts: Sequence[str]) -> tuple[Tensor, ...]:
         return (self.text_tower.tokens(texts),)
 
+    def reading_in_engines(self) -> nn.Module:
+        return _LeanTexts(self.text_tower.bert, self.text_head).eval()
+
 
 class _Pictures(nn.Module):
     def __init__(self, backbone: Backbone, head: Head) -> None:
@@ -76,6 +80,20 @@ class _Texts(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         rows: Tensor = self.head(text_states(self.bert, tokens))
+        return rows
+
+
+class _LeanTexts(nn.Module):
+    """What `_Texts` gives."""
+
+    def __init__(self, bert: nn.Module, head: Head) -> None:
+        super().__init__()
+        self.bert = LeanBert(bert)
+        self.head = head
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        counts = (tokens != PAD).float()
+        rows: Tensor = self.head(mean_state(self.bert(tokens, counts), counts))
         return rows
 
 
