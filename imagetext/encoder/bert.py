@@ -44,10 +44,8 @@ class _Layer(nn.Module):
 
     def forward(self, x: Tensor, bias: Tensor) -> Tensor:
         n, steps, width = x.shape
-        query, key, value = (
-            part.view(n, steps, self.heads, width // self.heads).transpose(1, 2)
-            for part in self.queries_keys_values(x).split(width, -1)
-        )
+        of_heads = self.queries_keys_values(x).view(n, steps, 3 * self.heads, width // self.heads).transpose(1, 2)
+        query, key, value = of_heads.split(self.heads, 1)
         found = (query @ key.transpose(2, 3) + bias).softmax(-1) @ value
         x = self.attention_norm(x + self.out(found.transpose(1, 2).reshape(n, steps, width)))
         y: Tensor = self.norm(x + self.narrow(self.activation(self.widen(x))))
