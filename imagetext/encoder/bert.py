@@ -11,9 +11,9 @@ MASKED = -1e4  # added to a score whose key does not count: nothing after softma
 class LeanBert(nn.Module):
     """Token ids (n, steps), and which of them count (n, steps) in float32 -> the last states (n, steps, width).
 
-    It gives what transformers' BertModel gives, and shares its weights where they are the same. Exported from there,
-    attention guards against rows without any key, and an engine no longer finds it: OpenVINO computes it in one piece
-    here. Query, key and value are one product, since three small ones wait for each other's threads.
+    It gives what transformers' BertModel gives, and shares its weights where they are the same. With a text of a few
+    words every operator costs, however little it computes: what is exported from there has three products for query,
+    key and value, where one will do, and guards against rows without any key, which no text has.
     """
 
     def __init__(self, bert: Any) -> None:
@@ -25,7 +25,7 @@ class LeanBert(nn.Module):
         self.layers = nn.ModuleList(_Layer(layer, bert.config.num_attention_heads) for layer in bert.encoder.layer)
 
     def forward(self, tokens: Tensor, counts: Tensor) -> Tensor:
-        bias = (1 - counts)[:, None, None] * MASKED
+        bias = (1 - counts)[:, None, :, None] * MASKED
         x: Tensor = self.norm(self.words(tokens) + self.places[: tokens.shape[1]])
         for layer in self.layers:
             x = layer(x, bias)
@@ -46,7 +46,10 @@ class _Layer(nn.Module):
         n, steps, width = x.shape
         of_heads = self.queries_keys_values(x).view(n, steps, 3 * self.heads, width // self.heads).transpose(1, 2)
         query, key, value = of_heads.split(self.heads, 1)
-        found = (query @ key.transpose(2, 3) + bias).softmax(-1) @ value
+        # A row for each key, a column for each query. The other way round OpenVINO finds attention, and takes a kernel
+        # of its own for it: with lengths that it does not know beforehand that is slower than the products.
+        shares = (key @ query.transpose(2, 3) + bias).softmax(2)
+        found = shares.transpose(2, 3) @ value
         x = self.attention_norm(x + self.out(found.transpose(1, 2).reshape(n, steps, width)))
         y: Tensor = self.norm(x + self.narrow(self.activation(self.widen(x))))
         return y
