@@ -1,13 +1,17 @@
 """The compact dual encoder, loaded: pictures and texts in, unit vectors out."""
 
 from collections.abc import Sequence
+from copy import deepcopy
 from typing import Any
 
+import numpy as np
+import torch
 from torch import Tensor, nn
 
 from imagetext.backbone import Backbone, load_backbone
+from imagetext.encoder.bert import LeanBert
 from imagetext.encoder.calibration import Calibration, load_calibration
-from imagetext.encoder.network import Head, HeadShape, load_minilm, text_states
+from imagetext.encoder.network import PAD, Head, HeadShape, load_minilm, mean_state, text_states
 from imagetext.encoder.towers import TwoTowers
 from imagetext.model_folder import ModelFolder
 from imagetext.transform import PictureTransform
@@ -23,12 +27,16 @@ class TextTower:
         self.bert = bert.eval()
         self.tokenizer = tokenizer
         self.width: int = bert.config.hidden_size
+        # A copy of what does the work in the tokenizer. What is around that sets padding and truncation at every call,
+        # and takes longer than the work: the network's weights have driven all of it out of the processor's cache.
+        self._splitter = deepcopy(tokenizer.backend_tokenizer)
+        self._splitter.enable_truncation(MAX_TOKENS)
+        self._splitter.enable_padding(pad_id=PAD)
 
     def tokens(self, texts: Sequence[str]) -> Tensor:
         """Token ids (n, steps), padded with 0."""
-        batch = self.tokenizer(list(texts), padding=True, truncation=True, max_length=MAX_TOKENS, return_tensors="pt")
-        ids: Tensor = batch["input_ids"]
-        return ids
+        found = self._splitter.encode_batch_fast(list(texts))
+        return torch.from_numpy(np.array([text.ids for text in found], dtype=np.int64))
 
     def __call__(self, texts: Sequence[str]) -> Tensor:
         return text_states(self.bert, self.tokens(texts))
@@ -56,6 +64,9 @@ class DualEncoder(TwoTowers):
     def tokens(self, texts: Sequence[str]) -> tuple[Tensor, ...]:
         return (self.text_tower.tokens(texts),)
 
+    def reading_in_engines(self) -> nn.Module:
+        return _LeanTexts(self.text_tower.bert, self.text_head).eval()
+
 
 class _Pictures(nn.Module):
     def __init__(self, backbone: Backbone, head: Head) -> None:
@@ -76,6 +87,20 @@ class _Texts(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         rows: Tensor = self.head(text_states(self.bert, tokens))
+        return rows
+
+
+class _LeanTexts(nn.Module):
+    """What `_Texts` gives."""
+
+    def __init__(self, bert: nn.Module, head: Head) -> None:
+        super().__init__()
+        self.bert = LeanBert(bert)
+        self.head = head
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        counts = (tokens != PAD).float()
+        rows: Tensor = self.head(mean_state(self.bert(tokens, counts), counts))
         return rows
 
 

@@ -64,6 +64,11 @@ def text_states(bert: nn.Module, tokens: Tensor) -> Tensor:
     """Token ids (n, steps), padded with 0 -> the mean over the states of the tokens that count, (n, width)."""
     mask = (tokens != PAD).long()
     states: Tensor = bert(input_ids=tokens, attention_mask=mask).last_hidden_state
+    return mean_state(states, mask)
+
+
+def mean_state(states: Tensor, mask: Tensor) -> Tensor:
+    """The mean over the states (n, steps, width) of those that count, which the mask (n, steps) has 1 for."""
     weights = mask[..., None].to(states.dtype)
     return (states * weights).sum(1) / weights.sum(1)
 

@@ -69,6 +69,10 @@ class TwoTowers(ABC):
     def tokens(self, texts: Sequence[str]) -> tuple[Tensor, ...]:
         """What the reading network takes, each (n, steps) int64."""
 
+    def reading_in_engines(self) -> nn.Module | None:
+        """The reading network as engines are given it, where that is not as it runs in torch."""
+        return None
+
     def run_in(self, engines: Engines) -> None:
         """Choose an engine for each of the two networks."""
         seeing, reading = self._modules
@@ -79,7 +83,9 @@ class TwoTowers(ABC):
         others = [self.tokens([" ".join(words[:count])]) for count in range(1, len(words))]
         others += [self.tokens([_USUAL_TEXT, "a dog", " ".join(words * 2)]), self.tokens(words)]
         pictures = Program("pictures", seeing, (examples[:1],), ((0,),), ((examples,),))
-        texts = Program("texts", reading, tokens, ((0, 1),) * len(tokens), tuple(others))
+        texts = Program(
+            "texts", reading, tokens, ((0, 1),) * len(tokens), tuple(others), lean=self.reading_in_engines()
+        )
         self.streams = engines.streams
         self._loaded = {program.name: engines.load(program, self.fingerprint) for program in (pictures, texts)}
         self._see, self._read = (self._loaded[program.name].run for program in (pictures, texts))

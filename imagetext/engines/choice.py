@@ -24,7 +24,7 @@ from imagetext.errors import InvalidParameter
 TORCH = "torch"
 CHOICE = "choice.json"
 # One more whenever engines must agree in more or files are written otherwise: what was chosen before is chosen anew.
-CHECK = 4
+CHECK = 5
 
 log = logging.getLogger(__name__)
 

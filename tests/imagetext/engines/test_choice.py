@@ -74,6 +74,20 @@ def test_a_start_allows_half_of_what_is_promised(program: Program, tmp_path: Pat
     assert fastest({"torch": in_torch, "near": lambda *_: run}, program, tmp_path / "choice.json").engine == taken
 
 
+@pytest.mark.parametrize(("factor", "taken"), [(2.0, "onnxruntime"), (-2.0, "torch")])
+def test_what_is_exported_is_compared_with_the_network(tmp_path: Path, factor: float, taken: str) -> None:
+    """A lean form runs in an engine in the network's place, but not where it gives something else."""
+    network, lean = nn.Linear(3, 3).eval(), nn.Linear(3, 3).eval()
+    lean.load_state_dict({name: factor * tensor for name, tensor in network.state_dict().items()})
+    program = Program("line", network, (torch.eye(3),), ((0,),), lean=lean)
+
+    loaded = Engines(tmp_path, only="onnxruntime").load(program, "one")
+
+    assert loaded.engine == taken
+    found, expected = loaded.run(np.eye(3, dtype=np.float32))[0], network(torch.eye(3)).detach().numpy()
+    assert np.allclose(found, (2 if taken == "onnxruntime" else 1) * expected, atol=1e-5)
+
+
 def test_torch_runs_what_no_engine_takes(program: Program, tmp_path: Path) -> None:
     """Where every other engine fails, torch still answers."""
     run = fastest({"torch": in_torch, "broken": broken}, program, tmp_path / "choice.json").run
