@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from bench.floors import network_floor
-from bench.rivals.plain_pictures import leave_out_rounding
+from bench.rivals.plain_pictures import in_float32
 from bench.rivals.text_embedding import clip_texts, minilm_texts
 from bench.rounds import milliseconds
 from bench.row import Contest
@@ -32,11 +32,10 @@ TEXT = "a brown dog runs across the grass with a ball in its mouth"
 @contextmanager
 def compact_pictures(setting: Setting, batch: int) -> Iterator[Contest]:
     """The compact model's pictures, in integers, against the same weights in torch and float32."""
-    ours = _compact(setting)
-    reference, rival = (load_dual_encoder(ModelFolder.open(COMPACT)) for _ in range(2))
+    ours, reference = _compact(setting), load_dual_encoder(ModelFolder.open(COMPACT))
+    rival = in_float32(reference)
     inputs = [ours.prepare(picture) for picture in opened(setting, batch)]
     expected = reference.encode_pictures(inputs)
-    leave_out_rounding(rival.backbone)
     yield Contest(
         ours=lambda: milliseconds(lambda: ours.encode_pictures(inputs), setting.turn_s),
         rival=lambda: milliseconds(lambda: rival.encode_pictures(inputs), setting.turn_s),

@@ -14,7 +14,7 @@ import numpy as np
 from torch import Tensor
 
 from bench.rivals.data_loader import Network, vectors_of
-from bench.rivals.plain_pictures import leave_out_rounding
+from bench.rivals.plain_pictures import in_float32
 from bench.rounds import milliseconds
 from bench.row import Contest, Floor
 from bench.rows.embedding import COMPACT
@@ -40,9 +40,8 @@ def indexing(setting: Setting) -> Iterator[Contest]:
     each = setting.sized(1000, 40)
     rates = list[float]()
     parts = [*folders(setting, 1, WARM_UP), *folders(setting, setting.sized(PARTS, 2), each)]
-    ours = _encoder(setting)
-    reference, plain = (load_dual_encoder(ModelFolder.open(COMPACT)) for _ in range(2))
-    leave_out_rounding(plain.backbone)
+    ours, reference = _encoder(setting), load_dual_encoder(ModelFolder.open(COMPACT))
+    plain = in_float32(reference)
     ours_next, rival_next = cycle(parts), cycle(parts)
 
     def network(batch: Tensor) -> Tensor:
