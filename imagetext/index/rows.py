@@ -3,7 +3,7 @@
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -13,6 +13,8 @@ from imagetext.errors import IndexVersionError, NotFound
 from imagetext.index import row_schema
 from imagetext.index.row_file import RowFile
 from imagetext.search_filter import tag_key
+
+KEPT = 10_000  # rows in memory, about 10 MB: some pictures answer many questions, and SQLite takes as long as FAISS
 
 _UNKNOWN = "unknown-"
 
@@ -106,6 +108,7 @@ class RowTable:
     def __init__(self, path: Path) -> None:
         """Raises IndexVersionError when `path` is no such file."""
         self._file = RowFile.open(path)
+        self._kept: dict[int, PictureRow] = {}
         self._select = row_schema.SELECT if self._file.described else row_schema.SELECT_OLD
         try:
             self.size: int = self._file.fetch("SELECT count(*) FROM pictures")[0][0]
@@ -118,10 +121,15 @@ class RowTable:
 
     def by_rows(self, rows: Sequence[int]) -> list[PictureRow]:
         """Several rows in the order in which they are asked for. Raises NotFound when one of them is not there."""
-        marks = ",".join("?" * len(rows))
-        found = {picture.row: picture for picture in self._where(f"row IN ({marks})", *rows)}
-        if not found.keys() >= set(rows):
-            raise NotFound("There is no such picture in the index.")
+        kept = [self._kept.get(row) for row in rows]  # one look each: another thread may clear it
+        found = {each.row: each for each in kept if each is not None}
+        missing = [row for row in rows if row not in found]
+        if missing:
+            marks = ",".join("?" * len(missing))
+            found |= {picture.row: picture for picture in self._where(f"row IN ({marks})", *missing)}
+            if not found.keys() >= set(rows):
+                raise NotFound("There is no such picture in the index.")
+            self._keep(found)
         return [found[row] for row in rows]
 
     def by_id(self, id: str) -> PictureRow:
@@ -132,6 +140,11 @@ class RowTable:
 
     def close(self) -> None:
         self._file.close()
+
+    def _keep(self, found: Mapping[int, PictureRow]) -> None:
+        if len(self._kept) + len(found) > KEPT:
+            self._kept.clear()  # what is asked for often is soon back
+        self._kept.update(found)
 
     def _find(self, column: str, key: int | str) -> PictureRow:
         found = self._where(f"{column} = ?", key)

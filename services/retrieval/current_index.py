@@ -19,8 +19,8 @@ T = TypeVar("T")
 
 # A refused version may be mended under its own name, but reading all of it at every look would be too much.
 _RETRY_SECONDS = 30.0
-# 4 MB: a core goes through them in less than half a millisecond.
-_SMALL_NUMBERS = 1_000_000
+# 20 MB: a core goes through them in half a millisecond, and a thread has to be woken first.
+_SMALL_NUMBERS = 5_000_000
 
 log = logging.getLogger(__name__)
 
