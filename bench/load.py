@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 PLACE = b"{n}"  # in a body: becomes the number of the request, so that no two are equal
 OK = 200
@@ -98,7 +98,7 @@ def write_order(order: Order) -> str:
 
 
 async def _caller(order: Order, found: Found, start: float) -> None:
-    reader = writer = None
+    wire: _Wire | None = None
     while True:
         number = found.sent
         due = start if order.rate is None else start + number / order.rate
@@ -110,30 +110,53 @@ async def _caller(order: Order, found: Found, start: float) -> None:
             await asyncio.sleep(began - time.perf_counter())
         request = order.requests[(order.first + number) % len(order.requests)]
         try:
-            if writer is None or reader is None:
-                reader, writer = await asyncio.open_connection(order.host, order.port)
-            writer.write(request.bytes(order.host, order.first + number))
-            status = await asyncio.wait_for(_answer(reader), PATIENCE_S)
-        except (OSError, EOFError, ValueError, TimeoutError):
-            reader = writer = None
-            status = 0
+            if wire is None:
+                _, wire = await asyncio.get_running_loop().create_connection(_Wire, order.host, order.port)
+            async with asyncio.timeout(PATIENCE_S):
+                status = await wire.ask(request.bytes(order.host, order.first + number))
+        except (OSError, ValueError, TimeoutError):
+            wire, status = None, 0
         if status == OK:
             found.times.append(time.perf_counter() - began)
         else:
             found.errors += 1
-    if writer is not None:
-        writer.close()
+    if wire is not None:
+        wire.transport.close()
 
 
-async def _answer(reader: asyncio.StreamReader) -> int:
-    """The status of an answer, once all of it is there. Raises ValueError where it tells no length."""
-    head = (await reader.readuntil(b"\r\n\r\n")).lower()
-    lines = head.split(b"\r\n")
-    length = next((int(line[15:]) for line in lines if line.startswith(b"content-length:")), None)
-    if length is None:
-        raise ValueError("an answer without a length")
-    await reader.readexactly(length)
-    return int(lines[0].split(b" ")[1])
+class _Wire(asyncio.Protocol):
+    """A connection. Streams would wake their reader for the head and again for the body."""
+
+    transport: asyncio.Transport
+
+    def __init__(self) -> None:
+        self._come = b""
+        self._answer: asyncio.Future[int] | None = None
+
+    def ask(self, request: bytes) -> "asyncio.Future[int]":
+        """The status of the answer, once all of it is there; ValueError where it tells no length."""
+        self._come, self._answer = b"", asyncio.get_running_loop().create_future()
+        self.transport.write(request)
+        return self._answer
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's are no children of asyncio's
+
+    def data_received(self, data: bytes) -> None:
+        self._come += data
+        head, end, body = self._come.partition(b"\r\n\r\n")
+        if not end or self._answer is None or self._answer.done():
+            return
+        lines = head.lower().split(b"\r\n")
+        length = next((int(line[15:]) for line in lines if line.startswith(b"content-length:")), None)
+        if length is None:
+            self._answer.set_exception(ValueError("an answer without a length"))
+        elif len(body) >= length:
+            self._answer.set_result(int(lines[0].split(b" ")[1]))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(exc or ConnectionError("the server broke off"))
 
 
 def _quantile(ordered: Sequence[float], share: float) -> float:

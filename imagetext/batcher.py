@@ -57,6 +57,7 @@ class Batcher(Generic[Key, Item, Result]):
         queue_size: int,
         prepare_thread: Callable[[], object] = lambda: None,
         observe: Callable[[int, float], object] = lambda size, seconds: None,
+        at_once: Callable[[Key], bool] = lambda key: False,
         stall_s: float = 120.0,
     ) -> None:
         """
@@ -66,6 +67,8 @@ class Batcher(Generic[Key, Item, Result]):
             queue_size: most items that wait.
             prepare_thread: called once on the model thread, before the first batch.
             observe: called after each batch with its size and its seconds.
+            at_once: whether an item of a key that finds the model idle is run on the event loop: it must be nearly
+                over before a thread would have begun. Others that come meanwhile would wait for the model anyway.
             stall_s: a batch that takes longer means that the model hangs.
         """
         self._run = run
@@ -73,10 +76,12 @@ class Batcher(Generic[Key, Item, Result]):
         self._queue_size = queue_size
         self._prepare_thread = prepare_thread
         self._observe = observe
+        self._at_once = at_once
         self._stall_s = stall_s
         self._waiting: list[_Call[Key, Item, Result]] = []
         self._running: list[_Call[Key, Item, Result]] = []
         self._running_since: float | None = None
+        self._coming = 0
         self._arrived = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -111,17 +116,36 @@ class Batcher(Generic[Key, Item, Result]):
             raise Unavailable("The model does not answer.")
         if len(self._waiting) >= self._queue_size:
             raise Busy("Too many requests wait for the model.")
+        alone = self._at_once(key) and await self._comes_alone()
+        outcome = self._run_alone(key, item) if alone else await self._queued(key, item)
+        if isinstance(outcome, _Failed):
+            raise outcome.error
+        return outcome.result
+
+    async def _comes_alone(self) -> bool:
+        """Whether the model is idle and nobody comes in the same turn of the event loop, to share a batch with."""
+        self._coming += 1
+        try:
+            await asyncio.sleep(0)
+            return self._coming == 1 and not self._waiting and not self._running
+        finally:
+            self._coming -= 1
+
+    def _run_alone(self, key: Key, item: Item) -> _Done[Result] | _Failed:
+        start = time.monotonic()
+        [outcome] = self._outcomes(key, [item])
+        self._observe(1, time.monotonic() - start)
+        return outcome
+
+    async def _queued(self, key: Key, item: Item) -> _Done[Result] | _Failed:
         call: _Call[Key, Item, Result] = _Call(key, item, asyncio.get_running_loop().create_future())
         self._waiting.append(call)
         self._arrived.set()
         try:
-            outcome = await call.outcome
+            return await call.outcome
         finally:
             if call in self._waiting:
                 self._waiting.remove(call)
-        if isinstance(outcome, _Failed):
-            raise outcome.error
-        return outcome.result
 
     async def _serve(self) -> None:
         thread = ThreadPoolExecutor(1, "model", self._prepare_thread)
@@ -158,7 +182,7 @@ class Batcher(Generic[Key, Item, Result]):
             call.settle(outcome)
 
     def _outcomes(self, key: Key, items: list[Item]) -> list[_Done[Result] | _Failed]:
-        """On the model thread."""
+        """On the model thread, or on the event loop for an item that is run at once."""
         try:
             results = self._run(key, items)
             if len(results) != len(items):

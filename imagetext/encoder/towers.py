@@ -1,5 +1,6 @@
 """What all encoders share: a network that sees, a network that reads, and the engines that run them."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Literal
@@ -99,6 +100,11 @@ class TwoTowers(ABC):
         """How many of a kind are encoded at once at nearly the best rate; None where that was not measured."""
         loaded = self._loaded.get(f"{kind}s")
         return None if loaded is None else best_size(loaded.seconds)
+
+    def seconds_alone(self, kind: Kind) -> float:
+        """What one of a kind takes; infinity where that was not measured."""
+        loaded = self._loaded.get(f"{kind}s")
+        return math.inf if loaded is None else loaded.seconds.get(1, math.inf)
 
     @property
     def decoded_side(self) -> int:

@@ -291,3 +291,35 @@ async def test_batches_are_observed(model):
 
     assert [size for size, _ in seen] == [1, 2]
     assert all(seconds >= 0 for _, seconds in seen)
+
+
+async def test_a_lone_item_is_run_at_once_on_the_event_loop(model: Doubler) -> None:
+    """Where its key allows it and the model is idle; what fails fails as ever."""
+    async with _running(model, at_once=lambda key: key == "short") as batcher:
+        assert await batcher.submit("short", 4) == 8
+        assert model.threads == {threading.current_thread().name}
+        with pytest.raises(ValueError, match="thirteen"):
+            await batcher.submit("short", 13)
+
+        assert await batcher.submit("long", 5) == 10
+        assert len(model.threads) == 2
+
+
+async def test_items_that_come_together_share_a_batch_all_the_same(model: Doubler) -> None:
+    """Nobody is run alone while others come."""
+    async with _running(model, at_once=lambda key: True) as batcher:
+        assert await asyncio.gather(*(batcher.submit("short", item) for item in range(4))) == [0, 2, 4, 6]
+
+        assert model.batches == [("short", [0, 1, 2, 3])]
+
+
+async def test_nobody_is_run_at_once_while_the_model_works(model: Doubler) -> None:
+    """It would run on two threads."""
+    async with _held(model, at_once=lambda key: key == "short") as batcher:
+        waiting = asyncio.create_task(batcher.submit("short", 4))
+        await asyncio.sleep(0.01)
+        assert batcher.waiting == 1
+
+        model.release()
+        assert await waiting == 8
+        assert threading.current_thread().name not in model.threads

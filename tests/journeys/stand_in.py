@@ -1,5 +1,7 @@
 """The retrieval service with an encoder that needs no weights: what is tried is how pictures come and go."""
 
+import math
+
 import numpy as np
 
 from services.chassis.json_logging import configure_logging
@@ -12,6 +14,9 @@ from tests.indexer.fake_encoder import FakeEncoder
 class StandIn(FakeEncoder):
     def best_batch(self, kind: str) -> int | None:
         return None  # nobody measured
+
+    def seconds_alone(self, kind: str) -> float:
+        return math.inf
 
     def relevance(self, query: np.ndarray, scores: np.ndarray) -> np.ndarray:
         return (scores + 1) / 2

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import math
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -48,6 +49,9 @@ class ColourEncoder:
 
     def best_batch(self, kind: str) -> int | None:
         return self.best.get(kind)
+
+    def seconds_alone(self, kind: str) -> float:
+        return math.inf
 
     def prepare(self, picture: Image.Image) -> np.ndarray:
         return np.asarray(picture.resize((1, 1))).reshape(3)
