@@ -15,17 +15,18 @@ INTERRUPTED = 130
 
 @dataclass
 class Curve:
-    """One chart: `lines` gives for each name the values at `at`, in `unit`; `left_out` says what was not measured."""
+    """One chart: `lines` gives for each name the values at `at`, in `unit`, None where there is none; `left_out` says
+    what was not measured."""
 
     title: str
     across: str
     unit: str
     at: list[int] = field(default_factory=list)
-    lines: dict[str, list[float]] = field(default_factory=dict)
+    lines: dict[str, list[float | None]] = field(default_factory=dict)
     left_out: str | None = None
     error: str | None = None
 
-    def add(self, at: int, **values: float) -> None:
+    def add(self, at: int, **values: float | None) -> None:
         self.at.append(at)
         for name, value in values.items():
             self.lines.setdefault(name, []).append(value)

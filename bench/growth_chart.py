@@ -8,7 +8,14 @@ from bench.chart import STYLE, text
 
 WIDTH, PANEL, LEFT, RIGHT, TOP, BOTTOM = 760, 280, 80, 150, 48, 44
 COLOURS = ("#2f7d5b", "#c2572e", "#3d6fb6", "#8a5fb0")  # legible on white and on black
-RATES = ("rate", "refused", "per_core", "retrieval_mb")  # of another unit or scale: told in the JSON only
+RATES = (
+    "rate",
+    "refused",
+    "per_core",
+    "retrieval_mb",
+    "codes_mb",
+    "codes_recall",
+)  # of another unit or scale: told in the JSON only
 
 
 class Curve(Protocol):
@@ -18,7 +25,7 @@ class Curve(Protocol):
     across: str
     unit: str
     at: list[int]
-    lines: dict[str, list[float]]
+    lines: dict[str, list[float | None]]
 
 
 def growth_chart(curves: Sequence[Curve]) -> str:
@@ -42,16 +49,17 @@ def _panel(curve: Curve, y: int) -> list[str]:
     axes = _Axes(curve.at, lines, y)
     parts += axes.grid(curve.across, curve.unit)
     for (name, values), colour in zip(lines.items(), COLOURS, strict=False):
-        points = [axes.point(at, value) for at, value in zip(curve.at, values, strict=True)]
+        known = [(at, value) for at, value in zip(curve.at, values, strict=True) if value is not None]
+        points = [axes.point(at, value) for at, value in known]
         path = " ".join(f"{x:.1f},{height:.1f}" for x, height in points)
         parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2.5"/>')
-        parts.append(text("", points[-1][0] + 8, points[-1][1] + 4, f"{name} {values[-1]:.3g} {curve.unit}", "start"))
+        parts.append(text("", points[-1][0] + 8, points[-1][1] + 4, f"{name} {known[-1][1]:.3g} {curve.unit}", "start"))
     return parts
 
 
 class _Axes:
-    def __init__(self, at: Sequence[int], lines: Mapping[str, Sequence[float]], y: int) -> None:
-        values = [max(value, 1e-6) for line in lines.values() for value in line]
+    def __init__(self, at: Sequence[int], lines: Mapping[str, Sequence[float | None]], y: int) -> None:
+        values = [max(value, 1e-6) for line in lines.values() for value in line if value is not None]
         self.at, self.y = at, y
         self.across = _ends(at)
         self.up = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))

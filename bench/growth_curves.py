@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import cycle
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import faiss
 import numpy as np
+from tqdm import tqdm
 
 from bench.growth import Curve, Measure
 from bench.processes import load
@@ -17,7 +19,7 @@ from bench.rows.caption_service import caption_service, upload
 from bench.rows.captions import GRU, VIT_BERT
 from bench.rows.pictures import scenes
 from bench.rows.search_service import replicated_search, search_system
-from bench.rows.vector_search import DIMENSIONS, Clusters, Vectors
+from bench.rows.vector_search import CHUNK, DIMENSIONS, Clusters, Vectors
 from bench.setting import Setting
 
 CALLERS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
@@ -25,7 +27,10 @@ PICTURES = (1, 2, 4, 8, 16)
 REPLICAS = 4
 AT_REPLICAS = 16  # callers
 SIZES = (1_000, 10_000, 100_000, 1_000_000, 10_000_000)
-HITS = 12
+HITS, NEIGHBOURS = 12, 10
+CODE, ID = 64, 8  # bytes
+LEAST_CODED, LEAST_TRAINED = 100_000, 10_000  # vectors
+CODED_QUERIES = 100
 PROBES = 16  # cells that are looked into
 LEAST_CELLS, TRAINED_WITH = 64, 40  # vectors for each cell
 SPARE = 2  # of memory: an index takes no more than one part in so many of what is free
@@ -43,20 +48,65 @@ def curves() -> Sequence[tuple[Curve, Measure]]:
 
 
 def index_size(curve: Curve, setting: Setting) -> None:
-    """Exact search, and cells of which a fixed number is looked into. Sizes without room in memory are left out."""
+    """Exact search, cells of which a fixed number is looked into, and codes of 64 bytes in such cells.
+
+    Whole vectors are left out where they have no room in memory, codes where there are too few vectors to learn them.
+    """
     source = Clusters()
     queries = cycle(source.queries(64)[:, None])
     flat = faiss.IndexFlatIP(DIMENSIONS)
     for size in SIZES[: setting.sized(len(SIZES), 2)]:
+        exact = some = None
         needed, free = 2 * size * DIMENSIONS * 4, _free_bytes()
-        if needed > free / SPARE:
-            curve.left_out = f"{size:,}: both indexes need {needed / 1e9:.0f} GB, {free / 1e9:.0f} are free"
+        if needed <= free / SPARE:
+            for chunk in source.chunks(size - flat.ntotal):
+                flat.add(chunk)
+            exact, some = (milliseconds(partial(_ask, each, queries), setting.turn_s) for each in (flat, _cells(flat)))
+        else:
+            curve.left_out = (
+                f"{size:,}: both indexes of whole vectors need {needed / 1e9:.0f} GB, {free / 1e9:.0f} are free"
+            )
             sys.stderr.write(f"  {curve.left_out}\n")
-            break
-        for chunk in source.chunks(size - flat.ntotal):
-            flat.add(chunk)
-        exact, some = (milliseconds(partial(_ask, index, queries), setting.turn_s) for index in (flat, _cells(flat)))
-        curve.add(size, exact=exact, cells=some)
+            flat.reset()
+        codes = coded(size) if size >= LEAST_CODED else None
+        curve.add(
+            size,
+            exact=exact,
+            cells=some,
+            codes=None if codes is None else milliseconds(partial(_ask, codes.index, queries), setting.turn_s),
+            codes_mb=None if codes is None else size * (CODE + ID) / 1e6,
+            codes_recall=None if codes is None else codes.recall,
+        )
+
+
+@dataclass(frozen=True)
+class Coded:
+    """An index of codes, and its recall of the ten nearest."""
+
+    index: Any
+    recall: float
+
+
+def coded(size: int) -> Coded:
+    """Filled chunk by chunk, so that whole vectors are never all in memory; what is nearest is looked up on the way."""
+    source = Clusters()
+    asked = source.queries(CODED_QUERIES)
+    number = max(LEAST_CELLS, round(2 * size**0.5))
+    name = (
+        f"IVF{number}_HNSW32,PQ{CODE}"  # a graph over the cells: comparing each vector with all of them takes longest
+    )
+    index: Any = faiss.index_factory(DIMENSIONS, name, faiss.METRIC_INNER_PRODUCT)
+    index.train(Clusters().draw(max(TRAINED_WITH * number, LEAST_TRAINED), np.random.default_rng(0)))
+    index.nprobe = PROBES
+    nearest: Any = faiss.ResultHeap(len(asked), NEIGHBOURS, keep_max=True)
+    for chunk in tqdm(source.chunks(size), total=-(-size // CHUNK), desc=f"codes of {size:,}", unit="chunk"):
+        scores, rows = faiss.knn(asked, chunk, NEIGHBOURS, metric=faiss.METRIC_INNER_PRODUCT)
+        nearest.add_result(scores, rows + index.ntotal)
+        index.add(chunk)
+    nearest.finalize()
+    found = index.search(asked, NEIGHBOURS)[1]
+    shared = [len(np.intersect1d(mine, theirs)) for mine, theirs in zip(found, nearest.I, strict=True)]
+    return Coded(index, float(np.mean(shared)) / NEIGHBOURS)
 
 
 def callers(curve: Curve, setting: Setting) -> None:

@@ -66,7 +66,7 @@ def programs(seeing: Seeing, saying: Saying, size: int) -> tuple[Program, Progra
     example, state = list(_steps(saying, one, 3, 2))[1], saying.decoder.begin(one)
     grown = [_grows(before, after) for before, after in zip(state, example[2 + len(memory) :], strict=True)]
     free = ((0,), (0,), *[(0,)] * len(memory), *grown)
-    seen = Program("seeing", seeing, (pictures[:1],), ((0,),), ((pictures,),))
+    seen = Program("seeing", seeing, (pictures[:1],), ((0,),), ((pictures,),), int8=False)
     return seen, Program("saying", saying, example, free, tuple(_steps(saying, memory, 3, STEPS)), LOG_PROBABILITY)
 
 

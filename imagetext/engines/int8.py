@@ -25,10 +25,10 @@ HIGHEST = 127
 def with_int8_weights(program: Program, folder: Path) -> Path | None:
     """The program's file with its large matrices in int8, in `folder`; rewritten once.
 
-    None where it would be of no use: without large matrices, among many convolutions, which stay as they are, and where
-    outputs are ranked, which int8 never gives near enough.
+    None where it would be of no use: without large matrices, among many convolutions, which stay as they are, where
+    outputs are ranked, which int8 never gives near enough, and where the program says so.
     """
-    if program.tolerance is not None:
+    if program.tolerance is not None or not program.int8:
         return None
     file = folder / f"{program.name}-int8.onnx"
     if not file.exists():

@@ -24,6 +24,7 @@ class Program:
         free: of each input, the axes whose length differs from call to call.
         others: more inputs, of other lengths; an engine must agree with torch on all of them.
         tolerance: the largest difference that its first output may have, where a direction is not all that counts.
+        int8: whether matrices may be tried in int8; not where a search goes on from the outputs: it decides by little.
         lean: gives what the module gives, and is exported in its place; engines are compared with the module.
     """
 
@@ -33,6 +34,7 @@ class Program:
     free: tuple[tuple[int, ...], ...]
     others: tuple[tuple[Tensor, ...], ...] = ()
     tolerance: float | None = None
+    int8: bool = True
     lean: nn.Module | None = None
 
     @property

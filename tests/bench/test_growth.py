@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from bench.growth import Curve, measure_all
-from bench.growth_curves import index_size
+from bench.growth_curves import coded, index_size
 from bench.setting import Setting
 
 
@@ -37,6 +37,15 @@ def test_sizes_of_an_index(tmp_path: Path) -> None:
     index_size(curve, Setting(quick=True, cache=tmp_path))
 
     assert curve.at == [1_000, 10_000]
-    assert {name: len(values) for name, values in curve.lines.items()} == {"exact": 2, "cells": 2}
-    assert all(value > 0 for values in curve.lines.values() for value in values)
-    assert curve.lines["exact"][1] > curve.lines["exact"][0]
+    exact, cells = curve.lines["exact"], curve.lines["cells"]
+    assert all(value and value > 0 for value in [*exact, *cells])
+    assert exact[1] > exact[0]
+    assert curve.lines["codes"] == [None, None]  # too few to learn codes from
+
+
+def test_codes_find_most_of_what_is_nearest() -> None:
+    """Filled without ever holding all vectors; a code of 64 bytes for 512 numbers loses some."""
+    found = coded(12_000)
+
+    assert found.index.ntotal == 12_000
+    assert 0.3 < found.recall <= 1
