@@ -121,16 +121,18 @@ class _Beams:
         totals = (self.scores.reshape(-1, 1) + likely.log_probabilities).reshape(pictures, -1)
         # Twice the beams: even if every beam could end, as many candidates go on.
         flat = np.argsort(-totals, axis=1, kind="stable")[:, : 2 * beams]
-        scores = np.take_along_axis(totals, flat, 1)
-        each = likely.tokens.shape[1]
-        rows = flat // each + np.arange(pictures)[:, None] * beams
-        tokens = likely.tokens[rows, flat % each]
+        place, each = np.arange(pictures)[:, None], likely.tokens.shape[1]
+        beam, word = np.divmod(flat, each)
+        scores, rows = totals[place, flat], beam + place * beams
+        tokens = likely.tokens[rows, word]
         ends = tokens == self.search.end
-        self._end(scores[:, :beams], rows[:, :beams], ends[:, :beams], length)
-        going_on = np.argsort(ends, axis=1, kind="stable")[:, :beams]
-        ended = np.take_along_axis(ends, going_on, 1)
-        self.scores = np.where(ended, -np.inf, np.take_along_axis(scores, going_on, 1)).astype(np.float32)
-        chosen, parents = (np.take_along_axis(each, going_on, 1).ravel() for each in (tokens, rows))
+        if ends.any():
+            self._end(scores[:, :beams], rows[:, :beams], ends[:, :beams], length)
+            order = np.argsort(ends, axis=1, kind="stable")
+            tokens, rows = tokens[place, order], rows[place, order]
+            scores = np.where(ends, -np.inf, scores)[place, order]
+        self.scores = np.ascontiguousarray(scores[:, :beams], dtype=np.float32)
+        chosen, parents = tokens[:, :beams].ravel(), rows[:, :beams].ravel()
         self.words.append(_Words(chosen, parents, likely.trace))
         return chosen, parents
 

@@ -120,9 +120,9 @@ class TwoTowers(ABC):
         """Prepared pictures -> unit rows (n, dimensions), in batches of the best size."""
         size = self.best_batch("picture") or len(inputs)
         if len(inputs) <= size:
-            return _rows(self._see(np.stack(inputs)))
+            return _rows(self._see(_together(inputs)))
         parts = [inputs[start : start + size] for start in range(0, len(inputs), size)]
-        return np.concatenate([_rows(self._see(np.stack(part))) for part in parts])
+        return np.concatenate([_rows(self._see(_together(part))) for part in parts])
 
     def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Texts -> unit rows (n, dimensions)."""
@@ -131,6 +131,11 @@ class TwoTowers(ABC):
     def relevance(self, query: NDArray[np.float32], scores: NDArray[np.float32]) -> NDArray[np.float32]:
         """A query's unit vector (dimensions,) and cosine similarities to it (n,) -> probabilities of a match (n,)."""
         return self.calibration.relevance(query, scores)
+
+
+def _together(inputs: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    """One array of all, (n, 3, size, size); a single picture is not copied."""
+    return inputs[0][None] if len(inputs) == 1 else np.stack(inputs)
 
 
 def _rows(found: Sequence[Array]) -> NDArray[np.float32]:
