@@ -139,6 +139,7 @@ class RowTable:
         return self._pictures(f"{self._select} ORDER BY row")
 
     def close(self) -> None:
+        self._kept.clear()
         self._file.close()
 
     def _keep(self, found: Mapping[int, PictureRow]) -> None:

@@ -214,3 +214,12 @@ def test_exact_search_at_some_size(tmp_path):
         found = reader.search(vectors[:50], 5)[1]
 
     assert np.array_equal(found, np.argsort(-(vectors[:50] @ vectors.T), axis=1)[:, :5])
+
+
+def test_rows_that_were_shown_come_back_the_same(index, reader):
+    """Whether they come from the file or from memory, in any order, with others beside them."""
+    first = reader.pictures([2, 0])
+
+    assert reader.pictures([0, 1, 2, 2]) == [first[1], reader.row(1), first[0], first[0]]
+    with pytest.raises(NotFound):
+        reader.pictures([0, 99])
