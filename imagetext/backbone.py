@@ -12,7 +12,7 @@ from imagetext.quantized import QuantizedEfficientNetLite0
 from imagetext.transform import PictureTransform
 
 EFFICIENTNET_LITE0 = "efficientnet-lite0"
-IN_INTEGERS = "efficientnet-lite0-int8"  # its weights are all in the model folder
+IN_INTEGERS = "efficientnet-lite0-int8"  # what is not tuned of it comes from the package, too
 
 
 class Backbone(nn.Module):
@@ -58,13 +58,11 @@ def load_backbone(source: str | Path) -> Backbone:
     Raises:
         ModelError: nothing loadable is found there, or it gives no grid of features.
     """
-    if str(source) == EFFICIENTNET_LITE0:
+    if str(source) in (EFFICIENTNET_LITE0, IN_INTEGERS):
         network = EfficientNetLite0()
         network.load_state_dict(imagenet_weights())
-        return Backbone(network.trunk, network.top, CHANNELS).eval()
-    if str(source) == IN_INTEGERS:
-        quantized = QuantizedEfficientNetLite0()
-        return Backbone(quantized.trunk, quantized.top, CHANNELS).eval()
+        halves = QuantizedEfficientNetLite0(network) if str(source) == IN_INTEGERS else network
+        return Backbone(halves.trunk, halves.top, CHANNELS).eval()
     require_source(source)
     from transformers import AutoModel
 

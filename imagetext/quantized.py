@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from imagetext.efficientnet import ConvNorm, EfficientNetLite0, InvertedResidual, padded
 from imagetext.engines.rounding import SIGNED, rounded
+from imagetext.quantized_weights import quantized_weights
 
 INPUT_STEP = 2.0**-7  # pictures are (x - 127) / 128
 
@@ -75,6 +76,9 @@ class QuantizedConv(nn.Module):
         )
         self.act = layer.act
         self.weight_rounding = WeightRounding(conv.out_channels)
+        weight, steps = quantized_weights(layer)
+        self.conv.weight.data.copy_(weight)
+        self.weight_rounding.step.copy_(steps)
         self.rounding = Rounding(signed=not layer.act) if rounds else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -108,12 +112,11 @@ class QuantizedResidual(nn.Module):
 
 
 class QuantizedEfficientNetLite0(nn.Module):
-    """What `EfficientNetLite0` is, with the same two halves; its tensors are those of a model folder, or are fitted by
-    `training.quantize`."""
+    """What an `EfficientNetLite0` is, with the same two halves and its weights; biases, steps of activations and tuned
+    weights are those of a model folder, or are fitted by `training.quantize`."""
 
-    def __init__(self) -> None:
+    def __init__(self, layers: EfficientNetLite0) -> None:
         super().__init__()
-        layers = EfficientNetLite0()
         self.trunk = nn.Sequential(Rounding(signed=True, step=INPUT_STEP), *map(_quantized, layers.trunk))
         self.top = nn.Sequential(*map(_quantized, layers.top))
         self.requires_grad_(False)  # nor can torch export its rounding otherwise

@@ -23,7 +23,7 @@ from torch.optim import AdamW
 from torch.optim.lr_scheduler import OneCycleLR
 from tqdm import tqdm
 
-from imagetext.backbone import IN_INTEGERS, Backbone
+from imagetext.backbone import IN_INTEGERS, Backbone, load_backbone
 from imagetext.encoder.calibration import BACKGROUND
 from imagetext.encoder.dual import DualEncoder
 from imagetext.encoder.engine import Encoder, load_encoder
@@ -128,7 +128,7 @@ def write(source: Path, folder: Path, encoder: DualEncoder, card: str) -> None:
     tensors = (
         changed_tensors("picture_head", encoder.picture_head)
         | changed_tensors("text_head", encoder.text_head)
-        | changed_tensors("backbone", encoder.backbone)
+        | changed_tensors("backbone", encoder.backbone, load_backbone(IN_INTEGERS).state_dict())
         | changed_tensors("bert", encoder.text_tower.bert, load_minilm()[0].state_dict())
     )
     write_model_folder(folder, config, tensors, card)

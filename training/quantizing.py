@@ -16,11 +16,10 @@ from imagetext.backbone import IN_INTEGERS, Backbone, load_backbone
 from imagetext.efficientnet import ConvNorm, InvertedResidual, padded
 from imagetext.engines.rounding import SIGNED, UNSIGNED
 from imagetext.quantized import QuantizedConv, QuantizedResidual, Rounding
+from imagetext.quantized_weights import FINEST, quantized_weights
 
 FINER = 2  # powers of two below the one that cuts nothing off
 SAMPLE = 2**20  # numbers that a step is fitted to
-LARGEST = SIGNED[1]  # of a weight; the smallest is its opposite
-FINEST = -15  # the exponent of the finest step: below it are channels that do nothing, and sums of over 24 bits
 
 Pair = tuple[Tensor, Tensor]  # what the integer network gives, and the one in floating point
 
@@ -58,9 +57,9 @@ def _residual(layer: QuantizedResidual, original: InvertedResidual, pair: Pair, 
 
 def _conv(layer: QuantizedConv, original: ConvNorm, pair: Pair, step: Tensor) -> tuple[Pair, Tensor]:
     """Fits a layer whose input has this step; gives its own step, too."""
-    weight = _folded_weight(original)
-    weight_step = layer.weight_rounding.step.copy_(weight_steps(weight))
-    layer.conv.weight.copy_(_whole(weight, weight_step[:, None, None, None]))
+    weight, weight_step = quantized_weights(original)
+    layer.conv.weight.copy_(weight)
+    layer.weight_rounding.step.copy_(weight_step)
     layer.conv.bias = nn.Parameter(torch.zeros(len(weight)), requires_grad=False)
     mine, theirs = layer.summed(pair[0]), original.norm(original.conv(padded(pair[1], original.conv)))
     shift = (theirs - mine).mean((0, 2, 3))
@@ -71,13 +70,6 @@ def _conv(layer: QuantizedConv, original: ConvNorm, pair: Pair, step: Tensor) ->
     if isinstance(layer.rounding, Rounding):
         return (_rounded(layer.rounding, mine), theirs), layer.rounding.step
     return (mine, theirs), step
-
-
-def _folded_weight(layer: ConvNorm) -> Tensor:
-    """The weights with the norm's scale laid into them (Jacob et al., 2018, section 3.2)."""
-    assert layer.norm.running_var is not None, "it is never trained without"
-    scale = layer.norm.weight / (layer.norm.running_var + layer.norm.eps).sqrt()
-    return layer.conv.weight * scale[:, None, None, None]
 
 
 def _rounded(rounding: Rounding, x: Tensor) -> Tensor:
@@ -95,16 +87,3 @@ def activation_step(x: Tensor, lowest: int, highest: int) -> float:
     return min(
         steps, key=lambda step: float(((sample / step).round().clamp(lowest, highest) * step - sample).square().sum())
     )
-
-
-def weight_steps(weight: Tensor) -> Tensor:
-    """Of each output channel of a kernel, (outputs,): the better of two powers of two; one of them cuts nothing off."""
-    rows = weight.flatten(1)
-    coarse = torch.exp2((rows.abs().amax(1) / LARGEST).log2().ceil().clamp(min=FINEST))
-    fine = (coarse / 2).clamp(min=2.0**FINEST)
-    errors = [(_whole(rows, step[:, None]) - rows).square().sum(1) for step in (coarse, fine)]
-    return torch.where(errors[1] < errors[0], fine, coarse)
-
-
-def _whole(weight: Tensor, step: Tensor) -> Tensor:
-    return (weight / step).round().clamp(-LARGEST, LARGEST) * step

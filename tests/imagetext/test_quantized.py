@@ -81,7 +81,9 @@ def test_features_are_near_those_in_floating_point(network: Backbone) -> None:
 
 def test_a_model_folder_keeps_every_bit(network: Backbone, tmp_path: Path) -> None:
     """Weights, biases and steps come back as they were, and so do the features."""
-    write_model_folder(tmp_path, {}, changed_tensors("backbone", network), "# card")
+    write_model_folder(
+        tmp_path, {}, changed_tensors("backbone", network, load_backbone(IN_INTEGERS).state_dict()), "# card"
+    )
     loaded = load_backbone(IN_INTEGERS)
     ModelFolder.open(tmp_path).load_into({"backbone": loaded})
 

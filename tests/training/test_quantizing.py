@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from imagetext.engines.rounding import SIGNED, UNSIGNED
-from training.quantizing import activation_step, weight_steps
+from imagetext.quantized_weights import weight_steps
+from training.quantizing import activation_step
 
 
 @pytest.mark.parametrize(("largest", "step"), [(0.9, 2.0**-8), (1.9, 2.0**-7), (100.0, 0.5)])
