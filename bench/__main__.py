@@ -38,29 +38,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run(rows: Sequence[Row], setting: Setting, out: Path) -> int:
-    """Measure the rows, write what came of them, and judge it."""
+    """Measure the rows, write what came of each at once, since an engine may crash in the next, and judge it."""
     machine, results, interrupted = describe(), list[Result](), False
     warn_if_busy(machine)
     setting.choose_anew()
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the servers it started end too
     try:
-        measure(rows, setting, results)
+        for result in measure(rows, setting):
+            results.append(result)
+            write(out, results, machine, complete=len(results) == len(rows))
     except KeyboardInterrupt:
         interrupted = True
         sys.stderr.write("\nInterrupted; what has been measured is written.\n")
     finally:
         signal.signal(signal.SIGTERM, before)
-    write(out, results, machine, complete=not interrupted)
+    if results:
+        add_to_history(out.with_name("history.jsonl"), results, machine)
     sys.stdout.write(table(results))
     return INTERRUPTED if interrupted else judge(results, setting, machine)
 
 
 def write(out: Path, results: Sequence[Result], machine: dict[str, object], *, complete: bool) -> None:
-    """The report, its chart beside it, and a line of history."""
+    """The report, and its chart beside it."""
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(to_json(results, machine, complete=complete), encoding="utf-8")
     out.with_suffix(".svg").write_text(chart(results), encoding="utf-8")
-    add_to_history(out.with_name("history.jsonl"), results, machine)
 
 
 def judge(results: Sequence[Result], setting: Setting, machine: dict[str, object], kept: Path = LATEST) -> int:

@@ -4,7 +4,7 @@ import gc
 import sys
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from statistics import median
 from typing import Any
 
@@ -17,13 +17,14 @@ QUICK_ROUNDS = 3
 Say = Callable[[str], object]
 
 
-def measure(rows: Sequence[Row], setting: Setting, results: list[Result], say: Say | None = None) -> None:
-    """Adds a result for each row as soon as it is there, so that an interruption leaves what was measured."""
+def measure(rows: Sequence[Row], setting: Setting, say: Say | None = None) -> Iterator[Result]:
+    """A result for each row as soon as it is there, so that an interruption leaves what was measured."""
     say = say or _say
     for number, row in enumerate(rows, 1):
         say(f"[{number}/{len(rows)}] {row.work}\n")
-        results.append(measured(row, setting, say))
-        say(f"      {_summary(results[-1])}\n")
+        result = measured(row, setting, say)
+        say(f"      {_summary(result)}\n")
+        yield result
         gc.collect()  # the models of one row leave before those of the next come
 
 

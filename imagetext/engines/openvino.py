@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +30,23 @@ class Arithmetic:
 
 def arithmetics() -> Mapping[str, Arithmetic]:
     """All that are worth a try on this processor, by name: bfloat16 only where it has instructions for it."""
-    import openvino as ov
-
-    able = ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    able = core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     found = {"f32": Arithmetic()}
     if "BF16" in able:
         found["bf16"] = Arithmetic("bf16")
     return found | {f"int8-{group}": Arithmetic(group=group) for group in (64, 32)}
+
+
+@cache
+def core() -> Any:
+    """The one of this process, kept for ever.
+
+    Each brings a stack for signals to the thread that makes it, and frees it when it goes: of several, the last may put
+    back the freed one of another, and the next signal with a handler, such as SIGTERM or SIGCHLD, ends the process.
+    """
+    import openvino as ov
+
+    return ov.Core()
 
 
 def run_in_openvino(
@@ -69,14 +80,11 @@ def _worth_a_copy(program: Program, file: Path) -> bool:
 
 def _compiled(file: Path, settings: Mapping[str, object], *, of_one: bool = False) -> Run:
     """`of_one` is for a single example: without a shape to find out each call takes a tenth less."""
-    import openvino as ov
-
     # `convert_model` would do without the file, but it reports its use to its makers.
-    core = ov.Core()
-    model = core.read_model(file)
+    model = core().read_model(file)
     if of_one:
         model.reshape({each: [1, *list(each.partial_shape)[1:]] for each in model.inputs})
-    compiled = core.compile_model(model, "CPU", dict(settings))
+    compiled = core().compile_model(model, "CPU", dict(settings))
     own = _OwnRequest(compiled)
     outputs = len(compiled.outputs)
 

@@ -1,6 +1,9 @@
 """The command: exit status and files."""
 
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -50,6 +53,36 @@ def test_an_interruption_writes_what_was_measured(tmp_path: Path) -> None:
     report = json.loads(out.read_text())
     assert not report["complete"]
     assert [one["name"] for one in report["rows"]] == ["walk"]
+
+
+def test_what_was_measured_outlives_a_crash(tmp_path: Path) -> None:
+    """An engine that ends the process in the second row takes that row with it and no other."""
+    out = tmp_path / "latest.json"
+
+    crashed = subprocess.run([sys.executable, "-c", _CRASH, out], check=False)
+
+    assert crashed.returncode == -signal.SIGSEGV
+    report = json.loads(out.read_text())
+    assert not report["complete"]
+    assert [one["name"] for one in report["rows"]] == ["walk"]
+
+
+_CRASH = """
+import os, signal, sys
+from contextlib import contextmanager
+from pathlib import Path
+from bench.__main__ import run
+from bench.setting import Setting
+from tests.bench.fakes import row
+
+@contextmanager
+def crashing(setting):
+    os.kill(os.getpid(), signal.SIGSEGV)
+    yield
+
+out = Path(sys.argv[1])
+run([row(), row("run", prepare=crashing)], Setting(cache=out.parent), out)
+"""
 
 
 def test_the_gate_compares_with_what_was_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,9 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import pytest
-
-from bench.row import Contest, Floor, Missing, Result
+from bench.row import Contest, Floor, Missing
 from bench.runner import measure, measured
 from bench.setting import Setting
 from tests.bench.fakes import contest, row
@@ -44,8 +42,7 @@ def test_what_fails_stops_nothing_else() -> None:
         raise OSError("no such thing")
         yield
 
-    results: list[Result] = []
-    measure([row("fall", prepare=broken), row()], Setting(), results, quietly)
+    results = list(measure([row("fall", prepare=broken), row()], Setting(), quietly))
 
     assert [one.ratio for one in results] == [None, 3]
     assert results[0].error == "OSError: no such thing"
@@ -72,18 +69,3 @@ def test_sides_that_did_different_work_are_no_contest() -> None:
         yield contest([1] * 4, [1] * 4, same=0.5)
 
     assert "agree only to 0.5" in (measured(row(prepare=different), Setting(), quietly).error or "")
-
-
-def test_an_interruption_leaves_what_was_measured() -> None:
-    """Ctrl-C in the second row: the first is there."""
-
-    @contextmanager
-    def interrupted(setting: Setting) -> Iterator[Contest]:
-        raise KeyboardInterrupt
-        yield
-
-    results: list[Result] = []
-    with pytest.raises(KeyboardInterrupt):
-        measure([row(), row("run", prepare=interrupted)], Setting(), results, quietly)
-
-    assert [one.name for one in results] == ["walk"]

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from imagetext.backbone import EFFICIENTNET_LITE0, IN_INTEGERS, Backbone, load_backbone
 from imagetext.engines import Engines, Program
 from imagetext.engines.export import exported
+from imagetext.engines.openvino import core
 from imagetext.engines.rounding import rounded
 from imagetext.model_folder import ModelFolder, changed_tensors, write_model_folder
 from imagetext.quantized import Rounding, WeightRounding
@@ -51,8 +52,8 @@ def test_every_engine_gives_the_same_bits(engine: str, network: Backbone, progra
 
 def test_openvino_multiplies_in_8_bits(program: Program, tmp_path: Path) -> None:
     """What it compiles has no convolution in floating point."""
-    ov = pytest.importorskip("openvino")
-    compiled = ov.Core().compile_model(exported(program, tmp_path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    pytest.importorskip("openvino")
+    compiled = core().compile_model(exported(program, tmp_path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
 
     kinds = [node.get_rt_info() for node in compiled.get_runtime_model().get_ops()]
     convolutions = [kind for kind in kinds if kind["layerType"].astype(str) == "Convolution"]
