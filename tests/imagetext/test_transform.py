@@ -53,6 +53,19 @@ def test_config_round_trip_and_refusal() -> None:
         PictureTransform.from_config({"size": 64})
 
 
+@pytest.mark.parametrize("size", [(250, 200), (224, 224), (640, 480), (3000, 230), (2000, 1500)])
+def test_resizing_is_bicubic(size: tuple[int, int]) -> None:
+    """As Pillow's is, which the networks were trained on: up, down, not at all, and far down by way of a mean."""
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (*size[::-1], 3), dtype=np.uint8))
+
+    resized = PictureTransform(size=224).resize(picture)
+
+    expected = picture.resize((224, 224), Image.Resampling.BICUBIC, reducing_gap=3.0)
+    difference = np.abs(resized.transpose(1, 2, 0).astype(int) - np.asarray(expected))
+    assert difference.mean() < 0.1
+    assert resized.flags.c_contiguous
+
+
 @pytest.mark.parametrize("fit", ["squash", "crop"])
 @pytest.mark.parametrize("size", [(1280, 960), (500, 1100), (700, 300), (250, 200)])
 def test_what_is_decoded_is_enough(size: tuple[int, int], fit: Literal["squash", "crop"]) -> None:
