@@ -17,10 +17,12 @@ from bench.rivals.data_loader import Network, vectors_of
 from bench.rivals.plain_pictures import in_float32
 from bench.rounds import milliseconds
 from bench.row import Contest, Floor
-from bench.rows.embedding import COMPACT
+from bench.rows.embedding import CLIP, COMPACT, clip_folder
 from bench.rows.pictures import folders, opened
 from bench.setting import Setting
+from imagetext.encoder.clip import load_clip
 from imagetext.encoder.dual import DualEncoder, load_dual_encoder
+from imagetext.encoder.towers import TwoTowers
 from imagetext.engines import Engines
 from imagetext.index import IndexReader, version_folder
 from imagetext.model_folder import ModelFolder
@@ -31,6 +33,7 @@ from indexer.reading import THREADS
 
 PARTS = 5  # folders, one for each round; together 5000 pictures
 WARM_UP = 64  # pictures
+CLIP_PICTURES = 500
 RIVAL_S = 15  # of a round; it would take minutes over all of a folder, at the same rate
 
 
@@ -40,7 +43,7 @@ def indexing(setting: Setting) -> Iterator[Contest]:
     each = setting.sized(1000, 40)
     rates = list[float]()
     parts = [*folders(setting, 1, WARM_UP), *folders(setting, setting.sized(PARTS, 2), each)]
-    ours, reference = _encoder(setting), load_dual_encoder(ModelFolder.open(COMPACT))
+    ours, reference = _compact(setting), load_dual_encoder(ModelFolder.open(COMPACT))
     plain = in_float32(reference)
     ours_next, rival_next = cycle(parts), cycle(parts)
 
@@ -70,17 +73,32 @@ def indexing(setting: Setting) -> Iterator[Contest]:
             "pictures": PARTS * each,
             "cosine": _agreement(setting, parts[0], ours, network),
             **_shares(setting, parts[1], ours, median(rates[1:])),
+            "of the model with a core": _kept_by_one_core(setting, parts[1]),
         },
     )
 
 
-def _encoder(setting: Setting) -> DualEncoder:
+@contextmanager
+def indexing_with_clip(setting: Setting) -> Iterator[Contest]:
+    """Pictures a second with a model that leaves time for reading, against that model on pictures that are ready."""
+    encoder = load_clip(clip_folder(setting))
+    encoder.run_in(Engines(setting.engine_folder(CLIP), threads=setting.threads, streams=STREAMS))
+    (pictures,) = folders(setting, 1, setting.sized(CLIP_PICTURES, 40))
+    yield Contest(
+        ours=lambda: _indexed(setting, pictures, encoder),
+        rival=lambda: _bare(setting, encoder).value,
+        engine=f"pictures: {encoder.engines['pictures']}, {encoder.streams} batches at once",
+    )
+
+
+def _compact(setting: Setting, *, threads: int | None = None, streams: int = STREAMS) -> DualEncoder:
     encoder = load_dual_encoder(ModelFolder.open(COMPACT))
-    encoder.run_in(Engines(setting.engine_folder(COMPACT.name), threads=setting.threads, streams=STREAMS))
+    engines = Engines(setting.engine_folder(COMPACT.name), threads=threads or setting.threads, streams=streams)
+    encoder.run_in(engines)
     return encoder
 
 
-def _indexed(setting: Setting, pictures: Path, encoder: DualEncoder) -> float:
+def _indexed(setting: Setting, pictures: Path, encoder: TwoTowers) -> float:
     index = Path(tempfile.mkdtemp(dir=setting.folder("tmp")))
     try:
         start = time.perf_counter()
@@ -90,7 +108,7 @@ def _indexed(setting: Setting, pictures: Path, encoder: DualEncoder) -> float:
         shutil.rmtree(index)
 
 
-def _bare(setting: Setting, encoder: DualEncoder) -> Floor:
+def _bare(setting: Setting, encoder: TwoTowers) -> Floor:
     """The model alone, on pictures that are ready, with every core."""
     batches = [[encoder.prepare(picture) for picture in opened(setting, BATCH)]] * encoder.streams
     with ThreadPoolExecutor(encoder.streams) as pool:
@@ -117,6 +135,13 @@ def _shares(setting: Setting, folder: Path, encoder: DualEncoder, ours: float) -
     bare, reading = _bare(setting, encoder).value, _reading(folder, encoder)
     attainable = 1 / (1 / bare + 1 / reading)
     return {"reading alone": reading, "of the bare model": ours / bare, "of model and reading": ours / attainable}
+
+
+def _kept_by_one_core(setting: Setting, folder: Path) -> float:
+    """How much of its speed on one core the model keeps where the rest is left to reading; 1 at best."""
+    encoder = _compact(setting, threads=1, streams=1)
+    _indexed(setting, folder, encoder)  # to warm up
+    return _indexed(setting, folder, encoder) / _bare(setting, encoder).value
 
 
 def _agreement(setting: Setting, pictures: Path, encoder: DualEncoder, network: Network) -> float:
