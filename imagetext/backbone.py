@@ -12,7 +12,8 @@ from imagetext.quantized import QuantizedEfficientNetLite0
 from imagetext.transform import PictureTransform
 
 EFFICIENTNET_LITE0 = "efficientnet-lite0"
-IN_INTEGERS = "efficientnet-lite0-int8"  # what is not tuned of it comes from the package, too
+# Named after its units, so that a model of other units is refused. What is not tuned comes from the package, too.
+IN_INTEGERS = "efficientnet-lite0-int8-wide"
 
 
 class Backbone(nn.Module):

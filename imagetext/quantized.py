@@ -6,17 +6,25 @@ al., 2020, "Trained Quantization Thresholds", section 3.2). Multiplying by a pow
 of a layer fit into the 24 bits of a float32: so torch, which computes in floating point, and an engine that uses the
 processor's 8-bit instructions give the same numbers. With other steps they come to differ by nearly as much as
 quantisation itself loses, since what one layer rounds the other way is a larger difference in the next.
+
+Within a block numbers are in wide units, in which the 6 of ReLU6 is the largest whole number of 8 bits: rounding
+cuts off where the activation would, and all 256 numbers are in use. Weights carry the units (Nagel et al., 2019,
+"Data-Free Quantization", section 4.1: scaling one layer up and the next one down changes nothing).
 """
+
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from imagetext.efficientnet import ConvNorm, EfficientNetLite0, InvertedResidual, padded
-from imagetext.engines.rounding import SIGNED, rounded
+from imagetext.engines.rounding import SIGNED, UNSIGNED, rounded
 from imagetext.quantized_weights import quantized_weights
 
 INPUT_STEP = 2.0**-7  # pictures are (x - 127) / 128
+WIDE_STEP = 2.0**-5
+WIDE = UNSIGNED[1] * WIDE_STEP / 6  # wide units in one of the network's own, 85/64
 
 
 class Rounding(nn.Module):
@@ -65,21 +73,33 @@ class WeightRounding(nn.Module):
 class QuantizedConv(nn.Module):
     """A `ConvNorm` with its norm laid into weights and bias.
 
-    A layer with an activation rounds to numbers without sign. `rounds` is False where something is added before that.
+    A layer with an activation rounds to numbers without sign.
+
+    Attributes:
+        unit: what it gives is so many times as large as what the `ConvNorm` gives.
+        scale: and so are its weights, to bring what it takes to that unit.
     """
 
-    def __init__(self, layer: ConvNorm, *, rounds: bool = True) -> None:
+    def __init__(self, layer: ConvNorm, *, taken: float = 1.0, unit: float = 1.0, rounds: bool = True) -> None:
+        """
+        Args:
+            taken: the unit of what it takes.
+            unit: the unit of what it gives, 1 or WIDE.
+            rounds: False where something is added before that.
+        """
         super().__init__()
         conv = layer.conv
         self.conv = nn.Conv2d(
             conv.in_channels, conv.out_channels, conv.kernel_size[0], conv.stride[0], groups=conv.groups
         )
         self.act = layer.act
+        self.unit, self.scale = unit, unit / taken
         self.weight_rounding = WeightRounding(conv.out_channels)
-        weight, steps = quantized_weights(layer)
+        weight, steps = quantized_weights(layer, self.scale)
         self.conv.weight.data.copy_(weight)
         self.weight_rounding.step.copy_(steps)
-        self.rounding = Rounding(signed=not layer.act) if rounds else nn.Identity()
+        step = WIDE_STEP if unit == WIDE else 1.0
+        self.rounding = Rounding(signed=not layer.act, step=step) if rounds else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.rounding(self.activated(self.summed(x)))
@@ -92,17 +112,21 @@ class QuantizedConv(nn.Module):
         return F.conv2d(padded(x, conv), weight, conv.bias, conv.stride, groups=conv.groups)
 
     def activated(self, y: Tensor) -> Tensor:
-        return F.relu6(y) if self.act else y
+        """In wide units it is rounding that cuts off below and above."""
+        return F.relu6(y) if self.act and self.unit != WIDE else y
 
 
 class QuantizedResidual(nn.Module):
-    """An `InvertedResidual`; with a skip only the sum is rounded, as engines add before they round."""
+    """An `InvertedResidual`; with a skip only the sum is rounded, as engines add before they round.
+
+    One that does not widen takes wide units: it follows the first layer.
+    """
 
     def __init__(self, block: InvertedResidual) -> None:
         super().__init__()
-        self.expand = QuantizedConv(block.expand) if isinstance(block.expand, ConvNorm) else nn.Identity()
-        self.depthwise = QuantizedConv(block.depthwise)
-        self.project = QuantizedConv(block.project, rounds=not block.skip)
+        self.expand = QuantizedConv(block.expand, unit=WIDE) if isinstance(block.expand, ConvNorm) else nn.Identity()
+        self.depthwise = QuantizedConv(block.depthwise, taken=WIDE, unit=WIDE)
+        self.project = QuantizedConv(block.project, taken=WIDE, rounds=not block.skip)
         self.rounding = Rounding(signed=True) if block.skip else nn.Identity()
         self.skip = block.skip
 
@@ -117,17 +141,21 @@ class QuantizedEfficientNetLite0(nn.Module):
 
     def __init__(self, layers: EfficientNetLite0) -> None:
         super().__init__()
-        self.trunk = nn.Sequential(Rounding(signed=True, step=INPUT_STEP), *map(_quantized, layers.trunk))
-        self.top = nn.Sequential(*map(_quantized, layers.top))
+        stem, *blocks = layers.trunk
+        *more, last = layers.top
+        self.trunk = nn.Sequential(
+            Rounding(signed=True, step=INPUT_STEP),
+            QuantizedConv(cast(ConvNorm, stem), unit=WIDE),
+            *(QuantizedResidual(cast(InvertedResidual, block)) for block in blocks),
+        )
+        self.top = nn.Sequential(
+            *(QuantizedResidual(cast(InvertedResidual, block)) for block in more), QuantizedConv(cast(ConvNorm, last))
+        )
         self.requires_grad_(False)  # nor can torch export its rounding otherwise
 
     def forward(self, x: Tensor) -> Tensor:
         features: Tensor = self.top(self.trunk(x))
         return features
-
-
-def _quantized(layer: nn.Module) -> nn.Module:
-    return QuantizedConv(layer) if isinstance(layer, ConvNorm) else QuantizedResidual(layer)  # type: ignore[arg-type]
 
 
 def is_quantized(network: nn.Module) -> bool:

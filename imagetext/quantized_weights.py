@@ -11,11 +11,12 @@ FINEST = -15  # the exponent of the finest step: below it are channels that do n
 
 
 @torch.no_grad()
-def quantized_weights(layer: ConvNorm) -> tuple[Tensor, Tensor]:
-    """Weights with the norm's scale laid into them (Jacob et al., 2018, section 3.2), and their steps (outputs,)."""
+def quantized_weights(layer: ConvNorm, scale: float) -> tuple[Tensor, Tensor]:
+    """Weights with the norm's scale laid into them (Jacob et al., 2018, section 3.2), so many times as large, and their
+    steps (outputs,)."""
     assert layer.norm.running_var is not None, "it is never trained without"
-    scale = layer.norm.weight / (layer.norm.running_var + layer.norm.eps).sqrt()
-    weight = layer.conv.weight * scale[:, None, None, None]
+    of_norm = layer.norm.weight / (layer.norm.running_var + layer.norm.eps).sqrt()
+    weight = layer.conv.weight * of_norm[:, None, None, None] * scale
     steps = weight_steps(weight)
     return _whole(weight, steps[:, None, None, None]), steps
 

@@ -10,18 +10,19 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from tqdm import tqdm
 
 from imagetext.backbone import IN_INTEGERS, Backbone, load_backbone
 from imagetext.efficientnet import ConvNorm, InvertedResidual, padded
 from imagetext.engines.rounding import SIGNED, UNSIGNED
-from imagetext.quantized import QuantizedConv, QuantizedResidual, Rounding
+from imagetext.quantized import WIDE, QuantizedConv, QuantizedResidual, Rounding
 from imagetext.quantized_weights import FINEST, quantized_weights
 
 FINER = 2  # powers of two below the one that cuts nothing off
 SAMPLE = 2**20  # numbers that a step is fitted to
 
-Pair = tuple[Tensor, Tensor]  # what the integer network gives, and the one in floating point
+Pair = tuple[Tensor, Tensor]  # what the integer network gives, in its units, and the one in floating point
 
 
 @torch.inference_mode()
@@ -57,19 +58,21 @@ def _residual(layer: QuantizedResidual, original: InvertedResidual, pair: Pair, 
 
 def _conv(layer: QuantizedConv, original: ConvNorm, pair: Pair, step: Tensor) -> tuple[Pair, Tensor]:
     """Fits a layer whose input has this step; gives its own step, too."""
-    weight, weight_step = quantized_weights(original)
+    weight, weight_step = quantized_weights(original, layer.scale)
     layer.conv.weight.copy_(weight)
     layer.weight_rounding.step.copy_(weight_step)
     layer.conv.bias = nn.Parameter(torch.zeros(len(weight)), requires_grad=False)
     mine, theirs = layer.summed(pair[0]), original.norm(original.conv(padded(pair[1], original.conv)))
-    shift = (theirs - mine).mean((0, 2, 3))
+    shift = (theirs * layer.unit - mine).mean((0, 2, 3))
     sum_step = step * weight_step
     # To whole multiples of the sums' step, then as model folders keep it, which can only make it coarser.
     layer.conv.bias.copy_(((shift / sum_step).round() * sum_step).half())
-    mine, theirs = layer.activated(mine + layer.conv.bias[:, None, None]), layer.activated(theirs)
-    if isinstance(layer.rounding, Rounding):
-        return (_rounded(layer.rounding, mine), theirs), layer.rounding.step
-    return (mine, theirs), step
+    mine = layer.activated(mine + layer.conv.bias[:, None, None])
+    theirs = F.relu6(theirs) if layer.act else theirs
+    if not isinstance(layer.rounding, Rounding):
+        return (mine, theirs), step
+    rounded = layer.rounding(mine) if layer.unit == WIDE else _rounded(layer.rounding, mine)
+    return (rounded, theirs), layer.rounding.step
 
 
 def _rounded(rounding: Rounding, x: Tensor) -> Tensor:

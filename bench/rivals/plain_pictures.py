@@ -28,10 +28,10 @@ def _plain(integers: Backbone) -> Backbone:
     originals = [part for part in plain.modules() if isinstance(part, ConvNorm)]
     for layer, original in zip(layers, originals, strict=True):
         norm = original.norm
-        original.conv.weight.copy_(layer.conv.weight)
+        original.conv.weight.copy_(layer.conv.weight / layer.scale)
         for tensor, value in ((norm.weight, 1.0), (norm.running_mean, 0.0), (norm.running_var, 1 - norm.eps)):
             assert tensor is not None
             tensor.fill_(value)
         assert layer.conv.bias is not None
-        norm.bias.copy_(layer.conv.bias)
+        norm.bias.copy_(layer.conv.bias / layer.unit)
     return plain

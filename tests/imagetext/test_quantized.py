@@ -8,12 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from imagetext.backbone import EFFICIENTNET_LITE0, IN_INTEGERS, Backbone, load_backbone
+from imagetext.efficientnet import ConvNorm
 from imagetext.engines import Engines, Program
 from imagetext.engines.export import exported
 from imagetext.engines.openvino import core
 from imagetext.engines.rounding import rounded
 from imagetext.model_folder import ModelFolder, changed_tensors, write_model_folder
-from imagetext.quantized import Rounding, WeightRounding
+from imagetext.quantized import WIDE, QuantizedConv, Rounding, WeightRounding
 from training.quantizing import quantized
 
 SIZE = 96
@@ -69,6 +70,22 @@ def test_every_step_is_a_power_of_two(network: Backbone) -> None:
     exponents = torch.cat([step.reshape(-1) for step in steps]).log2()
 
     assert torch.equal(exponents, exponents.round())
+
+
+def test_rounding_in_wide_units_cuts_off_where_relu6_does() -> None:
+    """Below 0 and above 6, and nothing between is moved by more than rounding."""
+    layer = ConvNorm(1, 1, 1).eval()
+    nn.init.ones_(layer.conv.weight)
+    wide = QuantizedConv(layer, unit=WIDE)
+    assert wide.conv.bias is not None
+    nn.init.zeros_(wide.conv.bias)
+    x = torch.linspace(-2, 8, 1001).reshape(1, 1, 1, -1)
+
+    with torch.inference_mode():
+        found, expected = wide(x) / WIDE, layer(x)
+
+    assert (found.min(), found.max()) == (0, 6)
+    assert torch.allclose(found, expected, atol=0.03)
 
 
 def test_features_are_near_those_in_floating_point(network: Backbone) -> None:
