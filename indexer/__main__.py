@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from imagetext.errors import ImageTextError, InvalidParameter
 from imagetext.index.places import place_of
+from imagetext.memory import keep_freed_memory
 from indexer.build import build
 from indexer.build_away import build_at
 from indexer.description_files import read_descriptions
@@ -48,6 +49,7 @@ def main(
     engines = _absolute(getattr(options, "engines", None))
     load, load_captioner = load or partial(_load_encoder, engines), load_captioner or partial(_load_captioner, engines)
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # process 1 of a container has no default
+    keep_freed_memory()
     try:
         if options.command == "build":
             _build(options, load, load_captioner)

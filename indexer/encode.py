@@ -14,15 +14,15 @@ from imagetext.index import SkippedFile
 from indexer.known import KnownVectors
 from indexer.reading import NOT_ENCODED, Preparation, ReadPicture, Ready, read_ahead, read_item
 from indexer.sources import Item
-from indexer.streams import Streams
+from indexer.streams import READY, Streams
 
 if TYPE_CHECKING:
     from imagetext.encoder.engine import Encoder
 
-BATCH = 32  # pictures that the model encodes at once
-WINDOW = 3 * BATCH  # pictures that may be read ahead of the model: one batch in it, one ready, one on its way
+BATCH = 16  # pictures that the model encodes at once; of larger ones a core has none left when the folder ends
+WINDOW = 6 * BATCH  # pictures that may be read ahead of the model
 STREAMS = min(2, os.cpu_count() or 1)  # batches that the model encodes at once: a core with each wastes none on waiting
-COMMIT_BATCHES = 4  # work that a kill may cost, those in the model included
+COMMIT_BATCHES = 8  # work that a kill may cost, those in the model included
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ def encode_items(
     outcome = Encoding()
     batch: list[Ready] = []
     begun = set[str]()  # by content: of two equal files one is encoded
-    keeping = _Keeping(known, COMMIT_BATCHES - encoder.streams)
+    keeping = _Keeping(known, COMMIT_BATCHES - encoder.streams - READY)
     streams: Streams[list[Ready], Vectors] = Streams(
         encoder.streams, lambda full: encode_batch(full, encoder), keeping.take
     )

@@ -8,15 +8,17 @@ from typing import Generic, TypeVar
 Batch = TypeVar("Batch")
 Result = TypeVar("Result")
 
+READY = 1  # batches that wait for a thread
+
 
 class Streams(Generic[Batch, Result]):
     """Runs batches on `number` threads, and hands on what comes out on the caller's own thread, in order.
 
-    No more than `number` batches are out at once: `put` waits for the oldest.
+    One more than `number` is out at most, so that a free thread finds the next; else `put` waits for the oldest.
     """
 
     def __init__(self, number: int, run: Callable[[Batch], Result], take: Callable[[Result], object]) -> None:
-        self._number = number
+        self._most = number + READY
         self._run = run
         self._take = take
         self._pool = ThreadPoolExecutor(number, "encode")
@@ -24,7 +26,7 @@ class Streams(Generic[Batch, Result]):
 
     def put(self, batch: Batch) -> None:
         """Raises whatever `run` raised for an earlier batch, or `take` for what came of it."""
-        while len(self._out) >= self._number:
+        while len(self._out) >= self._most:
             self._take(self._out.popleft().result())
         self._out.append(self._pool.submit(self._run, batch))
 

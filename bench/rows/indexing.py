@@ -25,6 +25,7 @@ from imagetext.encoder.dual import DualEncoder, load_dual_encoder
 from imagetext.encoder.towers import TwoTowers
 from imagetext.engines import Engines
 from imagetext.index import IndexReader, version_folder
+from imagetext.memory import keep_freed_memory
 from imagetext.model_folder import ModelFolder
 from imagetext.pictures import open_picture, read_picture_file
 from indexer.build import build
@@ -33,13 +34,15 @@ from indexer.reading import THREADS
 
 PARTS = 5  # folders, one for each round; together 5000 pictures
 WARM_UP = 64  # pictures
-CLIP_PICTURES = 500
+CLIP_PICTURES = 2000  # of fewer the last batch, which one core encodes, is too large a part
+BARE_S = 4  # long enough to meet the machine's slower moments, too
 RIVAL_S = 15  # of a round; it would take minutes over all of a folder, at the same rate
 
 
 @contextmanager
 def indexing(setting: Setting) -> Iterator[Contest]:
     """Pictures a second; each round has a folder of its own, the same for both sides; ours indexes the whole of it."""
+    keep_freed_memory()  # as the indexer's command does; here the other side has it, too
     each = setting.sized(1000, 40)
     rates = list[float]()
     parts = [*folders(setting, 1, WARM_UP), *folders(setting, setting.sized(PARTS, 2), each)]
@@ -81,12 +84,13 @@ def indexing(setting: Setting) -> Iterator[Contest]:
 @contextmanager
 def indexing_with_clip(setting: Setting) -> Iterator[Contest]:
     """Pictures a second with a model that leaves time for reading, against that model on pictures that are ready."""
+    keep_freed_memory()
     encoder = load_clip(clip_folder(setting))
     encoder.run_in(Engines(setting.engine_folder(CLIP), threads=setting.threads, streams=STREAMS))
     (pictures,) = folders(setting, 1, setting.sized(CLIP_PICTURES, 40))
     yield Contest(
         ours=lambda: _indexed(setting, pictures, encoder),
-        rival=lambda: _bare(setting, encoder).value,
+        rival=lambda: _bare(setting, encoder, seconds=setting.sized(BARE_S, 0)).value,
         engine=f"pictures: {encoder.engines['pictures']}, {encoder.streams} batches at once",
     )
 
@@ -108,11 +112,11 @@ def _indexed(setting: Setting, pictures: Path, encoder: TwoTowers) -> float:
         shutil.rmtree(index)
 
 
-def _bare(setting: Setting, encoder: TwoTowers) -> Floor:
-    """The model alone, on pictures that are ready, with every core."""
+def _bare(setting: Setting, encoder: TwoTowers, *, seconds: float = 0) -> Floor:
+    """The model alone, on pictures that are ready, with every core; measured for so long, or as long as a turn."""
     batches = [[encoder.prepare(picture) for picture in opened(setting, BATCH)]] * encoder.streams
     with ThreadPoolExecutor(encoder.streams) as pool:
-        took = milliseconds(lambda: list(pool.map(encoder.encode_pictures, batches)), setting.turn_s)
+        took = milliseconds(lambda: list(pool.map(encoder.encode_pictures, batches)), seconds or setting.turn_s)
     rate = BATCH * encoder.streams / took * 1000
     return Floor(rate, f"the model alone on every core, {encoder.streams} batches of {BATCH} prepared pictures at once")
 

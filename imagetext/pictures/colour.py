@@ -15,11 +15,12 @@ _BITS_PER_SAMPLE_TAG = 258  # of TIFF
 
 
 def to_rgb(picture: ImageFile) -> Image.Image:
-    """A new RGB picture: transparent parts over white, deep samples scaled to 8 bits, colour profile applied."""
+    """The picture in RGB, itself where nothing is to be done: transparent parts over white, deep samples scaled to 8
+    bits, colour profile applied."""
     colour = _flatten(picture)
     if picture.mode != "LAB":  # its numbers are absolute, and no longer those that a profile would speak of
         colour = _apply_profile(colour, picture.info.get("icc_profile"))
-    return colour.convert("RGB") if colour is picture or colour.mode != "RGB" else colour
+    return colour if colour.mode == "RGB" else colour.convert("RGB")
 
 
 def _flatten(picture: ImageFile) -> Image.Image:

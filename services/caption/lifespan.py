@@ -9,6 +9,7 @@ from fastapi import FastAPI
 
 from imagetext.captioner.engine import Captioner
 from imagetext.errors import ModelError
+from imagetext.memory import keep_freed_memory
 from services.caption.captioning import Captioning
 from services.chassis.admission import Admission
 from services.chassis.app import Lifespan
@@ -24,6 +25,7 @@ class State(TypedDict):
 def lifespan_of(captioning: Captioning, admission: Admission, sources: Sequence[str], load: Load) -> Lifespan:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[State]:
+        keep_freed_memory()
         captioning.start(await asyncio.to_thread(_load_all, sources, load))
         try:
             await captioning.warm_up()

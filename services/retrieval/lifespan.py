@@ -9,6 +9,7 @@ from typing import TypedDict
 from fastapi import FastAPI
 
 from imagetext.encoder.engine import Encoder
+from imagetext.memory import keep_freed_memory
 from services.chassis.admission import Admission
 from services.chassis.app import Lifespan
 from services.retrieval.current_index import CurrentIndex
@@ -45,6 +46,7 @@ class State(TypedDict):
 def lifespan_of(retrieval: Retrieval, model: str, load: Load) -> Lifespan:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[State]:
+        keep_freed_memory()
         encoder = await asyncio.to_thread(load, model)
         try:
             await retrieval.queries.start(encoder)

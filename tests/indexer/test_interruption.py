@@ -20,7 +20,7 @@ from indexer.encode import BATCH, COMMIT_BATCHES
 from tests.indexer.conftest import content_of, draw, open_current
 from tests.indexer.fake_encoder import FakeEncoder
 
-PICTURES = 12 * BATCH
+PICTURES = 24 * BATCH
 SHARD = COMMIT_BATCHES * BATCH  # pictures that are kept together
 
 

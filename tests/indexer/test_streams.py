@@ -33,7 +33,7 @@ def test_results_come_in_order_on_the_callers_thread() -> None:
 
 
 def test_so_many_batches_run_side_by_side() -> None:
-    """Two threads meet; a third batch waits for the first."""
+    """Two threads meet, a third batch is at hand; a fourth one waits for the first."""
     meeting = threading.Barrier(2, timeout=PATIENCE)
     taken: list[int] = []
 
@@ -46,11 +46,13 @@ def test_so_many_batches_run_side_by_side() -> None:
     streams.put(0)
     streams.put(1)
     streams.put(2)
+    assert taken == []
+    streams.put(3)
 
     assert taken == [0]
     streams.finish()
     streams.close()
-    assert taken == [0, 1, 2]
+    assert taken == [0, 1, 2, 3]
 
 
 def test_what_a_batch_raises_reaches_the_caller() -> None:
@@ -65,8 +67,9 @@ def test_what_a_batch_raises_reaches_the_caller() -> None:
     streams = Streams(1, run, taken.append)
     streams.put(0)
     streams.put(1)
+    streams.put(2)
     with pytest.raises(ValueError, match="one"):
-        streams.put(2)
+        streams.put(3)
     streams.close()
 
     assert taken == [0]
