@@ -14,6 +14,7 @@ from bench.row import Result, Row
 from bench.runner import measure
 from bench.setting import Setting, quiet
 from bench.verdict import missed, regressions
+from imagetext.memory import keep_freed_memory
 
 INTERRUPTED = 130
 
@@ -42,6 +43,7 @@ def run(rows: Sequence[Row], setting: Setting, out: Path) -> int:
     machine, results, interrupted = describe(), list[Result](), False
     warn_if_busy(machine)
     setting.choose_anew()
+    keep_freed_memory()  # as services and indexer do; the other side, in the same process, has it, too
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the servers it started end too
     try:
         for result in measure(rows, setting):

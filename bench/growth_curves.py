@@ -113,7 +113,7 @@ def callers(curve: Curve, setting: Setting) -> None:
     """Times of the answers, and the share of the requests that were refused."""
     with search_system(setting) as system:
         for number in CALLERS[: setting.sized(len(CALLERS), 3)]:
-            found = system.uncached(number, setting.sized(4, 1))
+            found = system.uncached(number, setting.sized(4, 1), errors=1)  # who is refused is a part of the curve
             refused = found["errors"] / found["sent"]
             curve.add(number, p50=found["p50"], p99=found["p99"], rate=found["rate"], refused=refused)
 

@@ -9,6 +9,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from imagetext.cores import usable_cores
+
 BUSY = 0.5  # load before a run, of the last minute
 FLAGS = ("avx2", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_bf16", "amx_int8")
 PACKAGES = ("torch", "transformers", "openvino", "onnxruntime", "faiss-cpu", "numpy", "pillow", "fastapi", "uvicorn")
@@ -20,7 +22,7 @@ def describe() -> dict[str, Any]:
     flags = fields.get("flags", "").split()
     return {
         "cpu": fields.get("model name", platform.machine()),
-        "cores": len(os.sched_getaffinity(0)),
+        "cores": usable_cores(),
         "flags": [flag for flag in FLAGS if flag in flags],
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
         "python": platform.python_version(),

@@ -17,6 +17,7 @@ from typing import Any
 from bench.load import Order, Request, write_order
 
 START_S = 300
+FAILED = 0.01  # of the requests: where more fail, rate and times are of something else
 END_S = 15
 HOST = "127.0.0.1"
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -97,11 +98,12 @@ def load(
     seconds: float,
     first: int = 0,
     rate: float | None = None,
+    errors: float = FAILED,
 ) -> dict[str, Any]:
-    """What a process of callers finds; the options are those of `bench.load.Order`.
+    """What a process of callers finds; the options are those of `bench.load.Order`, and the share that may fail.
 
     Raises:
-        RuntimeError: the callers failed, or no request was answered with 200.
+        RuntimeError: the callers failed, or no request was answered with 200, or too few were.
     """
     order = Order(HOST, port, requests, callers, seconds, rate, first)
     command = [sys.executable, "-m", "bench.load"]
@@ -111,6 +113,8 @@ def load(
     summary: dict[str, Any] = json.loads(found.stdout)
     if not summary["answers"]:
         raise RuntimeError(f"no request of {summary['sent']} was answered with 200")
+    if summary["errors"] > errors * summary["sent"]:
+        raise RuntimeError(f"{summary['errors']} of {summary['sent']} requests failed")
     return summary
 
 

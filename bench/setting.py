@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from imagetext.cores import usable_cores
+
 if TYPE_CHECKING:
     from imagetext.engines import Engines
 
@@ -32,7 +34,7 @@ class Setting:
     @property
     def threads(self) -> int:
         """As many as torch takes: both sides get the same."""
-        return int(os.environ.get("OMP_NUM_THREADS") or len(os.sched_getaffinity(0)))
+        return int(os.environ.get("OMP_NUM_THREADS") or usable_cores())
 
     def folder(self, name: str) -> Path:
         """A folder of this run's cache, made if it is not there."""

@@ -57,7 +57,7 @@ class Batcher(Generic[Key, Item, Result]):
         queue_size: int,
         prepare_thread: Callable[[], object] = lambda: None,
         observe: Callable[[int, float], object] = lambda size, seconds: None,
-        at_once: Callable[[Key], bool] = lambda key: False,
+        at_once: Callable[[Key, Item], bool] = lambda key, item: False,
         stall_s: float = 120.0,
     ) -> None:
         """
@@ -67,8 +67,8 @@ class Batcher(Generic[Key, Item, Result]):
             queue_size: most items that wait.
             prepare_thread: called once on the model thread, before the first batch.
             observe: called after each batch with its size and its seconds.
-            at_once: whether an item of a key that finds the model idle is run on the event loop: it must be nearly
-                over before a thread would have begun. Others that come meanwhile would wait for the model anyway.
+            at_once: whether an item that finds the model idle is run on the event loop: it must be nearly over before a
+                thread would have begun. Others that come meanwhile would wait for the model anyway.
             stall_s: a batch that takes longer means that the model hangs.
         """
         self._run = run
@@ -112,15 +112,18 @@ class Batcher(Generic[Key, Item, Result]):
             Unavailable: not `alive`, or stopped before this item's turn.
             Exception: whatever `run` raised for this item alone.
         """
-        if not self.alive:
-            raise Unavailable("The model does not answer.")
-        if len(self._waiting) >= self._queue_size:
-            raise Busy("Too many requests wait for the model.")
-        alone = self._at_once(key) and await self._comes_alone()
+        self._admit()
+        alone = self._at_once(key, item) and await self._comes_alone()
         outcome = self._run_alone(key, item) if alone else await self._queued(key, item)
         if isinstance(outcome, _Failed):
             raise outcome.error
         return outcome.result
+
+    def _admit(self) -> None:
+        if not self.alive:
+            raise Unavailable("The model does not answer.")
+        if len(self._waiting) >= self._queue_size:
+            raise Busy("Too many requests wait for the model.")
 
     async def _comes_alone(self) -> bool:
         """Whether the model is idle and nobody comes in the same turn of the event loop, to share a batch with."""
@@ -138,6 +141,7 @@ class Batcher(Generic[Key, Item, Result]):
         return outcome
 
     async def _queued(self, key: Key, item: Item) -> _Done[Result] | _Failed:
+        self._admit()  # again: others may have come, or the end, while this one looked whether it is alone
         call: _Call[Key, Item, Result] = _Call(key, item, asyncio.get_running_loop().create_future())
         self._waiting.append(call)
         self._arrived.set()

@@ -3,16 +3,17 @@
 import ctypes
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # parameters of mallopt(3)
+# What glibc's own thresholds may grow to. With lower ones fixed, torch's larger activations would come from the system.
 _KEPT = 64 * 2**20  # bytes at the end of each heap
-_LARGEST = 32 * 2**20  # bytes of a block that comes from a heap; mallopt takes no more
+_LARGEST = 32 * 2**20  # bytes of a block that comes from a heap
 
 
 def keep_freed_memory() -> None:
     """Let this process keep what it frees for what it needs next, where its C library is glibc.
 
     By default pages go back to the system as soon as a picture is done with, and the system has to clear others for the
-    next one, which takes as long as decoding a small picture. Blocks of more than 32 MB, as pictures of over 8
-    megapixels need, still go back.
+    next one, which takes as long as decoding a small picture. glibc's thresholds for that grow with the blocks that it
+    meets; here they start where they may end.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:

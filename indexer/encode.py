@@ -1,7 +1,6 @@
 """Pictures to vectors: the model encodes in batches while others are read ahead of it."""
 
 import logging
-import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from imagetext.cores import usable_cores
 from imagetext.errors import ModelError, Unavailable
 from imagetext.index import SkippedFile
 from indexer.known import KnownVectors
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 BATCH = 16  # pictures that the model encodes at once; of larger ones a core has none left when the folder ends
 WINDOW = 6 * BATCH  # pictures that may be read ahead of the model
-STREAMS = min(2, os.cpu_count() or 1)  # batches that the model encodes at once: a core with each wastes none on waiting
+STREAMS = min(2, usable_cores())  # batches that the model encodes at once: a core with each wastes none on waiting
 COMMIT_BATCHES = 8  # work that a kill may cost, those in the model included
 
 log = logging.getLogger(__name__)
@@ -80,8 +80,10 @@ def encode_items(
         if batch:
             streams.put(batch)
         streams.finish()
-    except Unavailable:
-        streams.finish()  # what has been read is not lost with the place that it was read from
+    except Unavailable:  # what has been read is not lost with the place that it was read from
+        if batch:
+            streams.put(batch)
+        streams.finish()
         raise
     finally:
         streams.close()

@@ -2,7 +2,6 @@
 
 import hashlib
 import logging
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 from numpy.typing import NDArray
 from PIL import Image
 
+from imagetext.cores import usable_cores
 from imagetext.errors import ImageTextError, Unavailable
 from imagetext.index import SkippedFile
 from imagetext.pictures import FileMetadata, open_picture, read_metadata
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from imagetext.encoder.engine import Encoder
 
 HELD_BYTES = 256_000_000  # that items may weigh together which come with their content and wait
-THREADS = min(4, os.cpu_count() or 1)  # each may hold a decoded picture of 50 megapixels
+THREADS = min(4, usable_cores())  # each may hold a decoded picture of 50 megapixels
 
 NOT_ENCODED = "The encoder cannot encode this picture."
 

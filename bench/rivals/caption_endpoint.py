@@ -14,11 +14,13 @@ from PIL import Image
 
 from bench.rows.captions import WORDS, plain
 from imagetext.captioner.engine import load_captioner
+from imagetext.memory import keep_freed_memory
 
 MODEL = "BENCH_CAPTIONER"  # the environment's name for the model folder
 
 
 def create_app() -> FastAPI:
+    keep_freed_memory()  # as the other side does
     captioner = load_captioner(Path(os.environ[MODEL]))
     caption, lock, app = plain(captioner, WORDS), threading.Lock(), FastAPI()
 

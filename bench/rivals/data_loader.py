@@ -1,7 +1,6 @@
 """A folder of pictures to vectors with torch's DataLoader, as its documentation shows for files on disk."""
 
 import math
-import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from imagetext.cores import usable_cores
 from imagetext.transform import PictureTransform
 
 BATCH = 32
@@ -42,7 +42,7 @@ def vectors_of(
     folder: Path, transform: PictureTransform, network: Network, *, seconds: float = math.inf
 ) -> NDArray[np.float32]:
     """Unit rows (n, dimensions) in the order of the names; no more are begun after `seconds`."""
-    workers, began, rows = len(os.sched_getaffinity(0)), time.perf_counter(), []
+    workers, began, rows = usable_cores(), time.perf_counter(), []
     for batch in DataLoader(Pictures(folder, transform), batch_size=BATCH, num_workers=workers):
         rows.append(network(batch))
         if time.perf_counter() - began > seconds:

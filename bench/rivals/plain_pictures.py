@@ -1,37 +1,58 @@
 """A network in integers as torch runs the network that it was made from."""
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import nn
 
 from imagetext.backbone import EFFICIENTNET_LITE0, Backbone, load_backbone
 from imagetext.efficientnet import ConvNorm
 from imagetext.encoder.dual import DualEncoder
 from imagetext.quantized import QuantizedConv
 
+LEAST_COSINE = 0.95  # of vectors with and without rounding, noise included: what is below has other weights
 
-def in_float32(model: DualEncoder) -> DualEncoder:
+
+def in_float32(model: DualEncoder, *, norms: bool = True) -> DualEncoder:
     """The same model, in torch, with its picture network in float32."""
     towers = model.picture_head, model.text_tower, model.text_head
     return DualEncoder(
-        model.name, model.fingerprint, _plain(model.backbone), *towers, model.transform, model.calibration
+        model.name, model.fingerprint, _plain(model.backbone, norms), *towers, model.transform, model.calibration
     )
 
 
+def require_the_same_network(plain: NDArray[np.float32], rounded: NDArray[np.float32]) -> None:
+    """Raises ValueError where the unit rows (n, dimensions) of both differ by more than rounding."""
+    lowest = float((plain * rounded).sum(1).min())
+    if lowest < LEAST_COSINE:
+        raise ValueError(f"the rival is another network: its cosine is {lowest:.3f}")
+
+
 @torch.no_grad()
-def _plain(integers: Backbone) -> Backbone:
+def _plain(integers: Backbone, norms: bool) -> Backbone:
     """The same weights in the layers of training: convolution, norm, activation, and nothing rounded.
 
     Torch takes two and a half times as long with rounding, which would flatter the other side. Without the norms, which
-    are laid into the weights already, it would take a seventh less; but that is what an engine does.
+    are laid into the weights already, it takes a seventh less; but that is what an engine does.
     """
     plain = load_backbone(EFFICIENTNET_LITE0)
     layers = [part for part in integers.modules() if isinstance(part, QuantizedConv)]
     originals = [part for part in plain.modules() if isinstance(part, ConvNorm)]
     for layer, original in zip(layers, originals, strict=True):
-        norm = original.norm
-        original.conv.weight.copy_(layer.conv.weight / layer.scale)
-        for tensor, value in ((norm.weight, 1.0), (norm.running_mean, 0.0), (norm.running_var, 1 - norm.eps)):
-            assert tensor is not None
-            tensor.fill_(value)
-        assert layer.conv.bias is not None
-        norm.bias.copy_(layer.conv.bias / layer.unit)
+        _copy(layer, original, norms)
     return plain
+
+
+def _copy(layer: QuantizedConv, original: ConvNorm, norms: bool) -> None:
+    """In the network's own units, which the layer is not in."""
+    norm, bias = original.norm, layer.conv.bias
+    assert bias is not None
+    original.conv.weight.copy_(layer.conv.weight / layer.scale)
+    if not norms:
+        original.conv.bias = nn.Parameter(bias / layer.unit, requires_grad=False)
+        original.norm = nn.Identity()  # type: ignore[assignment]
+        return
+    for tensor, value in ((norm.weight, 1.0), (norm.running_mean, 0.0), (norm.running_var, 1 - norm.eps)):
+        assert tensor is not None
+        tensor.fill_(value)
+    norm.bias.copy_(bias / layer.unit)

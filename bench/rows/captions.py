@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from statistics import mean
 from typing import Any
 
 import torch
@@ -16,7 +16,7 @@ from bench.row import Contest, Floor, Missing
 from bench.rows.pictures import opened
 from bench.setting import Setting
 from imagetext.captioner.engine import Captioner, DecodingOptions, load_captioner
-from imagetext.captioner.programs import Saying, Seeing, programs
+from imagetext.engines import Array, Engines, Loaded, Program, Run
 
 GRU, VIT_BERT = Path("models/caption-gru"), Path("models/caption-vit-bert")
 FULL_SIZE = "vit-bert-base"
@@ -31,30 +31,27 @@ Caption = Callable[[NDArray[Any]], str]
 def compact_captions(setting: Setting, folder: Path) -> Iterator[Contest]:
     """A compact captioner by its folder. Raises Missing where there is none."""
     captioner = loaded(setting, folder)
-    yield contest(setting, captioner, folder.name, plain(captioner, WORDS), WORDS)
+    yield contest(setting, captioner, folder, plain(captioner, WORDS), WORDS)
 
 
 @contextmanager
 def full_size_captions(setting: Setting) -> Iterator[Contest]:
     """ViT-B and BERT-base with random weights; no sentence ends before its last token."""
-    captioner = loaded(setting, full_size_folder(setting))
+    folder = full_size_folder(setting)
+    captioner = loaded(setting, folder)
     rival = GeneratedCaptions(captioner, BEAMS, FIXED_TOKENS, exactly=True)
-    yield contest(setting, captioner, FULL_SIZE, rival, FIXED_TOKENS, setting.sized(2, 1), FIXED_TOKENS)
+    yield contest(setting, captioner, folder, rival, FIXED_TOKENS, setting.sized(2, 1))
 
 
 def contest(
     setting: Setting,
     captioner: Captioner,
-    name: str,
+    source: Path,
     rival: Caption,
     words: int,
     pictures: int = PICTURES,
-    steps: float | None = None,
 ) -> Contest:
-    """Each turn captions the same pictures, one after the other: milliseconds for one.
-
-    `steps` counts the steps of a search; where it is left out they are counted from the sentences.
-    """
+    """Each turn captions the same pictures, one after the other: milliseconds for one."""
     options = DecodingOptions(num_beams=BEAMS, max_new_tokens=words)
     inputs = [captioner.prepare(picture) for picture in opened(setting, pictures)]
 
@@ -66,8 +63,8 @@ def contest(
     return Contest(
         ours=lambda: _each(ours, inputs, setting.turn_s),
         rival=lambda: _each(rival, inputs, setting.turn_s),
-        floor=lambda: _floor(setting, captioner, name, inputs[0], steps or _steps(captioner, inputs, options)),
-        engine=setting.chosen(name),
+        floor=lambda: _floor(setting, source, inputs, options),
+        engine=setting.chosen(source.name),
         details=lambda: {"equal_sentences": equal, "pictures": len(inputs), "first": [found[0], expected[0]]},
     )
 
@@ -115,20 +112,34 @@ def _each(caption: Caption, inputs: Sequence[NDArray[Any]], seconds: float) -> f
     return milliseconds(lambda: [caption(picture) for picture in inputs], seconds, least=1) / len(inputs)
 
 
-def _steps(captioner: Captioner, inputs: Sequence[NDArray[Any]], options: DecodingOptions) -> float:
-    """How many steps a search takes at the least: one for each token of the best sentence, its end included."""
-    found = [captioner.caption([picture], options)[0][0].words for picture in inputs]
-    return mean(min(len(words) + 1, options.max_new_tokens) for words in found)
+class _Recording(Engines):
+    """Engines that remember every call of what they load."""
+
+    def __init__(self, engines: Engines) -> None:
+        super().__init__(engines.folder, engines.only, engines.threads, engines.streams)
+        self.calls: list[tuple[Run, tuple[Array, ...]]] = []
+
+    def load(self, program: Program, fingerprint: str) -> Loaded:
+        loaded = super().load(program, fingerprint)
+
+        def run(*inputs: Array) -> Sequence[Array]:
+            self.calls.append((loaded.run, inputs))
+            return loaded.run(*inputs)
+
+        return replace(loaded, run=run)
 
 
-def _floor(setting: Setting, captioner: Captioner, name: str, picture: NDArray[Any], steps: float) -> Floor:
-    """The bare networks in their engines, one pass to see and one for each token, with no search around them."""
-    decoder = captioner.decoder
-    seeing = Seeing(captioner.transform, captioner.backbone, decoder)
-    saying = Saying(decoder, decoder.memory_tensors, decoder.words, captioner.vocabulary.banned)
-    see, say = programs(seeing.eval(), saying.eval(), captioner.transform.size)
-    engines = setting.engines(name)
-    run_see, run_say = (engines.run(program, captioner.fingerprint) for program in (see, say))
-    seen = milliseconds(lambda: run_see(picture[None]), setting.turn_s)
-    said = milliseconds(lambda: run_say(*say.inputs), setting.turn_s)
-    return Floor(seen + steps * said, f"the bare networks: {seen:.3g} ms to see, {steps:.3g} steps of {said:.3g} ms")
+def _floor(setting: Setting, source: Path, inputs: Sequence[NDArray[Any]], options: DecodingOptions) -> Floor:
+    """The networks alone: the calls of these searches made once more, with no search around them."""
+    engines = _Recording(setting.engines(source.name))
+    captioner = load_captioner(source, engines)
+    for picture in inputs:
+        captioner.caption([picture], options)
+
+    def again() -> None:
+        for run, given in engines.calls:
+            run(*given)
+
+    value = milliseconds(again, setting.turn_s) / len(inputs)
+    steps = len(engines.calls) / len(inputs) - 1
+    return Floor(value, f"the bare networks: once to see, {steps:.3g} steps")

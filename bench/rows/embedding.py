@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from bench.floors import network_floor
-from bench.rivals.plain_pictures import in_float32
+from bench.rivals.plain_pictures import in_float32, require_the_same_network
 from bench.rivals.text_embedding import clip_texts, minilm_texts
 from bench.rounds import milliseconds
 from bench.row import Contest
@@ -21,9 +21,6 @@ from imagetext.encoder.clip_tokenizer import packaged_tokenizer
 from imagetext.encoder.dual import DualEncoder, load_dual_encoder
 from imagetext.model_folder import ModelFolder
 
-if TYPE_CHECKING:
-    pass
-
 COMPACT = Path("models/retrieval")
 CLIP = "clip-vit-b32"
 TEXT = "a brown dog runs across the grass with a ball in its mouth"
@@ -33,9 +30,10 @@ TEXT = "a brown dog runs across the grass with a ball in its mouth"
 def compact_pictures(setting: Setting, batch: int) -> Iterator[Contest]:
     """The compact model's pictures, in integers, against the same weights in torch and float32."""
     ours, reference = _compact(setting), load_dual_encoder(ModelFolder.open(COMPACT))
-    rival = in_float32(reference)
+    rival, folded = in_float32(reference), in_float32(reference, norms=False)
     inputs = [ours.prepare(picture) for picture in opened(setting, batch)]
     expected = reference.encode_pictures(inputs)
+    require_the_same_network(rival.encode_pictures(inputs), expected)
     yield Contest(
         ours=lambda: milliseconds(lambda: ours.encode_pictures(inputs), setting.turn_s),
         rival=lambda: milliseconds(lambda: rival.encode_pictures(inputs), setting.turn_s),
@@ -44,7 +42,10 @@ def compact_pictures(setting: Setting, batch: int) -> Iterator[Contest]:
         ),
         same=cosine(ours.encode_pictures(inputs), expected),
         engine=setting.chosen("retrieval"),
-        details=lambda: {"cosine without rounding": cosine(expected, rival.encode_pictures(inputs))},
+        details=lambda: {
+            "cosine without rounding": cosine(expected, rival.encode_pictures(inputs)),
+            "rival with norms in its weights, ms": milliseconds(lambda: folded.encode_pictures(inputs), setting.turn_s),
+        },
     )
 
 

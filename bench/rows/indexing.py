@@ -25,7 +25,6 @@ from imagetext.encoder.dual import DualEncoder, load_dual_encoder
 from imagetext.encoder.towers import TwoTowers
 from imagetext.engines import Engines
 from imagetext.index import IndexReader, version_folder
-from imagetext.memory import keep_freed_memory
 from imagetext.model_folder import ModelFolder
 from imagetext.pictures import open_picture, read_picture_file
 from indexer.build import build
@@ -42,7 +41,6 @@ RIVAL_S = 15  # of a round; it would take minutes over all of a folder, at the s
 @contextmanager
 def indexing(setting: Setting) -> Iterator[Contest]:
     """Pictures a second; each round has a folder of its own, the same for both sides; ours indexes the whole of it."""
-    keep_freed_memory()  # as the indexer's command does; here the other side has it, too
     each = setting.sized(1000, 40)
     rates = list[float]()
     parts = [*folders(setting, 1, WARM_UP), *folders(setting, setting.sized(PARTS, 2), each)]
@@ -73,7 +71,7 @@ def indexing(setting: Setting) -> Iterator[Contest]:
         floor=lambda: _bare(setting, ours),
         engine=f"pictures: {ours.engines['pictures']}, {ours.streams} batches at once",
         details=lambda: {
-            "pictures": PARTS * each,
+            "pictures": each * (len(parts) - 1),
             "cosine": _agreement(setting, parts[0], ours, network),
             **_shares(setting, parts[1], ours, median(rates[1:])),
             "of the model with a core": _kept_by_one_core(setting, parts[1]),
@@ -84,7 +82,6 @@ def indexing(setting: Setting) -> Iterator[Contest]:
 @contextmanager
 def indexing_with_clip(setting: Setting) -> Iterator[Contest]:
     """Pictures a second with a model that leaves time for reading, against that model on pictures that are ready."""
-    keep_freed_memory()
     encoder = load_clip(clip_folder(setting))
     encoder.run_in(Engines(setting.engine_folder(CLIP), threads=setting.threads, streams=STREAMS))
     (pictures,) = folders(setting, 1, setting.sized(CLIP_PICTURES, 40))

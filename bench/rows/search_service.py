@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from bench.load import Request
-from bench.processes import Server, free_port, load, server
+from bench.processes import FAILED, Server, free_port, load, server
 from bench.rounds import milliseconds
 from bench.row import Contest, Floor
 from bench.rows.embedding import COMPACT, TEXT
@@ -47,9 +47,14 @@ class System:
     reader: IndexReader
     next: int = NOT_CACHED
 
-    def uncached(self, callers: int, seconds: float, rate: float | None = None) -> dict[str, Any]:
-        """Requests that nobody has sent before; with a rate they come when they are due, answered or not."""
-        found = self._load([_search(f"{TEXT} on day {{n}}")], callers, seconds, self.next, rate)
+    def uncached(
+        self, callers: int, seconds: float, rate: float | None = None, errors: float = FAILED
+    ) -> dict[str, Any]:
+        """Requests that nobody has sent before; with a rate they come when they are due, answered or not.
+
+        No more than a share of `errors` may fail.
+        """
+        found = self._load([_search(f"{TEXT} on day {{n}}")], callers, seconds, self.next, rate, errors)
         self.next += int(found["sent"])
         return found
 
@@ -59,10 +64,18 @@ class System:
         return self._load(asked, callers, seconds, 0)
 
     def _load(
-        self, requests: list[Request], callers: int, seconds: float, first: int, rate: float | None = None
+        self,
+        requests: list[Request],
+        callers: int,
+        seconds: float,
+        first: int,
+        rate: float | None = None,
+        errors: float = FAILED,
     ) -> dict[str, Any]:
         before = self._cpu_seconds()
-        found = load(self.gateway.port, requests, callers=callers, seconds=seconds, first=first, rate=rate)
+        found = load(
+            self.gateway.port, requests, callers=callers, seconds=seconds, first=first, rate=rate, errors=errors
+        )
         used = self._cpu_seconds() - before
         memory = {
             "gateway_mb": self.gateway.memory_mb(),

@@ -4,7 +4,8 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
@@ -14,7 +15,9 @@ from typing import Any
 
 import torch
 
+from imagetext.cores import usable_cores
 from imagetext.engines.equality import agrees
+from imagetext.engines.kept import alone, put
 from imagetext.engines.onnxruntime import run_in_onnxruntime
 from imagetext.engines.openvino import arithmetics, run_in_openvino
 from imagetext.engines.program import Program, Run, run_in_torch
@@ -63,7 +66,7 @@ class Engines:
         """
         self.folder = folder
         self.only = only
-        self.threads = threads or os.cpu_count() or 1
+        self.threads = threads or usable_cores()
         self.streams = streams
 
     def run(self, program: Program, fingerprint: str) -> Run:
@@ -80,29 +83,52 @@ class Engines:
         if self.only is not None and self.only not in loads:
             raise InvalidParameter(f"There is no engine {self.only!r} here; there are {', '.join(loads)}.")
         folder = self._folder(program, fingerprint)
-        if folder is None:
-            with TemporaryDirectory() as passing:
-                return self._load(program, loads, Path(passing))
-        return self._load(program, loads, folder)
+        if folder is not None:
+            with alone(folder):
+                loaded = self._load(program, loads, folder)
+            if loaded is not None:
+                return loaded
+        with TemporaryDirectory() as passing:
+            return self._chosen(program, loads, Path(passing))
 
-    def _load(self, program: Program, loads: Mapping[str, Load], folder: Path) -> Loaded:
-        if self.only is not None:
-            both = {TORCH: loads[TORCH], self.only: loads[self.only]}
-            return fastest(both, program, folder / CHOICE, preferred=self.only)
-        kept = folder / (CHOICE if self.streams == 1 else f"choice-{self.streams}-streams.json")
-        return _remembered(loads, program, kept) or fastest(loads, program, kept)
+    def _load(self, program: Program, loads: Mapping[str, Load], folder: Path) -> Loaded | None:
+        """None where nothing is kept yet, and nothing can be."""
+        if self.only is None and (loaded := _remembered(loads, program, folder / self._choice)) is not None:
+            return loaded
+        return self._chosen(program, loads, folder) if os.access(folder, os.W_OK) else None
+
+    def _chosen(self, program: Program, loads: Mapping[str, Load], folder: Path) -> Loaded:
+        tried = loads if self.only is None else {TORCH: loads[TORCH], self.only: loads[self.only]}
+        with _torch_threads(self._each):
+            return fastest(tried, program, folder / self._choice, preferred=self.only)
+
+    @property
+    def _choice(self) -> str:
+        return CHOICE if self.streams == 1 else f"choice-{self.streams}-streams.json"
+
+    @property
+    def _each(self) -> int:
+        """Threads of a call."""
+        return max(1, self.threads // self.streams)
 
     def _loads(self) -> Mapping[str, Load]:
-        each = max(1, self.threads // self.streams)
         loads: dict[str, Load] = {TORCH: lambda program, _: run_in_torch(program.module)}
+        if self.only == TORCH:
+            return loads
         if _has("onnxscript") and _has("openvino"):
-            for name, arithmetic in arithmetics().items():
-                loads[f"openvino-{name}"] = partial(
-                    run_in_openvino, arithmetic=arithmetic, threads=each, streams=self.streams
-                )
+            loads |= self._openvino()
         if _has("onnxscript") and _has("onnxruntime"):
-            loads["onnxruntime"] = partial(run_in_onnxruntime, threads=each)
+            loads["onnxruntime"] = partial(run_in_onnxruntime, threads=self._each)
         return loads
+
+    def _openvino(self) -> Mapping[str, Load]:
+        try:
+            found = arithmetics()
+        except Exception:  # whatever its library raises where it cannot be loaded
+            log.warning("OpenVINO is installed, but does not work here", exc_info=True)
+            return {}
+        run = partial(run_in_openvino, threads=self._each, streams=self.streams)
+        return {f"openvino-{name}": partial(run, arithmetic=arithmetic) for name, arithmetic in found.items()}
 
     def _folder(self, program: Program, fingerprint: str) -> Path | None:
         if self.folder is None:
@@ -146,7 +172,8 @@ def fastest(loads: Mapping[str, Load], program: Program, kept: Path, preferred: 
     What was found is kept in a file, unless there is a preference; what is exported lies beside it.
     """
     reference = run_in_torch(program.module)
-    runs, seconds = {TORCH: reference}, {TORCH: seconds_of_a_call(reference, program.inputs)}
+    best, taken = TORCH, reference
+    seconds = {TORCH: seconds_of_a_call(reference, program.inputs)}
     for name in loads:
         run = None if name == TORCH else _run(name, loads, program, kept.parent)
         if run is None:
@@ -154,16 +181,17 @@ def fastest(loads: Mapping[str, Load], program: Program, kept: Path, preferred: 
         if not agrees(run, reference, program):
             log.warning("%s is left out for %s: it disagrees with torch", name, program.name)
             continue
-        runs[name], seconds[name] = run, seconds_of_a_call(run, program.inputs)
-    best = preferred if preferred in runs else min(seconds, key=seconds.__getitem__)
+        seconds[name] = seconds_of_a_call(run, program.inputs)
+        if name == preferred or (best != preferred and seconds[name] < seconds[best]):
+            best, taken = name, run  # the others are let go of at once: each holds the weights
     times = {name: round(found * 1000, 3) for name, found in seconds.items()}
     log.info("%s runs in %s; milliseconds: %s", program.name, best, times)
     if preferred is not None:
-        return Loaded(runs[best], best)
-    sizes = seconds_by_size(runs[best], program, seconds[best])
+        return Loaded(taken, best)
+    sizes = seconds_by_size(taken, program, seconds[best])
     batches = {size: round(found * 1000, 3) for size, found in sizes.items()}
     _remember(kept, {"engine": best, "milliseconds": times, "batches": batches})
-    return Loaded(runs[best], best, sizes)
+    return Loaded(taken, best, sizes)
 
 
 def _run(name: str, loads: Mapping[str, Load], program: Program, folder: Path) -> Run | None:
@@ -176,6 +204,18 @@ def _run(name: str, loads: Mapping[str, Load], program: Program, folder: Path) -
 
 
 def _remember(kept: Path, choice: dict[str, Any]) -> None:
-    unfinished = kept.with_name(f"choice-{os.getpid()}.unfinished")
-    unfinished.write_text(json.dumps(choice))
-    os.replace(unfinished, kept)
+    try:
+        put(kept, lambda unfinished: unfinished.write_text(json.dumps(choice)))
+    except OSError:
+        log.warning("%s cannot be written: engines are chosen anew at the next start", kept)
+
+
+@contextmanager
+def _torch_threads(number: int) -> Iterator[None]:
+    """So many threads for torch: what it is compared with has no more either."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

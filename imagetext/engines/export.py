@@ -2,7 +2,6 @@
 
 import inspect
 import logging
-import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from imagetext.engines.kept import put
 from imagetext.engines.program import Program
 from imagetext.engines.rounding import translations
 
@@ -21,9 +21,8 @@ def exported(program: Program, folder: Path) -> Path:
     """The program's file in `folder`; exported once."""
     file = folder / f"{program.name}.onnx"
     if not file.exists():
-        unfinished = folder / f"unfinished-{os.getpid()}-{file.name}"
-        _export(program).save(unfinished, external_data=False)
-        os.replace(unfinished, file)
+        network = _export(program)
+        put(file, lambda unfinished: network.save(unfinished, external_data=False))
     return file
 
 

@@ -1,6 +1,5 @@
 """An exported network whose large matrices are stored in int8, a scale for every few numbers of a column."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from imagetext.engines.export import exported
+from imagetext.engines.kept import put
 from imagetext.engines.program import Array, Program
 
 if TYPE_CHECKING:
@@ -37,9 +37,7 @@ def with_int8_weights(program: Program, folder: Path) -> Path | None:
         model = onnx.load(exported(program, folder))
         if not compress(model):
             return None
-        unfinished = folder / f"unfinished-{os.getpid()}-{file.name}"
-        onnx.save(model, unfinished)
-        os.replace(unfinished, file)
+        put(file, lambda unfinished: onnx.save(model, unfinished))
     return file
 
 

@@ -31,6 +31,8 @@ from services.gateway.watched import Watched, described_by
 
 _RESOLVE_EVERY_S = 3.0
 _MAX_CONNECTIONS = 100  # to one service
+_MAX_STREAMS = 50  # of pictures, apart: who reads them slowly keeps no search waiting
+_POOL_S = 5.0  # that a request waits for one of them
 _IDLE_S = 1.5  # less than the services keep an idle connection (gunicorn: 2), so that ours is not the one that breaks
 
 
@@ -132,8 +134,9 @@ def _service(
     upstream = Upstream(
         name,
         transport=transport or PooledTransport(max_connections=_MAX_CONNECTIONS, idle_s=_IDLE_S),
+        streaming=transport or PooledTransport(max_connections=_MAX_STREAMS, idle_s=_IDLE_S),
         replicas=replicas,
-        timeout=httpx.Timeout(settings.read_timeout_s, connect=settings.connect_timeout_s),
+        timeout=httpx.Timeout(settings.read_timeout_s, connect=settings.connect_timeout_s, pool=_POOL_S),
         retries=metrics.retries,
     )
     return Service(upstream, replicas)

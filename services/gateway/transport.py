@@ -20,11 +20,12 @@ _Origin = tuple[str, str, int]
 class PooledTransport(httpx.AsyncBaseTransport):
     """Answers nothing by itself: no cookies, no redirects, no proxies, nothing unpacked, nothing sent twice.
 
-    A request is a GET or a POST whose stream is a `Body`, with the extensions `timeout` and `sni_hostname`.
+    A request has a `Body` for a stream, and the extensions `timeout` and `sni_hostname`.
     """
 
     def __init__(self, *, max_connections: int, idle_s: float) -> None:
-        """A request over `max_connections` waits; a connection that is idle for `idle_s` is used no more."""
+        """A request over `max_connections` waits, as long as `timeout` says of the pool; a connection that is idle for
+        `idle_s` is used no more."""
         self._places = asyncio.Semaphore(max_connections)
         self._idle_s = idle_s
         self._idle: defaultdict[_Origin, deque[tuple[float, Connection]]] = defaultdict(deque)  # the oldest first
@@ -32,7 +33,7 @@ class PooledTransport(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Raises the httpx.TransportError that says how far the request has come."""
         head, body = _written(request)
-        await self._places.acquire()
+        await self._place(request.extensions["timeout"]["pool"])
         connection = None
         try:
             origin = _origin(request)
@@ -62,6 +63,16 @@ class PooledTransport(httpx.AsyncBaseTransport):
             for _, connection in kept:
                 connection.close()
         self._idle.clear()
+
+    async def _place(self, patience: float) -> None:
+        if not self._places.locked():  # without a timer, as is usual
+            await self._places.acquire()
+            return
+        try:
+            async with asyncio.timeout(patience):
+                await self._places.acquire()
+        except TimeoutError as error:
+            raise httpx.PoolTimeout("all connections are in use") from error
 
     def _kept(self, origin: _Origin) -> Connection | None:
         """The connection that was used last: of those that nobody needs any more the time runs out."""

@@ -43,12 +43,15 @@ class Upstream:
         name: str,
         *,
         transport: httpx.AsyncBaseTransport,
+        streaming: httpx.AsyncBaseTransport,
         replicas: Replicas,
         timeout: httpx.Timeout,
         retries: Counter,
     ) -> None:
+        """`streaming` has connections of its own for bodies that are read as slowly as our caller reads."""
         self.name = name
         self._transport = transport
+        self._streaming = streaming
         self._replicas = replicas
         self._timeout = timeout.as_dict()
         self._retries = retries
@@ -91,7 +94,8 @@ class Upstream:
         async with AsyncExitStack() as opened:
 
             async def use(replica: Replica) -> httpx.Response:
-                return await opened.enter_async_context(self._asked(replica, "GET", path, NOTHING, headers))
+                asked = self._asked(replica, "GET", path, NOTHING, headers, transport=self._streaming)
+                return await opened.enter_async_context(asked)
 
             response = await self._exchange(use, deadline)
             if not response.is_success and response.status_code != httpx.codes.NOT_MODIFIED:
@@ -100,6 +104,7 @@ class Upstream:
 
     async def close(self) -> None:
         await self._transport.aclose()
+        await self._streaming.aclose()
 
     async def _successful(self, method: str, path: str, body: Body, deadline: Deadline) -> Reply:
         reply = await self._read(method, path, body, deadline)
@@ -152,7 +157,14 @@ class Upstream:
 
     @asynccontextmanager
     async def _asked(
-        self, replica: Replica, method: str, path: str, body: Body, headers: Mapping[str, str] | None = None
+        self,
+        replica: Replica,
+        method: str,
+        path: str,
+        body: Body,
+        headers: Mapping[str, str] | None = None,
+        *,
+        transport: httpx.AsyncBaseTransport | None = None,
     ) -> AsyncIterator[httpx.Response]:
         request = httpx.Request(
             method,
@@ -162,7 +174,7 @@ class Upstream:
             extensions={"timeout": self._timeout, "sni_hostname": replica.server_name},
         )
         with replica.occupied():
-            response = await self._transport.handle_async_request(request)
+            response = await (transport or self._transport).handle_async_request(request)
             try:
                 yield response
             finally:

@@ -21,6 +21,7 @@ from services.chassis.metrics import ModelMetrics
 from services.retrieval.settings import Settings
 
 NO_TIME_S = 0.002  # waking a thread and being woken takes a tenth of it, and all who come meanwhile wait no longer
+SHORT = 80  # bytes of a text, which has no more tokens then than the one that was measured, or few more
 UNMEASURED_BATCH = 16  # queries, where nobody measured and nobody said
 
 Vector = NDArray[np.float32]  # (dimensions,), of unit length
@@ -94,8 +95,9 @@ class QueryEncoder:
     def _batch_size(self, kind: Kind) -> int:
         return self._max_batch or self.encoder.best_batch(kind) or UNMEASURED_BATCH
 
-    def _takes_no_time(self, kind: Kind) -> bool:
-        return self.encoder.seconds_alone(kind) <= NO_TIME_S
+    def _takes_no_time(self, kind: Kind, item: Any) -> bool:
+        """Never a picture: whether the event loop waits for it must not depend on a tenth of a millisecond."""
+        return kind == "text" and len(item.encode()) <= SHORT and self.encoder.seconds_alone(kind) <= NO_TIME_S
 
     def _run_batch(self, kind: Kind, items: list[Any]) -> Sequence[Vector]:
         """On the model's thread."""

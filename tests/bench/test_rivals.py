@@ -8,11 +8,16 @@ from torch import nn
 
 from bench.rivals.generated_captions import GeneratedCaptions
 from bench.rivals.gru_captions import PlainCaptioner
+from bench.rivals.plain_pictures import in_float32, require_the_same_network
+from bench.rows.embedding import COMPACT
 from imagetext.backbone import Backbone
 from imagetext.captioner.engine import Captioner, DecodingOptions
 from imagetext.captioner.network import AttentionDecoder, DecoderShape
 from imagetext.captioner.vit_bert import VitBert, VitBertShape
 from imagetext.captioner.vocabulary import SPECIAL, Vocabulary
+from imagetext.encoder.dual import load_dual_encoder
+from imagetext.engines.examples import example_pictures
+from imagetext.model_folder import ModelFolder
 from imagetext.transform import PictureTransform
 
 Picture = NDArray[np.uint8]
@@ -68,3 +73,15 @@ def test_exactly_so_many_words(pictures: list[Picture]) -> None:
     generated = GeneratedCaptions(captioner, BEAMS, LENGTH, exactly=True)
 
     assert all(len(generated.tokens(picture)) == LENGTH for picture in pictures)
+
+
+def test_the_network_in_float32_is_the_one_in_integers() -> None:
+    """But for rounding; and with its norms laid into the weights it gives the same numbers."""
+    model = load_dual_encoder(ModelFolder.open(COMPACT))
+    inputs = [np.ascontiguousarray(picture) for picture in example_pictures(model.transform.size).numpy()[:3]]
+    plain, folded = (in_float32(model, norms=norms).encode_pictures(inputs) for norms in (True, False))
+
+    require_the_same_network(plain, model.encode_pictures(inputs))
+    assert np.allclose(plain, folded, atol=1e-4)
+    with pytest.raises(ValueError, match="another network"):
+        require_the_same_network(plain, plain[:, ::-1])

@@ -294,20 +294,20 @@ async def test_batches_are_observed(model):
 
 
 async def test_a_lone_item_is_run_at_once_on_the_event_loop(model: Doubler) -> None:
-    """Where its key allows it and the model is idle; what fails fails as ever."""
-    async with _running(model, at_once=lambda key: key == "short") as batcher:
+    """Where key and item allow it and the model is idle; what fails fails as ever."""
+    async with _running(model, at_once=lambda key, item: key == "short" and item < 100) as batcher:
         assert await batcher.submit("short", 4) == 8
         assert model.threads == {threading.current_thread().name}
         with pytest.raises(ValueError, match="thirteen"):
             await batcher.submit("short", 13)
 
-        assert await batcher.submit("long", 5) == 10
+        assert await batcher.submit("short", 100) == 200
         assert len(model.threads) == 2
 
 
 async def test_items_that_come_together_share_a_batch_all_the_same(model: Doubler) -> None:
     """Nobody is run alone while others come."""
-    async with _running(model, at_once=lambda key: True) as batcher:
+    async with _running(model, at_once=lambda key, item: True) as batcher:
         assert await asyncio.gather(*(batcher.submit("short", item) for item in range(4))) == [0, 2, 4, 6]
 
         assert model.batches == [("short", [0, 1, 2, 3])]
@@ -315,7 +315,7 @@ async def test_items_that_come_together_share_a_batch_all_the_same(model: Double
 
 async def test_nobody_is_run_at_once_while_the_model_works(model: Doubler) -> None:
     """It would run on two threads."""
-    async with _held(model, at_once=lambda key: key == "short") as batcher:
+    async with _held(model, at_once=lambda key, item: key == "short") as batcher:
         waiting = asyncio.create_task(batcher.submit("short", 4))
         await asyncio.sleep(0.01)
         assert batcher.waiting == 1
@@ -323,3 +323,24 @@ async def test_nobody_is_run_at_once_while_the_model_works(model: Doubler) -> No
         model.release()
         assert await waiting == 8
         assert threading.current_thread().name not in model.threads
+
+
+async def test_those_who_come_together_are_bounded_all_the_same(model: Doubler) -> None:
+    """Of those who all found the queue empty no more get into it than may wait."""
+    async with _running(model, at_once=lambda key, item: True, queue_size=2) as batcher:
+        outcomes = await asyncio.gather(*(batcher.submit("short", item) for item in range(5)), return_exceptions=True)
+
+    assert outcomes[:2] == [0, 2]
+    assert all(isinstance(outcome, Busy) for outcome in outcomes[2:])
+
+
+async def test_an_end_in_the_same_turn_is_told(model: Doubler) -> None:
+    """Whoever looks whether it is alone while the batcher stops is not left waiting."""
+    async with _running(model, at_once=lambda key, item: True) as batcher:
+        asked = [asyncio.create_task(batcher.submit("short", item)) for item in range(2)]
+        stopping = asyncio.create_task(batcher.stop())
+        async with asyncio.timeout(PATIENCE):
+            outcomes = await asyncio.gather(*asked, return_exceptions=True)
+            await stopping
+
+    assert all(isinstance(outcome, Unavailable) for outcome in outcomes)

@@ -13,7 +13,7 @@ from imagetext.memory import keep_freed_memory
 if sys.argv[1] == "keep":
     keep_freed_memory()
 for _ in range(30):
-    blocks = [bytearray(10_000_000) for _ in range(3)]
+    blocks = [bytearray(4_000_000) for _ in range(3)]
     del blocks
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)
 """
@@ -21,7 +21,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be told")
 def test_freed_memory_is_not_asked_for_again() -> None:
-    """Thirty times the same 30 MB come from the system once."""
+    """Thirty times the same 12 MB come from the system once."""
     faults = {
         how: int(subprocess.check_output([sys.executable, "-c", _FREE_AND_TAKE, how])) for how in ("give back", "keep")
     }

@@ -1,6 +1,8 @@
 """Which engine is taken: the fastest that agrees, remembered for the model and the machine."""
 
 import json
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -118,6 +120,52 @@ def test_a_folder_that_cannot_be_made_is_no_obstacle(tmp_path: Path) -> None:
     run = Engines(tmp_path / "file" / "kept").run(program, "one")
 
     assert run(np.zeros((3, 4), dtype=np.float32))[0].shape == (3, 2)
+
+
+def test_what_cannot_be_kept_is_no_obstacle(program: Program, tmp_path: Path) -> None:
+    """On a full disk, or in somebody else's folder, the choice is made all the same."""
+    (tmp_path / "choice.json").mkdir()  # so that no file can get this name
+    right = quick(2)
+
+    assert fastest({"torch": in_torch, "right": lambda *_: right}, program, tmp_path / "choice.json").run is right
+    assert [file.name for file in tmp_path.iterdir()] == ["choice.json"]
+
+
+def test_an_engine_that_does_not_load_is_no_obstacle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A library that is installed, but is not for this processor."""
+
+    def fail() -> None:
+        raise ImportError("libopenvino.so: cannot open shared object file")
+
+    monkeypatch.setattr("imagetext.engines.choice.arithmetics", fail)
+    program = Program("line", nn.Linear(4, 2).eval(), (torch.randn(1, 4),), ((0,),))
+
+    assert not Engines(tmp_path).load(program, "one").engine.startswith("openvino")
+
+
+_START = """
+import sys
+from pathlib import Path
+import torch
+from imagetext.engines import Engines, Program
+
+torch.manual_seed(0)
+line = torch.nn.Linear(4, 2).eval()
+program = Program("line", line, (torch.ones(1, 4),), ((0,),))
+print(Engines(Path(sys.argv[1])).load(program, "one").engine)
+"""
+
+
+def test_replicas_that_start_together_share_one_choice(tmp_path: Path) -> None:
+    """One exports and measures, the other waits and takes what it has found; nothing unfinished is left."""
+    command = [sys.executable, "-c", _START, tmp_path]
+    starts = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    engines = {start.communicate()[0] for start in starts}
+
+    assert [start.returncode for start in starts] == [0, 0]
+    (folder,) = tmp_path.iterdir()
+    assert {file.name for file in folder.iterdir()} <= {"choice.json", "line.onnx", "line-int8.onnx"}
+    assert engines == {json.loads((folder / "choice.json").read_text())["engine"] + "\n"}
 
 
 def test_sizes_of_batches_are_measured_once(program: Program, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import StreamingResponse
 from starlette.types import Message
 
+from services.gateway import lifespan
 from services.gateway.app import create_app
 from services.gateway.images import RelayedImage
 from services.gateway.settings import Settings
@@ -124,6 +125,24 @@ async def test_pictures_are_streamed(serve):
         rest = b"".join([chunk async for chunk in chunks])
 
     assert (first, rest) == (b"first", b"other")
+
+
+async def test_a_slow_reader_keeps_no_search_waiting(serve, monkeypatch):
+    """Pictures have connections of their own: with all of them in use the service can still be asked."""
+    monkeypatch.setattr(lifespan, "_MAX_CONNECTIONS", 1)
+    monkeypatch.setattr(lifespan, "_MAX_STREAMS", 1)
+    monkeypatch.setattr(lifespan, "_POOL_S", 0.05)
+    gallery = SlowGallery()
+    gallery.app.get("/v1/index")(dict)
+    async with asyncio.timeout(30), _opened(serve, gallery) as response:
+        door = str(response.url.copy_with(path="/"))
+        async with httpx.AsyncClient(base_url=door) as another:
+            picture = await another.get("/v1/images/0123456789abcdef")
+            index = await another.get("/v1/index")
+        gallery.second_half.set()
+
+    assert picture.status_code == 429
+    assert "cannot be read" in index.json()["detail"]  # it was asked, and gave nonsense
 
 
 async def test_a_browser_that_leaves_ends_the_stream(serve, until):

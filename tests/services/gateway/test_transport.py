@@ -60,14 +60,16 @@ class Caller:
         self.transport = transport
         self.port = port
 
-    def request(self, body: Body = NOTHING, *, read_s: float = 20, port: int = 0, **headers: str) -> httpx.Request:
+    def request(
+        self, body: Body = NOTHING, *, read_s: float = 20, pool_s: float = 20, port: int = 0, **headers: str
+    ) -> httpx.Request:
         lengths = {"Content-Length": str(body.size)} if body.pieces else {}
         return httpx.Request(
             "POST" if body.pieces else "GET",
             f"http://127.0.0.1:{port or self.port}/path?a=b",
             headers={"Host": "service", **lengths, **headers},
             stream=body,
-            extensions={"timeout": {"connect": 5, "read": read_s}, "sni_hostname": "service"},
+            extensions={"timeout": {"connect": 5, "read": read_s, "pool": pool_s}, "sni_hostname": "service"},
         )
 
     async def ask(self, body: Body = NOTHING, **options: object) -> tuple[int, bytes]:
@@ -227,6 +229,17 @@ async def test_requests_over_the_bound_wait(talking, until):
         for response in unread:
             await response.aclose()
         assert await last == (200, b"hi")
+
+
+async def test_nobody_waits_for_ever(talking):
+    """Whoever waits longer than was said is told that all connections are in use, and takes no place from others."""
+    async with talking(Server(OK), max_connections=1) as caller:
+        unread = await caller.transport.handle_async_request(caller.request())
+        with pytest.raises(httpx.PoolTimeout):
+            await caller.ask(pool_s=0.05)
+        await unread.aclose()
+
+        assert await caller.ask(pool_s=0.05) == (200, b"hi")
 
 
 @pytest.mark.parametrize(
