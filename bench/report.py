@@ -53,7 +53,7 @@ def markdown(results: Sequence[Result], machine: Mapping[str, Any]) -> str:
     flags = ", ".join(machine.get("flags", ())) or "no vector extensions"
     packages = ", ".join(f"{name} {number}" for name, number in machine.get("packages", {}).items())
     about = f"Measured {machine.get('measured')} on {machine.get('cores')} cores of {machine.get('cpu')} ({flags})"
-    return f"{about}, with {packages}.\n\n" + "\n".join(lines) + "\n"
+    return f"{about}, load {machine.get('load')} before, with {packages}.\n\n" + "\n".join(lines) + "\n"
 
 
 def _cells(result: Result) -> tuple[str, ...]:

@@ -9,10 +9,11 @@ from torch import Tensor, nn
 
 from imagetext.backbone import EFFICIENTNET_LITE0, IN_INTEGERS, Backbone, load_backbone
 from imagetext.efficientnet import ConvNorm
+from imagetext.encoder.dual import load_dual_encoder
 from imagetext.engines import Engines, Program
 from imagetext.engines.export import exported
 from imagetext.engines.openvino import core
-from imagetext.engines.rounding import rounded
+from imagetext.engines.rounding import UNSIGNED, rounded
 from imagetext.model_folder import ModelFolder, changed_tensors, write_model_folder
 from imagetext.quantized import WIDE, QuantizedConv, Rounding, WeightRounding
 from training.quantizing import quantized
@@ -86,6 +87,17 @@ def test_rounding_in_wide_units_cuts_off_where_relu6_does() -> None:
 
     assert (found.min(), found.max()) == (0, 6)
     assert torch.allclose(found, expected, atol=0.03)
+
+
+def test_sums_of_the_shipped_model_fit_into_24_bits() -> None:
+    """Whatever the picture: else torch, which sums in floating point, would round where integers do not."""
+    backbone = load_dual_encoder(ModelFolder.open(Path("models/retrieval"))).backbone
+    layers = [part for part in backbone.modules() if isinstance(part, QuantizedConv)]
+    for layer in layers:
+        numbers = (layer.conv.weight / layer.weight_rounding.step[:, None, None, None]).flatten(1)
+        largest = max(numbers.clamp(min=0).sum(1).max(), -numbers.clamp(max=0).sum(1).min()) * UNSIGNED[1]
+        assert largest < 2**23  # the other half is room for the bias
+    assert len(layers) == CONVOLUTIONS
 
 
 def test_features_are_near_those_in_floating_point(network: Backbone) -> None:
