@@ -11,6 +11,8 @@ INDEX   ?= data/index
 MODEL   ?= models/retrieval
 GALLERY := data/gallery
 DRAWN   := .cache/gallery-train
+FLOATING := .cache/models
+QUANTIZE = $(PYTHON) -m training.quantize --photos "$(DATA)" --drawn $(DRAWN)
 FOLDER   = $(if $(IMAGES),$(IMAGES),$(GALLERY)/Images)
 
 .PHONY: help install install-dev run gallery index test check fix train-data train-retrieval train-captioner train-clip-scratch evaluate meteor custom-set bench bench-quick compose-test clean
@@ -54,19 +56,22 @@ fix: install-dev                 ## repair what ruff can
 train-data: install-dev          ## draw the scenes that the models are trained with, once
 	@$(PYTHON) -m gallery --out $(DRAWN) --number 3300 --seed 1000 --split --dev 300
 
-train-retrieval: train-data      ## train models/retrieval: DATA=dir make train-retrieval
-	$(PYTHON) -m training.retrieval --photos "$(DATA)" --drawn $(DRAWN) --out .cache/models/retrieval
+train-retrieval: $(FLOATING)/caption-gru ## train models/retrieval: DATA=dir make train-retrieval
+	$(PYTHON) -m training.retrieval --photos "$(DATA)" --drawn $(DRAWN) --out $(FLOATING)/retrieval
 	$(PYTHON) -m training.retrieval --config training/retrieval_again.toml --photos "$(DATA)" --drawn $(DRAWN) \
-	  --work .cache/retrieval-again --out .cache/models/retrieval-again
-	$(PYTHON) -m training.quantize --photos "$(DATA)" --drawn $(DRAWN) --model .cache/models/retrieval-again \
-	  --out models/retrieval
+	  --work .cache/retrieval-again --out $(FLOATING)/retrieval-again
+	$(QUANTIZE) --model $(FLOATING)/retrieval-again --out models/retrieval
 	$(PYTHON) -m training.relevance --photos "$(DATA)" --model models/retrieval --write
 
-train-captioner: train-data      ## train models/caption-gru, and models/caption-vit-bert, which it teaches
-	$(PYTHON) -m training.captioner gru-attention --photos "$(DATA)" --drawn $(DRAWN) --out models/caption-gru
-	$(PYTHON) -m training.captioner vit-bert --photos "$(DATA)" --drawn $(DRAWN) --out models/caption-vit-bert
+train-captioner: $(FLOATING)/caption-gru ## train models/caption-gru, and models/caption-vit-bert, which it teaches
+	$(PYTHON) -m training.captioner vit-bert --photos "$(DATA)" --drawn $(DRAWN) --out $(FLOATING)/caption-vit-bert
 	$(PYTHON) -m training.captioner vit-bert --config training/vit_bert_again.toml --photos "$(DATA)" --drawn $(DRAWN) \
-	  --work .cache/vit-bert-again --out models/caption-vit-bert
+	  --work .cache/vit-bert-again --out $(FLOATING)/caption-vit-bert
+	$(QUANTIZE) --model $(FLOATING)/caption-gru --out models/caption-gru
+	$(QUANTIZE) --model $(FLOATING)/caption-vit-bert --out models/caption-vit-bert
+
+$(FLOATING)/caption-gru: | train-data
+	$(PYTHON) -m training.captioner gru-attention --photos "$(DATA)" --drawn $(DRAWN) --out $@
 
 train-clip-scratch: install-dev  ## train a small CLIP from random weights, on Flickr8k alone
 	$(PYTHON) -m training.clip scratch --photos "$(DATA)" --out models/clip-scratch

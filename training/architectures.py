@@ -68,8 +68,8 @@ class GruConfig(CaptionerConfig):
 class VitBertConfig(CaptionerConfig):
     """vit_bert.toml; the width is MiniLM's"""
 
-    picture_from: str = "models/caption-gru"
-    teacher: str = "models/caption-gru"
+    picture_from: str = ".cache/models/caption-gru"
+    teacher: str = ".cache/models/caption-gru"
     taught: float = 0.7
     captions: int = 3
     learning_rate: float = 4e-4

@@ -116,6 +116,22 @@ Recall in percent, by `make evaluate`.
 {rest}"""
 
 
+def quantized_captioner_card(card: str, scores: Mapping[str, float], beams: int) -> str:
+    """The card of a captioner, for the same model in integers."""
+    before, _, after = card.partition("## Scores\n")
+    rest = after[after.find("\n## ") + 1 :]
+    return f"""{before}## In integers
+`python -m training.quantize`: the picture network computes with whole numbers of 8 bits, in steps that are powers of
+two, so that every engine gives the same bits; the decoder over it is the one in floating point.
+
+## Scores
+Flickr8k dev split, 1000 pictures, beam {beams}, by the definitions of the COCO toolkit: `make evaluate`.
+
+{_table(scores)}
+
+{rest}"""
+
+
 SPLITS = {
     "photos": "Flickr8k dev split, 1000 pictures and their 5000 captions",
     "drawn": "300 drawn scenes not seen in training, each with its full sentence",

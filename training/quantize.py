@@ -1,10 +1,11 @@
-"""The compact retrieval model in integers: its picture network in 8 bits, and the head over it brought in line.
+"""A compact model in integers: its picture network in 8 bits and, of a retrieval model, the head over it in line.
 
     python -m training.quantize --photos DIR [--drawn DIR] --model FOLDER --out FOLDER
 
-The network is quantised layer by layer on some training pictures. Then the picture head learns to give, from the
-integer network's features, the vectors of the model in floating point (Hinton et al., 2015, "Distilling the Knowledge
-in a Neural Network", with the cosine for a loss); no caption has a part in it. Relevance must be fitted anew.
+The network is quantised layer by layer on some training pictures. A captioner's decoder stays as it is. The picture
+head of a retrieval model learns to give, from the integer network's features, the vectors of the model in floating
+point (Hinton et al., 2015, "Distilling the Knowledge in a Neural Network", with the cosine for a loss); no caption has
+a part in it. Its relevance must be fitted anew.
 """
 
 import argparse
@@ -32,16 +33,16 @@ from imagetext.encoder.towers import PictureTower
 from imagetext.engines import Engines, Program
 from imagetext.engines.examples import example_pictures
 from imagetext.errors import ImageTextError
-from imagetext.model_folder import CARD, CONFIG, changed_tensors, write_model_folder
+from imagetext.model_folder import CARD, CONFIG, ModelFolder, changed_tensors, write_model_folder
 from training.cards import quantized_card
 from training.dataset import CaptionedPicture, read_split
 from training.encoded import encode_pictures, encode_texts
 from training.evaluation import retrieval_scores
 from training.features import views_of
-from training.quantizing import quantized
+from training.quantize_captioner import CAPTIONER, quantize_captioner
+from training.quantizing import quantized_on
 from training.tuning import starting_encoder
 
-CALIBRATION = 64  # training pictures that the network is quantised on
 VIEWS = 2  # of each photograph: whole and mirrored
 BATCH = 8
 EPOCHS = 30
@@ -136,12 +137,11 @@ def write(source: Path, folder: Path, encoder: DualEncoder, card: str) -> None:
         shutil.copy(source / BACKGROUND, folder / BACKGROUND)
 
 
-def quantize(photos: Path, drawn: Path | None, source: Path, folder: Path) -> None:
+def quantize(photos: Path, drawn: Path | None, source: Path, folder: Path) -> dict[str, dict[str, float]]:
+    """Writes the model and gives its scores on the dev splits."""
     encoder = starting_encoder(str(source))
     train = read_split(photos, "train")
-    some = train[:: max(1, len(train) // CALIBRATION)][:CALIBRATION]
-    prepared = np.stack([views_of(picture, 1, encoder.transform)[0] for picture in some])
-    backbone = quantized(encoder.backbone, torch.from_numpy(encoder.transform.scale(prepared)))
+    backbone = quantized_on(train, encoder.backbone, encoder.transform)
     encoder.run_in(Engines())
     sets = [(train, VIEWS)] + ([(read_split(drawn, "train"), 1)] if drawn else [])
     features, vectors = features_and_vectors(encoder, backbone, sets)
@@ -154,7 +154,7 @@ def quantize(photos: Path, drawn: Path | None, source: Path, folder: Path) -> No
     if drawn:
         found["drawn"] = scores(served, read_split(drawn, "dev"), 1)
     (folder / CARD).write_text(quantized_card(card, found), encoding="utf-8")
-    sys.stdout.write(json.dumps(found, indent=2) + "\n")
+    return found
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -165,10 +165,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, help="the model folder to write")
     options = parser.parse_args(argv)
     try:
-        quantize(options.photos, options.drawn, options.model, options.out)
+        if ModelFolder.open(options.model).config.get("kind") == CAPTIONER:
+            found = quantize_captioner(options.photos, options.model, options.out)
+        else:
+            found = quantize(options.photos, options.drawn, options.model, options.out)
     except ImageTextError as error:
         sys.stderr.write(f"{error.detail}\n")
         return 1
+    sys.stdout.write(json.dumps(found, indent=2) + "\n")
     return 0
 
 

@@ -6,8 +6,10 @@ its steps to the smallest squared error, its bias so that the mean of each chann
 """
 
 import math
+from collections.abc import Sequence
 from typing import cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -18,11 +20,22 @@ from imagetext.efficientnet import ConvNorm, InvertedResidual, padded
 from imagetext.engines.rounding import SIGNED, UNSIGNED
 from imagetext.quantized import WIDE, QuantizedConv, QuantizedResidual, Rounding
 from imagetext.quantized_weights import FINEST, quantized_weights
+from imagetext.transform import PictureTransform
+from training.dataset import CaptionedPicture
+from training.features import views_of
 
+CALIBRATION = 64  # training pictures that a network is quantised on
 FINER = 2  # powers of two below the one that cuts nothing off
 SAMPLE = 2**20  # numbers that a step is fitted to
 
 Pair = tuple[Tensor, Tensor]  # what the integer network gives, in its units, and the one in floating point
+
+
+def quantized_on(pictures: Sequence[CaptionedPicture], backbone: Backbone, transform: PictureTransform) -> Backbone:
+    """As `quantized`, on some of the pictures of a train split."""
+    some = pictures[:: max(1, len(pictures) // CALIBRATION)][:CALIBRATION]
+    prepared = np.stack([views_of(picture, 1, transform)[0] for picture in some])
+    return quantized(backbone, torch.from_numpy(transform.scale(prepared)))
 
 
 @torch.inference_mode()

@@ -50,7 +50,7 @@ class RetrievalConfig:
 
     seed: int = 1
     backbone: str = "efficientnet-lite0"
-    picture_from: str = "models/caption-gru"
+    picture_from: str = ".cache/models/caption-gru"
     start: str = ""
     served_size: int = 288
     dimensions: int = 512

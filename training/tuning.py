@@ -14,11 +14,13 @@ def starting_backbone(name: str, picture_from: str) -> Backbone:
     """The picture network as it comes or, where a captioner's model folder is named, as that one's training left it.
 
     Raises:
-        InvalidParameter: the captioner's picture network is of another kind.
+        InvalidParameter: the captioner's picture network is of another kind, or in integers.
     """
     backbone = load_backbone(name)
     if picture_from:
-        tuned = load_captioner(picture_from).backbone.state_dict()
+        captioner = load_captioner(picture_from)
+        _require_floating_point(captioner.backbone, picture_from)
+        tuned = captioner.backbone.state_dict()
         if {key: tensor.shape for key, tensor in tuned.items()} != _shapes(backbone):
             raise InvalidParameter(f"The picture network of {picture_from} is no {name}.")
         backbone.load_state_dict(tuned)
@@ -47,9 +49,13 @@ def starting_encoder(source: str) -> DualEncoder:
     encoder = load_encoder(source)
     if not isinstance(encoder, DualEncoder):
         raise InvalidParameter(f"{source} is no dual encoder.")
-    if is_quantized(encoder.backbone):
-        raise InvalidParameter(f"{source} is in integers: only the model that it was made from can be trained further.")
+    _require_floating_point(encoder.backbone, source)
     return encoder
+
+
+def _require_floating_point(network: nn.Module, source: str) -> None:
+    if is_quantized(network):
+        raise InvalidParameter(f"{source} is in integers: only the model that it was made from can be trained further.")
 
 
 def _shapes(module: nn.Module) -> dict[str, object]:

@@ -6,9 +6,10 @@ from numpy.typing import NDArray
 from torch import nn
 
 from imagetext.backbone import EFFICIENTNET_LITE0, Backbone, load_backbone
+from imagetext.captioner.engine import Captioner
 from imagetext.efficientnet import ConvNorm
 from imagetext.encoder.dual import DualEncoder
-from imagetext.quantized import QuantizedConv
+from imagetext.quantized import QuantizedConv, is_quantized
 
 LEAST_COSINE = 0.95  # of vectors with and without rounding, noise included: what is below has other weights
 
@@ -18,6 +19,22 @@ def in_float32(model: DualEncoder, *, norms: bool = True) -> DualEncoder:
     towers = model.picture_head, model.text_tower, model.text_head
     return DualEncoder(
         model.name, model.fingerprint, _plain(model.backbone, norms), *towers, model.transform, model.calibration
+    )
+
+
+def captioner_in_float32(captioner: Captioner) -> Captioner:
+    """The same captioner with its picture network in float32; itself where it is that already."""
+    if not is_quantized(captioner.backbone):
+        return captioner
+    assert isinstance(captioner.backbone, Backbone)
+    return Captioner(
+        captioner.name,
+        captioner.fingerprint,
+        _plain(captioner.backbone, norms=True),
+        captioner.decoder,
+        captioner.vocabulary,
+        captioner.transform,
+        captioner.length_exponent,
     )
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from bench.rivals.generated_captions import GeneratedCaptions
 from bench.rivals.gru_captions import PlainCaptioner
+from bench.rivals.plain_pictures import captioner_in_float32
 from bench.rounds import milliseconds
 from bench.row import Contest, Floor, Missing
 from bench.rows.pictures import opened
@@ -77,9 +78,9 @@ def loaded(setting: Setting, folder: Path) -> Captioner:
 
 
 def plain(captioner: Captioner, words: int) -> Caption:
-    """The rival of a captioner, on its modules."""
+    """The rival of a captioner, on its modules, with the picture network in float32."""
     kind = PlainCaptioner if captioner.decoder.architecture == "gru-attention" else GeneratedCaptions
-    return kind(captioner, BEAMS, words)
+    return kind(captioner_in_float32(captioner), BEAMS, words)
 
 
 def full_size_folder(setting: Setting) -> Path:

@@ -21,13 +21,14 @@ from imagetext.engines.kept import alone, put
 from imagetext.engines.onnxruntime import run_in_onnxruntime
 from imagetext.engines.openvino import arithmetics, run_in_openvino
 from imagetext.engines.program import Program, Run, run_in_torch
-from imagetext.engines.speed import seconds_by_size, seconds_of_a_call
+from imagetext.engines.speed import seconds_by_size, seconds_by_turns, seconds_of_a_call
 from imagetext.errors import InvalidParameter
 
 TORCH = "torch"
 CHOICE = "choice.json"
 # One more whenever engines must agree in more or files are written otherwise: what was chosen before is chosen anew.
-CHECK = 5
+CHECK = 6
+CLOSE = 1.3  # times the fastest: engines within it are measured once more, by turns
 
 log = logging.getLogger(__name__)
 
@@ -172,8 +173,7 @@ def fastest(loads: Mapping[str, Load], program: Program, kept: Path, preferred: 
     What was found is kept in a file, unless there is a preference; what is exported lies beside it.
     """
     reference = run_in_torch(program.module)
-    best, taken = TORCH, reference
-    seconds = {TORCH: seconds_of_a_call(reference, program.inputs)}
+    runs, seconds = {TORCH: reference}, {TORCH: seconds_of_a_call(reference, program.inputs)}
     for name in loads:
         run = None if name == TORCH else _run(name, loads, program, kept.parent)
         if run is None:
@@ -181,17 +181,25 @@ def fastest(loads: Mapping[str, Load], program: Program, kept: Path, preferred: 
         if not agrees(run, reference, program):
             log.warning("%s is left out for %s: it disagrees with torch", name, program.name)
             continue
-        seconds[name] = seconds_of_a_call(run, program.inputs)
-        if name == preferred or (best != preferred and seconds[name] < seconds[best]):
-            best, taken = name, run  # the others are let go of at once: each holds the weights
+        runs[name], seconds[name] = run, seconds_of_a_call(run, program.inputs)
+        # Slow ones are let go of at once: each holds the weights.
+        runs = {
+            each: run
+            for each, run in runs.items()
+            if each == preferred or seconds[each] < CLOSE * min(seconds.values())
+        }
+    if preferred is not None:
+        best = preferred if preferred in runs else TORCH
+        return Loaded(runs.get(best, reference), best)
+    if len(runs) > 1:
+        seconds |= seconds_by_turns(runs, program.inputs)
+    best = min(runs, key=seconds.__getitem__)
     times = {name: round(found * 1000, 3) for name, found in seconds.items()}
     log.info("%s runs in %s; milliseconds: %s", program.name, best, times)
-    if preferred is not None:
-        return Loaded(taken, best)
-    sizes = seconds_by_size(taken, program, seconds[best])
+    sizes = seconds_by_size(runs[best], program, seconds[best])
     batches = {size: round(found * 1000, 3) for size, found in sizes.items()}
     _remember(kept, {"engine": best, "milliseconds": times, "batches": batches})
-    return Loaded(taken, best, sizes)
+    return Loaded(runs[best], best, sizes)
 
 
 def _run(name: str, loads: Mapping[str, Load], program: Program, folder: Path) -> Run | None:

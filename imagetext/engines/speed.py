@@ -1,5 +1,6 @@
 """How long an engine takes: for the choice among engines, and for the size of batches."""
 
+import statistics
 import time
 from collections.abc import Mapping, Sequence
 
@@ -9,7 +10,8 @@ from imagetext.engines.program import Array, Program, Run
 
 SECONDS = 0.5  # of measuring, for each engine
 SIZES = (4, 8, 16, 32)  # of batches that are measured
-CALLS = 2  # of each size at least, after one that does not count
+CALLS = 2  # of each size at least, after one that does not count; and of each engine in its turn
+LEAST_TURNS, MOST_TURNS = 2, 50
 EACH_S = 0.1  # of calls, for a size that needs less for those
 SIZES_S = 0.8  # no size is begun that would end later
 AROUND_S = 0.0003  # what a batch costs besides its network: it is collected, handed to a thread and shared out again
@@ -26,6 +28,21 @@ def seconds_of_a_call(run: Run, inputs: Sequence[Array], least: int = 3, seconds
         run(*inputs)
         found.append(time.perf_counter() - start)
     return min(found)
+
+
+def seconds_by_turns(runs: Mapping[str, Run], inputs: Sequence[Array]) -> dict[str, float]:
+    """Of the median call of each, a few calls by turns: what slows the machine for a while slows all of them."""
+    found: dict[str, list[float]] = {name: [] for name in runs}
+    began = time.perf_counter()
+    for turn in range(MOST_TURNS):
+        if turn >= LEAST_TURNS and time.perf_counter() - began > SECONDS * len(runs):
+            break
+        for name, run in runs.items():
+            for _ in range(CALLS):
+                start = time.perf_counter()
+                run(*inputs)
+                found[name].append(time.perf_counter() - start)
+    return {name: statistics.median(times) for name, times in found.items()}
 
 
 def seconds_by_size(run: Run, program: Program, alone: float) -> dict[int, float]:

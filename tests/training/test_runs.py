@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from imagetext.backbone import EFFICIENTNET_LITE0
 from imagetext.captioner.engine import DecodingOptions, load_captioner
 from imagetext.encoder.engine import load_encoder
 from imagetext.errors import InvalidParameter
 from imagetext.pictures import open_picture
 from tests.training.launching import launch
-from training.tuning import starting_encoder
+from training.tuning import starting_backbone, starting_encoder
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -29,9 +30,10 @@ batch = 8
 """
 ARCHITECTURES = {
     "gru-attention": "width = 32\nattention_width = 16\n",
-    "vit-bert": 'teacher = ""\nencoder_layers = 1\ndecoder_layers = 1\n',
+    "vit-bert": 'picture_from = ""\nteacher = ""\nencoder_layers = 1\ndecoder_layers = 1\n',
 }
 RETRIEVAL = """
+picture_from = ""
 hidden = 32
 dimensions = 16
 views = 2
@@ -97,6 +99,17 @@ def test_captioner_killed_and_resumed_is_the_undisturbed_one(architecture: str, 
     weights = [(run.out / "model.safetensors").read_bytes() for run in (undisturbed, killed)]
     assert weights[0] == weights[1]
     assert caption(killed.out, scenes)
+    integers = quantized(killed.out, scenes, tmp_path / "integers")
+    assert caption(integers, scenes)
+    assert "## In integers" in (integers / "README.md").read_text()
+    with pytest.raises(InvalidParameter, match="in integers"):
+        starting_backbone(EFFICIENTNET_LITE0, str(integers))
+
+
+def quantized(model: Path, scenes: Path, folder: Path) -> Path:
+    command = ["training.quantize", "--photos", str(scenes), "--model", str(model), "--out", str(folder)]
+    subprocess.run([sys.executable, "-m", *command], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    return folder
 
 
 def caption(model: Path, scenes: Path) -> str:
@@ -140,10 +153,7 @@ def test_retrieval_run_learns_and_loads(scenes: Path, tmp_path: Path) -> None:
     records = [json.loads(line) for line in (again.work / "log.jsonl").read_text().splitlines()]
     assert [record["phase"] for record in records] == ["towers", *["blend"] * 4]
 
-    integers = tmp_path / "integers"
-    command = ["training.quantize", "--photos", str(scenes), "--model", str(again.out), "--out", str(integers)]
-    subprocess.run([sys.executable, "-m", *command], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
-
+    integers = quantized(again.out, scenes, tmp_path / "integers")
     assert found_among_sixteen(integers, scenes) >= 8
     assert "## In integers" in (integers / "README.md").read_text()
     with pytest.raises(InvalidParameter, match="in integers"):

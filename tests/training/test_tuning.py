@@ -1,5 +1,6 @@
 """Where the picture network starts, and what of it may change."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -8,30 +9,58 @@ from transformers import ResNetConfig, ResNetModel
 
 from imagetext.backbone import EFFICIENTNET_LITE0, load_backbone
 from imagetext.captioner.engine import load_captioner
+from imagetext.captioner.network import AttentionDecoder, DecoderShape
+from imagetext.captioner.vocabulary import Vocabulary
 from imagetext.errors import InvalidParameter
+from imagetext.model_folder import changed_tensors, write_model_folder
+from imagetext.transform import PictureTransform
 from training.tuning import starting_backbone, tune_top
 
-CAPTIONER = Path(__file__).parents[2] / "models" / "caption-gru"
+SHIPPED = Path(__file__).parents[2] / "models" / "caption-gru"
 
 
-def test_a_tuned_picture_network_is_taken_over() -> None:
+@pytest.fixture
+def tuned(tmp_path: Path) -> Path:
+    """The folder of a captioner in floating point, whose last layer has been tuned."""
+    backbone, words = load_backbone(EFFICIENTNET_LITE0), ["dog"]
+    backbone.top[4].conv.weight.data.mul_(2)
+    decoder = AttentionDecoder(DecoderShape(len(Vocabulary(words)), backbone.channels, 16, 8))
+    start = load_backbone(EFFICIENTNET_LITE0).state_dict()
+    config = {
+        "format": 1,
+        "kind": "captioner",
+        "architecture": decoder.architecture,
+        "name": "tuned",
+        "backbone": EFFICIENTNET_LITE0,
+        "decoder": asdict(decoder.shape),
+        "length_exponent": 0.9,
+        "transform": PictureTransform().to_config(),
+    }
+    tensors = changed_tensors("decoder", decoder) | changed_tensors("backbone", backbone, start)
+    write_model_folder(tmp_path / "tuned", config, tensors, "# tuned", {"vocabulary.txt": "\n".join(words)})
+    return tmp_path / "tuned"
+
+
+def test_a_tuned_picture_network_is_taken_over(tuned: Path) -> None:
     """With a captioner's folder the top is that captioner's, the trunk as it comes."""
-    plain, tuned = load_backbone(EFFICIENTNET_LITE0), load_captioner(CAPTIONER).backbone
+    plain, found = load_backbone(EFFICIENTNET_LITE0), load_captioner(tuned).backbone
 
-    started = starting_backbone(EFFICIENTNET_LITE0, str(CAPTIONER)).state_dict()
+    started = starting_backbone(EFFICIENTNET_LITE0, str(tuned)).state_dict()
 
-    assert all(torch.equal(tensor, started[name]) for name, tensor in tuned.state_dict().items())
+    assert all(torch.equal(tensor, started[name]) for name, tensor in found.state_dict().items())
     assert all(torch.equal(tensor, started[f"trunk.{name}"]) for name, tensor in plain.trunk.state_dict().items())
     assert not torch.equal(started["top.4.conv.weight"], plain.state_dict()["top.4.conv.weight"])
 
 
-def test_a_picture_network_of_another_kind_is_refused(tmp_path: Path) -> None:
-    """EfficientNet's weights are no start for a ResNet."""
+def test_a_picture_network_of_another_kind_is_refused(tuned: Path, tmp_path: Path) -> None:
+    """EfficientNet's weights are no start for a ResNet, and whole numbers are none for training."""
     config = ResNetConfig(embedding_size=8, hidden_sizes=[8, 16, 24, 32], depths=[1, 1, 1, 1])
     ResNetModel(config).save_pretrained(tmp_path)
 
     with pytest.raises(InvalidParameter, match="picture network"):
-        starting_backbone(str(tmp_path), str(CAPTIONER))
+        starting_backbone(str(tmp_path), str(tuned))
+    with pytest.raises(InvalidParameter, match="in integers"):
+        starting_backbone(EFFICIENTNET_LITE0, str(SHIPPED))
 
 
 def test_only_the_top_may_change() -> None:
