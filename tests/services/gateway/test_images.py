@@ -90,6 +90,9 @@ class SlowGallery:
         self.app = FastAPI()
         self.app.get("/v1/images/{image_id}")(self.image)
 
+    async def index(self) -> dict[str, str]:
+        return {}
+
     async def image(self) -> StreamingResponse:
         return StreamingResponse(self._halves(), headers={"Content-Length": "10"}, media_type="image/jpeg")
 
@@ -132,7 +135,7 @@ async def test_a_slow_reader_keeps_no_search_waiting(serve, monkeypatch):
     monkeypatch.setattr(lifespan, "_MAX_STREAMS", 1)
     monkeypatch.setattr(lifespan, "_POOL_S", 0.2)
     gallery = SlowGallery()
-    gallery.app.get("/v1/index")(dict)
+    gallery.app.get("/v1/index")(gallery.index)
     async with asyncio.timeout(30), _opened(serve, gallery) as response:
         door = str(response.url.copy_with(path="/"))
         async with httpx.AsyncClient(base_url=door) as another:
