@@ -9,13 +9,18 @@ IMAGES  ?=
 DATA    ?= ../shared/data/flickr8k
 INDEX   ?= data/index
 MODEL   ?= models/retrieval
+RETRIEVAL_MODEL ?= models/retrieval
+CAPTION_MODELS  ?= models/caption-vit-bert,models/caption-gru
+comma := ,
+ENCODERS   = $(RETRIEVAL_MODEL)
+CAPTIONERS = $(subst $(comma), ,$(CAPTION_MODELS))
 GALLERY := data/gallery
 DRAWN   := .cache/gallery-train
 FLOATING := .cache/models
 QUANTIZE = $(PYTHON) -m training.quantize --photos "$(DATA)" --drawn $(DRAWN)
 FOLDER   = $(if $(IMAGES),$(IMAGES),$(GALLERY)/Images)
 
-.PHONY: help install install-dev run gallery index test check fix train-data train-retrieval train-captioner train-clip-scratch evaluate meteor custom-set bench bench-quick compose-test clean
+.PHONY: help install install-dev run prepare gallery index test check fix train-data train-retrieval train-captioner train-clip-scratch evaluate meteor custom-set bench bench-quick compose-test clean
 
 help:            ## show this list
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: [^#]*##/\t/' | expand -t 20
@@ -31,8 +36,11 @@ $(VENV)/.dev: pyproject.toml constraints.txt
 	scripts/install $(SYSTEM_PYTHON) $(VENV) run,ray,training,dev
 	@touch $@ $(VENV)/.run
 
-run: install index               ## caption, retrieval, gateway and the page on this machine; Ctrl-C ends all
+run: install prepare index       ## caption, retrieval, gateway and the page on this machine; Ctrl-C ends all
 	@exec $(PYTHON) -m honcho -f Procfile start
+
+prepare: install                 ## export the models and choose their engines, once
+	@$(PYTHON) -m imagetext.prepare indexing:$(MODEL) $(ENCODERS:%=encoder:%) $(CAPTIONERS:%=captioner:%)
 
 gallery: install                 ## draw the sample gallery (300 scenes), once
 	@$(PYTHON) -m gallery --out $(GALLERY) --number 300 --seed 18
@@ -86,10 +94,10 @@ meteor: install-dev              ## METEOR's jar for the evaluation (104 MB); ne
 custom-set: install-dev          ## 1000 sentences by the offline grammar; docs/custom-set.md goes on from there
 	$(PYTHON) -m training.collect sentences --grammar --number 1000 --out data/custom/sentences.jsonl
 
-bench: install-dev               ## measure every work against its rival; the table is in bench/latest.json
-	@$(PYTHON) -m bench
+bench: install-dev               ## measure every work against its rival; RESUME=1 make bench goes on after Ctrl-C
+	@$(PYTHON) -m bench $(if $(RESUME),--resume)
 
-bench-quick: install-dev         ## the speed gate: fails where a ratio is 25 % below the one in bench/latest.json
+bench-quick: install-dev         ## the speed gate: fails if a ratio is 25 % below the kept one in bench/latest
 	@$(PYTHON) -m bench --quick
 
 compose-test: install-dev        ## the main journey in containers; needs a Docker engine

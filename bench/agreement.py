@@ -3,7 +3,7 @@
     python -m bench.agreement captions --model models/caption-gru --photos ../shared/data/flickr8k
     python -m bench.agreement vectors --model models/retrieval --photos ../shared/data/flickr8k
 
-It writes what it found as JSON. The status is 1 where captions or vectors agree less than they must.
+It writes what it found as JSON. The exit status is 1 where captions or vectors agree too little.
 """
 
 import argparse
@@ -57,7 +57,7 @@ def _compared(options: argparse.Namespace, load: Load) -> dict[str, Any]:
     else:
         parts = {"pictures": compare_pictures(photos, reference, ours), "texts": compare_texts(photos, reference, ours)}
     compared = {name: asdict(part) | {"met": part.met} for name, part in parts.items()}
-    return {"engines": ours.engines, "compared": compared}
+    return {"engines": {name: each.engine for name, each in ours.engines.items()}, "compared": compared}
 
 
 def _load(what: str, source: str, engines: Any) -> Any:

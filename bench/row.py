@@ -54,8 +54,8 @@ class Row:
     work: str
     rival: str
     unit: str
-    must: float
-    aim: float
+    threshold: float
+    target: float | None
     prepare: Callable[[Setting], AbstractContextManager[Contest]]
     gate: bool = False  # part of the quick subset
     lower_is_better: bool = False
@@ -70,8 +70,8 @@ class Result:
     work: str
     rival: str
     unit: str
-    must: float
-    aim: float
+    threshold: float
+    target: float | None
     lower_is_better: bool = False
     ratio: float | None = None
     ours: float | None = None
@@ -97,7 +97,7 @@ class Result:
 
     @property
     def met(self) -> bool:
-        """Whether the must is met."""
+        """Whether the ratio reaches the threshold."""
         if self.ratio is None:
             return False
-        return self.ratio <= self.must if self.lower_is_better else self.ratio >= self.must
+        return self.ratio <= self.threshold if self.lower_is_better else self.ratio >= self.threshold

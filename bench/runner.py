@@ -73,7 +73,7 @@ def _floor(floor: Floor, ours: float, unit: str) -> dict[str, Any]:
 
 
 def _named(row: Row) -> dict[str, Any]:
-    names = ("name", "work", "rival", "unit", "must", "aim", "lower_is_better")
+    names = ("name", "work", "rival", "unit", "threshold", "target", "lower_is_better")
     return {name: getattr(row, name) for name in names}
 
 

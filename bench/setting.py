@@ -53,14 +53,18 @@ class Setting:
 
     def chosen(self, model: str) -> str:
         """The engines that were chosen for the networks of a model, such as "pictures: openvino-f32"."""
-        files = sorted(self.engine_folder(model).glob("*/choice.json"))
-        choices = {file.parent.name.rpartition("-")[0]: json.loads(file.read_text())["engine"] for file in files}
+        files = sorted(self.engine_folder(model).glob("choices/*.json"))
+        choices = {file.name.removeprefix(f"{model}-").rpartition("-")[0]: _engine(file) for file in files}
         return ", ".join(f"{network}: {engine}" for network, engine in choices.items())
 
     def choose_anew(self) -> None:
         """Forget which engines were chosen: that may have been while the machine was busy."""
-        for file in self.cache.glob("engines/*/*/choice*.json"):
+        for file in self.cache.glob("engines/*/choices/*.json"):
             file.unlink()
+
+
+def _engine(file: Path) -> str:
+    return str(json.loads(file.read_text())["engine"])
 
 
 def quiet() -> None:

@@ -13,7 +13,7 @@ from imagetext.transform import PictureTransform
 
 EFFICIENTNET_LITE0 = "efficientnet-lite0"
 # Named after its units, so that a model of other units is refused. What is not tuned comes from the package, too.
-IN_INTEGERS = "efficientnet-lite0-int8-wide"
+IN_INTEGERS = "efficientnet-lite0-w7a8"
 
 
 class Backbone(nn.Module):

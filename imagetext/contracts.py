@@ -35,6 +35,14 @@ class Problem(Contract):
     request_id: str | None = None
 
 
+class NetworkInfo(Contract):
+    """One network of a model: the engine that was chosen for it here, and what one call takes."""
+
+    engine: str = Field(description="such as openvino-f32 or onnxruntime")
+    milliseconds: float | None = Field(None, description="of one example, as measured when the engine was chosen")
+    refused: dict[str, str] = Field({}, description="engines that were tried and left out, and why")
+
+
 class ModelInfo(Contract):
     """A loaded model. `fingerprint` changes whenever an answer could."""
 
@@ -43,6 +51,7 @@ class ModelInfo(Contract):
     fingerprint: str
     parameters: int
     default: bool = True
+    networks: dict[str, NetworkInfo] = Field({}, description="by name")
 
 
 class Models(Contract):

@@ -4,9 +4,8 @@ import torch
 from torch import Tensor
 
 from imagetext.efficientnet import ConvNorm
-from imagetext.engines.rounding import SIGNED
 
-LARGEST = SIGNED[1]  # of a weight; the smallest is its opposite
+LARGEST = 64  # of a weight: two products with 8-bit activations, 2 x 255 x 64, fit into 16 bits
 FINEST = -15  # the exponent of the finest step: below it are channels that do nothing, and sums of over 24 bits
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from imagetext.cores import usable_cores
+from imagetext.cores import indexing_streams
 from imagetext.errors import ModelError, Unavailable
 from imagetext.index import SkippedFile
 from indexer.known import KnownVectors
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 BATCH = 16  # pictures that the model encodes at once; of larger ones a core has none left when the folder ends
 WINDOW = 6 * BATCH  # pictures that may be read ahead of the model
-STREAMS = min(2, usable_cores())  # batches that the model encodes at once: a core with each wastes none on waiting
+STREAMS = indexing_streams()
 COMMIT_BATCHES = 8  # work that a kill may cost, those in the model included
 
 log = logging.getLogger(__name__)

@@ -7,4 +7,4 @@ else
   images=/gallery/Images
   python -m gallery --out /gallery --number 300 --seed 18
 fi
-exec python -m indexer build --images "$images" --index /index --engines /engines
+exec python -m indexer build --images "$images" --index /index --engines /engines --exported /exported

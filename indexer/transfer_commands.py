@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
@@ -14,44 +13,20 @@ from imagetext.errors import NotFound
 from imagetext.index import current_version, list_versions, publish, verify, version_folder
 from imagetext.index.manifest import ROWS, VECTORS, Manifest
 from imagetext.index.milvus_connection import MilvusConnection
-from imagetext.index.milvus_loading import INDEX_TYPES, load
+from imagetext.index.milvus_loading import load
 from imagetext.index.milvus_reader import FLAT
 from imagetext.index.milvus_store import MilvusStore
 from imagetext.index.mirror import Mirror
 from imagetext.index.object_store import ObjectStore
-from imagetext.index.places import MilvusAddress, Place, StoreAddress, place_of
+from imagetext.index.places import MilvusAddress, Place, StoreAddress
 from imagetext.index.push import push
-from indexer.places import folder, parsed
-from indexer.sizes import positive
-
-if TYPE_CHECKING:
-    from argparse import _SubParsersAction
 
 Say = Callable[[str], None]
 
 MILVUS_TOKEN = "MILVUS_TOKEN"  # the environment's; an API key or USER:PASSWORD
 
 
-def add_transfer_commands(commands: "_SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Each sets `run`, as those of `version_commands` do."""
-    local = argparse.ArgumentParser(add_help=False)
-    local.add_argument("version", nargs="?", metavar="VERSION", help="the current one when left out")
-    local.add_argument("--index", type=folder, required=True, metavar="DIR", help="the index on this machine")
-    local.add_argument("--json", action="store_true", help="write the outcome as one line of JSON")
-    away = commands.add_parser("push", parents=[local], help="copy a version to a store, and publish it there")
-    away.add_argument("--to", type=parsed(place_of), required=True, metavar="ADDRESS", help="s3://… or milvus+http://…")
-    away.add_argument("--again", action="store_true", help="send also what the store seems to have")
-    away.add_argument(
-        "--milvus-index", choices=INDEX_TYPES, default=FLAT, help="what Milvus searches with (FLAT: exact)"
-    )
-    away.add_argument("--keep", type=positive, metavar="N", help="remove all versions there but the newest N")
-    away.set_defaults(run=_push)
-    here = commands.add_parser("pull", parents=[local], help="copy a version from a store, and publish it here")
-    here.add_argument("--from", dest="source", type=parsed(place_of), required=True, metavar="ADDRESS")
-    here.set_defaults(run=_pull)
-
-
-def _push(options: argparse.Namespace, say: Say) -> int:
+def push_to(options: argparse.Namespace, say: Say) -> int:
     version = options.version or current_version(options.index)
     if version is None or version not in list_versions(options.index):
         raise NotFound(f"There is no such version; `python -m indexer versions --index {options.index}` lists them.")
@@ -112,7 +87,7 @@ def _load(milvus: MilvusStore, folder: Path, manifest: Manifest, again: bool, in
     return [VECTORS, ROWS]
 
 
-def _pull(options: argparse.Namespace, say: Say) -> int:
+def pull_from(options: argparse.Namespace, say: Say) -> int:
     version = pull_version(_store(options.source), options.index, options.version)
     if options.json:
         say(json.dumps({"version": version, "from": str(options.source)}))

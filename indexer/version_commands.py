@@ -4,7 +4,6 @@ import argparse
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from imagetext.errors import NotFound
 from imagetext.index import current_version, list_versions, version_folder
@@ -14,41 +13,13 @@ from imagetext.index.pruning import prune_changes
 from imagetext.index.switching import switch, why_unusable
 from imagetext.index.versions import prune_versions, remove_leftovers
 from indexer.lock import build_lock
-from indexer.sizes import positive
 from indexer.version_list import as_fields, table
 from indexer.wording import printable
-
-if TYPE_CHECKING:
-    from argparse import _SubParsersAction
 
 Say = Callable[[str], None]
 
 
-def add_commands(commands: "_SubParsersAction[argparse.ArgumentParser]", index: argparse.ArgumentParser) -> None:
-    """Each sets `run`, which is given the options and what to print with, and returns the exit status."""
-    said = argparse.ArgumentParser(add_help=False, parents=[index])
-    said.add_argument("--json", action="store_true", help="write the outcome as one line of JSON")
-    shown = commands.add_parser("versions", parents=[said], help="list the versions; * marks the current one")
-    shown.set_defaults(run=_versions)
-    skipped = commands.add_parser("skipped", parents=[said], help="list the files that a version left out, and why")
-    skipped.add_argument("version", nargs="?", metavar="VERSION", help="the current one when left out")
-    skipped.set_defaults(run=_skipped)
-    checked = commands.add_parser(
-        "verify", parents=[said], help="read every byte of a version, or of all and the journal"
-    )
-    checked.add_argument("version", nargs="?", metavar="VERSION", help="all of them when left out")
-    checked.set_defaults(run=_verify)
-    switch = commands.add_parser("publish", parents=[said], help="make another version the current one")
-    switch.add_argument("version", metavar="VERSION", help="a name that `versions` lists")
-    switch.set_defaults(run=_publish)
-    back = commands.add_parser("rollback", parents=[said], help="publish the version before the current one")
-    back.set_defaults(run=_rollback)
-    less = commands.add_parser("prune", parents=[said], help="remove all but the newest versions and the current one")
-    less.add_argument("--keep", type=positive, default=3, metavar="N", help="how many of the newest stay (3)")
-    less.set_defaults(run=_prune)
-
-
-def _versions(options: argparse.Namespace, say: Say) -> int:
+def versions(options: argparse.Namespace, say: Say) -> int:
     current = current_version(options.index)
     described = [describe(options.index, name, current=name == current) for name in list_versions(options.index)]
     versions = [as_fields(version) for version in described]
@@ -61,7 +32,7 @@ def _versions(options: argparse.Namespace, say: Say) -> int:
     return 0
 
 
-def _skipped(options: argparse.Namespace, say: Say) -> int:
+def skipped(options: argparse.Namespace, say: Say) -> int:
     version = _folder(options.index, options.version or current_version(options.index)).name
     skipped = skipped_files(options.index, version)
     if options.json:
@@ -72,7 +43,7 @@ def _skipped(options: argparse.Namespace, say: Say) -> int:
     return 0
 
 
-def _verify(options: argparse.Namespace, say: Say) -> int:
+def verify(options: argparse.Namespace, say: Say) -> int:
     versions = [options.version] if options.version else list_versions(options.index)
     if not versions:
         raise NotFound(f"There is no version yet. {_how_to_build(options.index)}")
@@ -88,12 +59,12 @@ def _verify(options: argparse.Namespace, say: Say) -> int:
     return int(any(reasons.values()) or journal is not None)
 
 
-def _publish(options: argparse.Namespace, say: Say) -> int:
+def publish(options: argparse.Namespace, say: Say) -> int:
     _switch(options, options.version, say)
     return 0
 
 
-def _rollback(options: argparse.Namespace, say: Say) -> int:
+def rollback(options: argparse.Namespace, say: Say) -> int:
     current = current_version(options.index)
     if current is None:
         raise NotFound(f"No version is published yet. {_how_to_build(options.index)}")
@@ -104,7 +75,7 @@ def _rollback(options: argparse.Namespace, say: Say) -> int:
     return 0
 
 
-def _prune(options: argparse.Namespace, say: Say) -> int:
+def prune(options: argparse.Namespace, say: Say) -> int:
     if not list_versions(options.index):
         raise NotFound(f"There is no version yet. {_how_to_build(options.index)}")
     with build_lock(options.index):

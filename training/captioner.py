@@ -18,10 +18,10 @@ from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 
 from imagetext.backbone import backbone_transform, load_backbone
-from imagetext.captioner.engine import Captioner
+from imagetext.captioner.model import CaptionModel
 from imagetext.captioner.vocabulary import Vocabulary
-from imagetext.model_folder import changed_tensors, write_model_folder
 from imagetext.transform import PictureTransform
+from imagetext.weights import changed_tensors, write_model_folder
 from training.architectures import ARCHITECTURES, CaptionerConfig
 from training.average import Average, blend_weights
 from training.captioning import CaptionNetwork
@@ -164,7 +164,7 @@ class Run:
     def _scored(self, network: CaptionNetwork) -> dict[str, float]:
         """On the processor, where a captioner is served."""
         network = copy.deepcopy(network).cpu() if network.device.type != "cpu" else network
-        captioner = Captioner(
+        captioner = CaptionModel(
             "", "", network.backbone, network.decoder, self.vocabulary, self.served, self.config.length_exponent
         )
         return score_captioner(captioner, self.dev, self.config.beams)

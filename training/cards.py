@@ -100,12 +100,12 @@ Made for everyday scenes in English; a query is read up to 128 tokens.
 
 
 def quantized_card(card: str, scores: Mapping[str, Mapping[str, float]]) -> str:
-    """The card of a retrieval model, for the same model in integers."""
+    """The card of a retrieval model, for the same model in int8."""
     tables = "\n\n".join(f"{SPLITS[split]}:\n\n{_table(values)}" for split, values in scores.items())
     before, _, after = card.partition("## Scores\n")
     rest = after[after.find("\n## ") + 1 :]
-    return f"""{before}## In integers
-`python -m training.quantize`: the picture network computes with whole numbers of 8 bits, in steps that are powers of
+    return f"""{before}## Int8
+`python -m training.quantize`: the picture network computes in int8, with weights of 7 bits, in steps that are powers of
 two, so that every engine gives the same bits; the head over it learned the vectors of the model in floating point.
 
 ## Scores
@@ -117,11 +117,11 @@ Recall in percent, by `make evaluate`.
 
 
 def quantized_captioner_card(card: str, scores: Mapping[str, float], beams: int) -> str:
-    """The card of a captioner, for the same model in integers."""
+    """The card of a captioner, for the same model in int8."""
     before, _, after = card.partition("## Scores\n")
     rest = after[after.find("\n## ") + 1 :]
-    return f"""{before}## In integers
-`python -m training.quantize`: the picture network computes with whole numbers of 8 bits, in steps that are powers of
+    return f"""{before}## Int8
+`python -m training.quantize`: the picture network computes in int8, with weights of 7 bits, in steps that are powers of
 two, so that every engine gives the same bits; the decoder over it is the one in floating point.
 
 ## Scores

@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from imagetext.captioner.engine import Captioner, DecodingOptions, load_captioner
 from imagetext.encoder.engine import Encoder, load_encoder
+from imagetext.engines import Engines
 from imagetext.errors import ImageTextError
 from imagetext.pictures import open_picture
 from training.bootstrap import bootstrap
@@ -36,6 +37,7 @@ Item = TypeVar("Item")
 
 BATCH = 32
 BEAMS = 3
+ENGINES = Path("data/engines")  # those of the services
 
 
 class Preparing(Protocol):
@@ -119,8 +121,8 @@ def evaluate(options: argparse.Namespace) -> Findings:
     photos = read_split(options.photos, "dev")
     drawn = _first_caption(read_split(options.drawn, "dev")) if options.drawn else []
     known = _training_captions([folder for folder in (options.photos, options.drawn) if folder])
-    captioners = [load_captioner(source) for source in options.captioner]
-    encoders = [load_encoder(source) for source in options.retrieval]
+    captioners = [load_captioner(source, Engines(ENGINES)) for source in options.captioner]
+    encoders = [load_encoder(source, Engines(ENGINES)) for source in options.retrieval]
     named = list(zip(encoders, _titles(encoders, options.retrieval), strict=True))
     jar = options.meteor or os.environ.get(JAR_VARIABLE)
     return Findings(

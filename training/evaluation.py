@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from imagetext.backbone import Backbone
-from imagetext.captioner.engine import Captioner, DecodingOptions
+from imagetext.captioner.engine import DecodingOptions
+from imagetext.captioner.model import CaptionModel
 from imagetext.captioner.vocabulary import words_of
 from training.captions import CaptionSet
 from training.metrics import caption_scores
@@ -18,7 +19,7 @@ from training.ranking import rank
 BATCH = 50
 
 
-def score_captioner(captioner: Captioner, part: CaptionSet, beams: int) -> dict[str, float]:
+def score_captioner(captioner: CaptionModel, part: CaptionSet, beams: int) -> dict[str, float]:
     """BLEU-1..4, ROUGE-L and CIDEr-D of the best caption of each picture."""
     backbone = captioner.backbone
     assert isinstance(backbone, Backbone), "only these have features that can be kept"

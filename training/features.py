@@ -19,7 +19,9 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from imagetext.backbone import Backbone, load_backbone
-from imagetext.engines import Engines, Program
+from imagetext.engines import Engines
+from imagetext.engines.export import run_in_fastest
+from imagetext.engines.program import Program
 from imagetext.pictures import open_picture
 from imagetext.transform import PictureTransform
 from training.dataset import CaptionedPicture
@@ -133,7 +135,7 @@ def _in_fastest_engine(network: Backbone, size: int, batch: int) -> Encode:
     """An engine that compiles the graph takes a tenth of the time that torch takes for depthwise convolutions."""
     example = torch.randn(batch, 3, size, size)
     program = Program("trunk", _Trunk(network.eval()).eval(), (example,), ((0,),))
-    run = Engines(threads=torch.get_num_threads()).run(program, "")
+    run = run_in_fastest(program, Engines(threads=torch.get_num_threads()))
     return lambda scaled: run(scaled)[0].astype(np.float16)
 
 

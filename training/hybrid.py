@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from imagetext.encoder.engine import Encoder, load_encoder
+from imagetext.engines import Engines
 from imagetext.errors import ImageTextError, NotFound
 from imagetext.index import IndexReader, current_version, version_folder
 from imagetext.index.fusion import fuse
@@ -74,7 +75,7 @@ def main(argv: list[str] | None = None) -> int:
         queries = _queries(reader, read_captions(options.queries))
         if not queries:
             raise NotFound(f"{options.queries} has no sentence of a picture of the index.")
-        found = recalls(reader, load_encoder(options.model), queries)
+        found = recalls(reader, load_encoder(options.model, Engines()), queries)
     except ImageTextError as error:
         sys.stderr.write(error.detail + "\n")
         return 1

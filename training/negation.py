@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from imagetext.composition import AWAY, composed
 from imagetext.encoder.engine import load_encoder
+from imagetext.engines import Engines
 from imagetext.errors import ImageTextError
 from training.dataset import CaptionedPicture, read_split
 from training.encoded import encode_pictures, encode_texts
@@ -82,7 +83,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     try:
         photos = read_split(options.photos, "dev")
-        encoder = load_encoder(options.model)
+        encoder = load_encoder(options.model, Engines())
         marks = shown(photos, NOUNS)
         pairs = pairs_of(marks)
         pictures = encode_pictures(encoder, photos)

@@ -30,10 +30,13 @@ from imagetext.encoder.dual import DualEncoder
 from imagetext.encoder.engine import Encoder, load_encoder
 from imagetext.encoder.network import Head, load_minilm
 from imagetext.encoder.towers import PictureTower
-from imagetext.engines import Engines, Program
-from imagetext.engines.examples import example_pictures
+from imagetext.engines import Engines
+from imagetext.engines.export import run_in_fastest
+from imagetext.engines.network import example_pictures
+from imagetext.engines.program import Program
 from imagetext.errors import ImageTextError
-from imagetext.model_folder import CARD, CONFIG, ModelFolder, changed_tensors, write_model_folder
+from imagetext.model_folder import CARD, CONFIG, ModelFolder
+from imagetext.weights import changed_tensors, write_model_folder
 from training.cards import quantized_card
 from training.dataset import CaptionedPicture, read_split
 from training.encoded import encode_pictures, encode_texts
@@ -66,13 +69,13 @@ class _Pooled(nn.Module):
 
 
 def features_and_vectors(
-    encoder: DualEncoder, backbone: Backbone, sets: Sequence[tuple[Sequence[CaptionedPicture], int]]
+    encoder: Encoder, backbone: Backbone, sets: Sequence[tuple[Sequence[CaptionedPicture], int]]
 ) -> tuple[Tensor, Tensor]:
     """Of each view of all pictures what the integer network gives (n, channels), and the vector it stands for."""
-    examples = example_pictures(encoder.transform.size)
+    examples = torch.from_numpy(example_pictures(encoder.transform.size))
     tower = PictureTower(encoder.transform, _Pooled(backbone)).eval()
     program = Program("pooled", tower, (examples[:1],), ((0,),), ((examples,),))
-    pooled = Engines().run(program, "")
+    pooled = run_in_fastest(program)
     features, vectors = [], []
     for batch in _views(encoder, sets):
         features.append(np.array(pooled(np.stack(batch))[0]))
@@ -80,7 +83,7 @@ def features_and_vectors(
     return torch.from_numpy(np.concatenate(features)), torch.from_numpy(np.concatenate(vectors))
 
 
-def _views(encoder: DualEncoder, sets: Sequence[tuple[Sequence[CaptionedPicture], int]]) -> Iterator[Views]:
+def _views(encoder: Encoder, sets: Sequence[tuple[Sequence[CaptionedPicture], int]]) -> Iterator[Views]:
     """Batches; the next pictures are read while a batch is used."""
     wanted = [(picture, views) for pictures, views in sets for picture in pictures]
     waiting: Views = []
@@ -142,9 +145,8 @@ def quantize(photos: Path, drawn: Path | None, source: Path, folder: Path) -> di
     encoder = starting_encoder(str(source))
     train = read_split(photos, "train")
     backbone = quantized_on(train, encoder.backbone, encoder.transform)
-    encoder.run_in(Engines())
     sets = [(train, VIEWS)] + ([(read_split(drawn, "train"), 1)] if drawn else [])
-    features, vectors = features_and_vectors(encoder, backbone, sets)
+    features, vectors = features_and_vectors(load_encoder(source, Engines()), backbone, sets)
     teach(encoder.picture_head, features, vectors)
     encoder.backbone = backbone
     card = (source / CARD).read_text(encoding="utf-8")

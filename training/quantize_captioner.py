@@ -8,12 +8,14 @@ from tqdm import tqdm
 
 from imagetext.backbone import IN_INTEGERS, Backbone, load_backbone
 from imagetext.captioner.engine import Captioner, DecodingOptions, load_captioner
+from imagetext.captioner.model import CaptionModel, load_in_torch
 from imagetext.captioner.vocabulary import Vocabulary, words_of
 from imagetext.engines import Engines
 from imagetext.errors import InvalidParameter
-from imagetext.model_folder import CARD, CONFIG, changed_tensors, write_model_folder
+from imagetext.model_folder import CARD, CONFIG
 from imagetext.pictures import open_picture
 from imagetext.quantized import is_quantized
+from imagetext.weights import changed_tensors, write_model_folder
 from training.cards import quantized_captioner_card
 from training.dataset import CaptionedPicture, read_split
 from training.metrics import caption_scores
@@ -30,7 +32,7 @@ def quantize_captioner(photos: Path, source: Path, folder: Path) -> dict[str, di
     Raises:
         InvalidParameter: it is no compact captioner, or in integers already.
     """
-    captioner = load_captioner(source)
+    captioner = load_in_torch(source)
     if not isinstance(captioner.backbone, Backbone) or is_quantized(captioner.backbone):
         raise InvalidParameter(f"{source} is no compact captioner in floating point.")
     backbone = quantized_on(read_split(photos, "train"), captioner.backbone, captioner.transform)
@@ -52,7 +54,7 @@ def scores(captioner: Captioner, pictures: Sequence[CaptionedPicture]) -> dict[s
     return {name: round(score, 4) for name, score in caption_scores(said, references).items()}
 
 
-def write(source: Path, folder: Path, captioner: Captioner, backbone: Backbone, card: str) -> None:
+def write(source: Path, folder: Path, captioner: CaptionModel, backbone: Backbone, card: str) -> None:
     assert isinstance(captioner.vocabulary, Vocabulary)
     config = json.loads((source / CONFIG).read_text(encoding="utf-8")) | {"backbone": IN_INTEGERS}
     start = load_backbone(IN_INTEGERS).state_dict()

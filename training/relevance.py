@@ -24,6 +24,7 @@ from safetensors.numpy import save_file
 from imagetext.composition import composed
 from imagetext.encoder.calibration import BACKGROUND, BACKGROUND_TENSOR, Calibration
 from imagetext.encoder.engine import Encoder, load_encoder
+from imagetext.engines import Engines
 from imagetext.errors import ImageTextError
 from imagetext.model_folder import CONFIG
 from training.calibrating import fit_curve
@@ -153,7 +154,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     try:
         photos = read_split(options.photos, "dev")
-        encoder = load_encoder(options.model)
+        encoder = load_encoder(options.model, Engines())
         vectors = encode_pictures(encoder, photos)
         asked = np.arange(len(photos)) % BACKGROUND_STEP != 0
         pictures, background = vectors[asked], vectors[~asked]

@@ -22,8 +22,8 @@ from imagetext.backbone import backbone_transform, load_backbone
 from imagetext.encoder.calibration import Calibration
 from imagetext.encoder.dual import ARCHITECTURE, TextTower
 from imagetext.encoder.network import Head, HeadShape, load_minilm
-from imagetext.model_folder import changed_tensors, write_model_folder
 from imagetext.transform import PictureTransform
+from imagetext.weights import changed_tensors, write_model_folder
 from training.average import Average, blend_weights
 from training.calibrating import fit_calibration
 from training.cards import retrieval_card

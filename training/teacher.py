@@ -17,7 +17,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from imagetext.backbone import Backbone
-from imagetext.captioner.engine import Captioner, load_captioner
+from imagetext.captioner.model import CaptionModel
+from imagetext.captioner.model import load_in_torch as load_captioner
 from imagetext.captioner.vocabulary import Vocabulary
 from imagetext.errors import InvalidParameter
 from training.captions import CaptionSet, shifted
@@ -55,7 +56,7 @@ class Opinions:
         return -(likely.float() * log_probabilities).sum(1).mean()
 
 
-def load_teacher(source: str | Path, vocabulary: Vocabulary) -> Captioner:
+def load_teacher(source: str | Path, vocabulary: Vocabulary) -> CaptionModel:
     """A compact captioner that can be asked.
 
     Raises:
@@ -70,7 +71,7 @@ def load_teacher(source: str | Path, vocabulary: Vocabulary) -> Captioner:
     return teacher
 
 
-def ask_teachers(teachers: Sequence[Captioner], part: CaptionSet, cache: Path) -> Opinions:
+def ask_teachers(teachers: Sequence[CaptionModel], part: CaptionSet, cache: Path) -> Opinions:
     """The mean opinion on every step of every caption, from the cache file of these teachers and this set."""
     identity = hashlib.sha256("".join(teacher.fingerprint for teacher in teachers).encode())
     identity.update(part.tokens.numpy().tobytes())
@@ -85,7 +86,7 @@ def ask_teachers(teachers: Sequence[Captioner], part: CaptionSet, cache: Path) -
 
 
 @torch.inference_mode()
-def _ask(teachers: Sequence[Captioner], part: CaptionSet) -> tuple[Tensor, Tensor]:
+def _ask(teachers: Sequence[CaptionModel], part: CaptionSet) -> tuple[Tensor, Tensor]:
     kept = min(KEPT, teachers[0].decoder.words)
     words = torch.zeros(*part.tokens.shape, kept, dtype=torch.int16)
     probabilities = torch.zeros(*part.tokens.shape, kept, dtype=torch.float16)
@@ -100,7 +101,7 @@ def _ask(teachers: Sequence[Captioner], part: CaptionSet) -> tuple[Tensor, Tenso
     return words, probabilities
 
 
-def _probabilities(teacher: Captioner, maps: Tensor, inputs: Tensor, counted: Tensor) -> Tensor:
+def _probabilities(teacher: CaptionModel, maps: Tensor, inputs: Tensor, counted: Tensor) -> Tensor:
     """Of each word after each step that counts: (steps counted, vocabulary)."""
     backbone, decoder = teacher.backbone, teacher.decoder
     assert isinstance(backbone, Backbone), "load_teacher takes no other"

@@ -3,9 +3,10 @@
 from torch import nn
 
 from imagetext.backbone import Backbone, load_backbone
-from imagetext.captioner.engine import Captioner, load_captioner
+from imagetext.captioner.model import CaptionModel
+from imagetext.captioner.model import load_in_torch as load_captioner
 from imagetext.encoder.dual import DualEncoder
-from imagetext.encoder.engine import load_encoder
+from imagetext.encoder.load import load_in_torch
 from imagetext.errors import InvalidParameter
 from imagetext.quantized import is_quantized
 
@@ -27,7 +28,7 @@ def starting_backbone(name: str, picture_from: str) -> Backbone:
     return backbone
 
 
-def start_from(decoder: nn.Module, captioner: Captioner) -> None:
+def start_from(decoder: nn.Module, captioner: CaptionModel) -> None:
     """Give a decoder the weights of a captioner's.
 
     Raises:
@@ -46,7 +47,7 @@ def starting_encoder(source: str) -> DualEncoder:
         ModelError: it cannot be loaded.
         InvalidParameter: it is of another kind, or in integers.
     """
-    encoder = load_encoder(source)
+    encoder = load_in_torch(source)
     if not isinstance(encoder, DualEncoder):
         raise InvalidParameter(f"{source} is no dual encoder.")
     _require_floating_point(encoder.backbone, source)

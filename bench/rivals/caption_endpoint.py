@@ -13,7 +13,7 @@ from fastapi import FastAPI, UploadFile
 from PIL import Image
 
 from bench.rows.captions import WORDS, plain
-from imagetext.captioner.engine import load_captioner
+from imagetext.captioner.model import load_in_torch
 from imagetext.memory import keep_freed_memory
 
 MODEL = "BENCH_CAPTIONER"  # the environment's name for the model folder
@@ -21,7 +21,7 @@ MODEL = "BENCH_CAPTIONER"  # the environment's name for the model folder
 
 def create_app() -> FastAPI:
     keep_freed_memory()  # as the other side does
-    captioner = load_captioner(Path(os.environ[MODEL]))
+    captioner = load_in_torch(Path(os.environ[MODEL]))
     caption, lock, app = plain(captioner, WORDS), threading.Lock(), FastAPI()
 
     @app.post("/captions")

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from imagetext.captioner.engine import Captioner
 from imagetext.captioner.full_size import VisionEncoderDecoder
+from imagetext.captioner.model import CaptionModel
 from imagetext.captioner.vit_bert import VitBert
 from imagetext.pixels import Pixels
 
@@ -16,7 +16,7 @@ from imagetext.pixels import Pixels
 class GeneratedCaptions:
     """Captions one picture at a time. `exactly` makes every sentence as long as it may get."""
 
-    def __init__(self, captioner: Captioner, beams: int, words: int, *, exactly: bool = False) -> None:
+    def __init__(self, captioner: CaptionModel, beams: int, words: int, *, exactly: bool = False) -> None:
         assert isinstance(captioner.decoder, VitBert | VisionEncoderDecoder)
         self.captioner = captioner
         self.decoder = captioner.decoder

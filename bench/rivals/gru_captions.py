@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from imagetext.captioner.engine import Captioner
+from imagetext.captioner.model import CaptionModel
 from imagetext.captioner.network import AttentionDecoder, GruMemory, GruState
 from imagetext.pixels import Pixels
 
@@ -23,7 +23,7 @@ class _Beam:
 class PlainCaptioner:
     """Captions one picture at a time with the modules of a captioner."""
 
-    def __init__(self, captioner: Captioner, beams: int, words: int) -> None:
+    def __init__(self, captioner: CaptionModel, beams: int, words: int) -> None:
         assert isinstance(captioner.decoder, AttentionDecoder)
         self.captioner = captioner
         self.decoder = captioner.decoder

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from imagetext.backbone import EFFICIENTNET_LITE0, Backbone, load_backbone
-from imagetext.captioner.engine import Captioner
+from imagetext.captioner.model import CaptionModel
 from imagetext.efficientnet import ConvNorm
 from imagetext.encoder.dual import DualEncoder
 from imagetext.quantized import QuantizedConv, is_quantized
@@ -22,12 +22,12 @@ def in_float32(model: DualEncoder, *, norms: bool = True) -> DualEncoder:
     )
 
 
-def captioner_in_float32(captioner: Captioner) -> Captioner:
+def captioner_in_float32(captioner: CaptionModel) -> CaptionModel:
     """The same captioner with its picture network in float32; itself where it is that already."""
     if not is_quantized(captioner.backbone):
         return captioner
     assert isinstance(captioner.backbone, Backbone)
-    return Captioner(
+    return CaptionModel(
         captioner.name,
         captioner.fingerprint,
         _plain(captioner.backbone, norms=True),

@@ -17,7 +17,8 @@ from bench.row import Contest, Floor, Missing
 from bench.rows.pictures import opened
 from bench.setting import Setting
 from imagetext.captioner.engine import Captioner, DecodingOptions, load_captioner
-from imagetext.engines import Array, Engines, Loaded, Program, Run
+from imagetext.captioner.model import CaptionModel, load_in_torch
+from imagetext.engines import Array, Engines, Loaded, Network, Run
 
 GRU, VIT_BERT = Path("models/caption-gru"), Path("models/caption-vit-bert")
 FULL_SIZE = "vit-bert-base"
@@ -32,7 +33,7 @@ Caption = Callable[[NDArray[Any]], str]
 def compact_captions(setting: Setting, folder: Path) -> Iterator[Contest]:
     """A compact captioner by its folder. Raises Missing where there is none."""
     captioner = loaded(setting, folder)
-    yield contest(setting, captioner, folder, plain(captioner, WORDS), WORDS)
+    yield contest(setting, captioner, folder, plain(load_in_torch(folder), WORDS), WORDS)
 
 
 @contextmanager
@@ -40,7 +41,7 @@ def full_size_captions(setting: Setting) -> Iterator[Contest]:
     """ViT-B and BERT-base with random weights; no sentence ends before its last token."""
     folder = full_size_folder(setting)
     captioner = loaded(setting, folder)
-    rival = GeneratedCaptions(captioner, BEAMS, FIXED_TOKENS, exactly=True)
+    rival = GeneratedCaptions(load_in_torch(folder), BEAMS, FIXED_TOKENS, exactly=True)
     yield contest(setting, captioner, folder, rival, FIXED_TOKENS, setting.sized(2, 1))
 
 
@@ -77,7 +78,7 @@ def loaded(setting: Setting, folder: Path) -> Captioner:
     return load_captioner(folder, setting.engines(folder.name))
 
 
-def plain(captioner: Captioner, words: int) -> Caption:
+def plain(captioner: CaptionModel, words: int) -> Caption:
     """The rival of a captioner, on its modules, with the picture network in float32."""
     kind = PlainCaptioner if captioner.decoder.architecture == "gru-attention" else GeneratedCaptions
     return kind(captioner_in_float32(captioner), BEAMS, words)
@@ -120,12 +121,15 @@ class _Recording(Engines):
         super().__init__(engines.folder, engines.only, engines.threads, engines.streams)
         self.calls: list[tuple[Run, tuple[Array, ...]]] = []
 
-    def load(self, program: Program, fingerprint: str) -> Loaded:
-        loaded = super().load(program, fingerprint)
+    def load(self, network: Network) -> Loaded | None:
+        loaded = super().load(network)
+        if loaded is None:
+            return None
+        run_alone = loaded.run
 
         def run(*inputs: Array) -> Sequence[Array]:
-            self.calls.append((loaded.run, inputs))
-            return loaded.run(*inputs)
+            self.calls.append((run_alone, inputs))
+            return run_alone(*inputs)
 
         return replace(loaded, run=run)
 
@@ -143,4 +147,4 @@ def _floor(setting: Setting, source: Path, inputs: Sequence[NDArray[Any]], optio
 
     value = milliseconds(again, setting.turn_s) / len(inputs)
     steps = len(engines.calls) / len(inputs) - 1
-    return Floor(value, f"the bare networks: once to see, {steps:.3g} steps")
+    return Floor(value, f"the bare networks: one encoder call, {steps:.3g} decoder steps")

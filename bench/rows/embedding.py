@@ -16,9 +16,10 @@ from bench.rounds import milliseconds
 from bench.row import Contest
 from bench.rows.pictures import opened
 from bench.setting import Setting
-from imagetext.encoder.clip import ClipEncoder, load_clip
+from imagetext.encoder.clip import load_clip
 from imagetext.encoder.clip_tokenizer import packaged_tokenizer
-from imagetext.encoder.dual import DualEncoder, load_dual_encoder
+from imagetext.encoder.dual import load_dual_encoder
+from imagetext.encoder.engine import load_encoder
 from imagetext.model_folder import ModelFolder
 
 COMPACT = Path("models/retrieval")
@@ -29,7 +30,7 @@ TEXT = "a brown dog runs across the grass with a ball in its mouth"
 @contextmanager
 def compact_pictures(setting: Setting, batch: int) -> Iterator[Contest]:
     """The compact model's pictures, in integers, against the same weights in torch and float32."""
-    ours, reference = _compact(setting), load_dual_encoder(ModelFolder.open(COMPACT))
+    ours, reference = load_encoder(COMPACT, setting.engines("retrieval")), load_dual_encoder(ModelFolder.open(COMPACT))
     rival, folded = in_float32(reference), in_float32(reference, norms=False)
     inputs = [ours.prepare(picture) for picture in opened(setting, batch)]
     expected = reference.encode_pictures(inputs)
@@ -52,16 +53,16 @@ def compact_pictures(setting: Setting, batch: int) -> Iterator[Contest]:
 @contextmanager
 def compact_text(setting: Setting) -> Iterator[Contest]:
     """One text through MiniLM and the compact model's head."""
-    ours = _compact(setting)
-    tower = ours.text_tower
+    ours, reference = load_encoder(COMPACT, setting.engines("retrieval")), load_dual_encoder(ModelFolder.open(COMPACT))
+    tower, head = reference.text_tower, reference.text_head
 
     def rival() -> torch.Tensor:
-        return minilm_texts(tower.bert, tower.tokenizer, ours.text_head, [TEXT])
+        return minilm_texts(tower.bert, tower.wrapper, head, [TEXT])
 
     yield Contest(
         ours=lambda: milliseconds(lambda: ours.encode_texts([TEXT]), setting.turn_s),
         rival=lambda: milliseconds(rival, setting.turn_s),
-        floor=lambda: network_floor(rival, [tower.bert.encoder, ours.text_head], _kind(setting, "retrieval", "texts")),
+        floor=lambda: network_floor(rival, [tower.bert.encoder, head], _kind(setting, "retrieval", "texts")),
         same=cosine(ours.encode_texts([TEXT]), rival().numpy()),
         engine=setting.chosen("retrieval"),
     )
@@ -70,19 +71,20 @@ def compact_text(setting: Setting) -> Iterator[Contest]:
 @contextmanager
 def clip_pictures(setting: Setting, batch: int) -> Iterator[Contest]:
     """Pictures through a CLIP ViT-B/32 with random weights."""
-    ours = _clip(setting)
+    folder = clip_folder(setting)
+    ours, reference = load_encoder(folder, setting.engines(CLIP)), load_clip(folder)
     inputs = [ours.prepare(picture) for picture in opened(setting, batch)]
     scaled = torch.from_numpy(ours.transform.scale(np.stack(inputs)))
 
     @torch.inference_mode()
     def rival() -> torch.Tensor:
-        found: torch.Tensor = ours.model.get_image_features(pixel_values=scaled).pooler_output
+        found: torch.Tensor = reference.model.get_image_features(pixel_values=scaled).pooler_output
         return torch.nn.functional.normalize(found, dim=-1)
 
     yield Contest(
         ours=lambda: milliseconds(lambda: ours.encode_pictures(inputs), setting.turn_s),
         rival=lambda: milliseconds(rival, setting.turn_s),
-        floor=lambda: network_floor(rival, [ours.model.vision_model], _kind(setting, CLIP, "pictures")),
+        floor=lambda: network_floor(rival, [reference.model.vision_model], _kind(setting, CLIP, "pictures")),
         same=cosine(ours.encode_pictures(inputs), rival().numpy()),
         engine=setting.chosen(CLIP),
     )
@@ -91,15 +93,16 @@ def clip_pictures(setting: Setting, batch: int) -> Iterator[Contest]:
 @contextmanager
 def clip_text(setting: Setting) -> Iterator[Contest]:
     """One text through that CLIP."""
-    ours = _clip(setting)
+    folder = clip_folder(setting)
+    ours, reference = load_encoder(folder, setting.engines(CLIP)), load_clip(folder)
 
     def rival() -> torch.Tensor:
-        return clip_texts(ours.model, ours.tokenizer, [TEXT])
+        return clip_texts(reference.model, reference.wrapper, [TEXT])
 
     yield Contest(
         ours=lambda: milliseconds(lambda: ours.encode_texts([TEXT]), setting.turn_s),
         rival=lambda: milliseconds(rival, setting.turn_s),
-        floor=lambda: network_floor(rival, [ours.model.text_model], _kind(setting, CLIP, "texts")),
+        floor=lambda: network_floor(rival, [reference.model.text_model], _kind(setting, CLIP, "texts")),
         same=cosine(ours.encode_texts([TEXT]), rival().numpy()),
         engine=setting.chosen(CLIP),
     )
@@ -122,18 +125,6 @@ def clip_folder(setting: Setting) -> Path:
 def cosine(ours: NDArray[Any], theirs: NDArray[Any]) -> float:
     """The lowest of all rows (n, dimensions), which are unit rows."""
     return float((ours * theirs).sum(1).min())
-
-
-def _compact(setting: Setting) -> DualEncoder:
-    encoder = load_dual_encoder(ModelFolder.open(COMPACT))
-    encoder.run_in(setting.engines("retrieval"))
-    return encoder
-
-
-def _clip(setting: Setting) -> ClipEncoder:
-    encoder = load_clip(clip_folder(setting))
-    encoder.run_in(setting.engines(CLIP))
-    return encoder
 
 
 def _kind(setting: Setting, model: str, network: str) -> torch.dtype:

@@ -20,9 +20,8 @@ from bench.row import Contest, Floor
 from bench.rows.embedding import CLIP, COMPACT, clip_folder
 from bench.rows.pictures import folders, opened
 from bench.setting import Setting
-from imagetext.encoder.clip import load_clip
-from imagetext.encoder.dual import DualEncoder, load_dual_encoder
-from imagetext.encoder.towers import TwoTowers
+from imagetext.encoder.dual import load_dual_encoder
+from imagetext.encoder.engine import Encoder, load_encoder
 from imagetext.engines import Engines
 from imagetext.index import IndexReader, version_folder
 from imagetext.model_folder import ModelFolder
@@ -69,7 +68,7 @@ def indexing(setting: Setting) -> Iterator[Contest]:
         ours=indexed,
         rival=rival,
         floor=lambda: _bare(setting, ours),
-        engine=f"pictures: {ours.engines['pictures']}, {ours.streams} batches at once",
+        engine=f"pictures: {ours.engines['pictures'].engine}, {ours.streams} batches at once",
         details=lambda: {
             "pictures": each * (len(parts) - 1),
             "cosine": _agreement(setting, parts[0], ours, network),
@@ -82,24 +81,22 @@ def indexing(setting: Setting) -> Iterator[Contest]:
 @contextmanager
 def indexing_with_clip(setting: Setting) -> Iterator[Contest]:
     """Pictures a second with a model that leaves time for reading, against that model on pictures that are ready."""
-    encoder = load_clip(clip_folder(setting))
-    encoder.run_in(Engines(setting.engine_folder(CLIP), threads=setting.threads, streams=STREAMS))
+    engines = Engines(setting.engine_folder(CLIP), threads=setting.threads, streams=STREAMS)
+    encoder = load_encoder(clip_folder(setting), engines)
     (pictures,) = folders(setting, 1, setting.sized(CLIP_PICTURES, 40))
     yield Contest(
         ours=lambda: _indexed(setting, pictures, encoder),
         rival=lambda: _bare(setting, encoder, seconds=setting.sized(BARE_S, 0)).value,
-        engine=f"pictures: {encoder.engines['pictures']}, {encoder.streams} batches at once",
+        engine=f"pictures: {encoder.engines['pictures'].engine}, {encoder.streams} batches at once",
     )
 
 
-def _compact(setting: Setting, *, threads: int | None = None, streams: int = STREAMS) -> DualEncoder:
-    encoder = load_dual_encoder(ModelFolder.open(COMPACT))
+def _compact(setting: Setting, *, threads: int | None = None, streams: int = STREAMS) -> Encoder:
     engines = Engines(setting.engine_folder(COMPACT.name), threads=threads or setting.threads, streams=streams)
-    encoder.run_in(engines)
-    return encoder
+    return load_encoder(COMPACT, engines)
 
 
-def _indexed(setting: Setting, pictures: Path, encoder: TwoTowers) -> float:
+def _indexed(setting: Setting, pictures: Path, encoder: Encoder) -> float:
     index = Path(tempfile.mkdtemp(dir=setting.folder("tmp")))
     try:
         start = time.perf_counter()
@@ -109,7 +106,7 @@ def _indexed(setting: Setting, pictures: Path, encoder: TwoTowers) -> float:
         shutil.rmtree(index)
 
 
-def _bare(setting: Setting, encoder: TwoTowers, *, seconds: float = 0) -> Floor:
+def _bare(setting: Setting, encoder: Encoder, *, seconds: float = 0) -> Floor:
     """The model alone, on pictures that are ready, with every core; measured for so long, or as long as a turn."""
     batches = [[encoder.prepare(picture) for picture in opened(setting, BATCH)]] * encoder.streams
     with ThreadPoolExecutor(encoder.streams) as pool:
@@ -118,7 +115,7 @@ def _bare(setting: Setting, encoder: TwoTowers, *, seconds: float = 0) -> Floor:
     return Floor(rate, f"the model alone on every core, {encoder.streams} batches of {BATCH} prepared pictures at once")
 
 
-def _reading(folder: Path, encoder: DualEncoder) -> float:
+def _reading(folder: Path, encoder: Encoder) -> float:
     """Pictures a second that are read, decoded and prepared, with every core and no model beside."""
 
     def prepared(file: Path) -> object:
@@ -131,7 +128,7 @@ def _reading(folder: Path, encoder: DualEncoder) -> float:
         return len(files) / (time.perf_counter() - start)
 
 
-def _shares(setting: Setting, folder: Path, encoder: DualEncoder, ours: float) -> dict[str, float]:
+def _shares(setting: Setting, folder: Path, encoder: Encoder, ours: float) -> dict[str, float]:
     """How much of the model's speed the indexer keeps: of all of it, and of what cores can do that read as well."""
     bare, reading = _bare(setting, encoder).value, _reading(folder, encoder)
     attainable = 1 / (1 / bare + 1 / reading)
@@ -145,7 +142,7 @@ def _kept_by_one_core(setting: Setting, folder: Path) -> float:
     return _indexed(setting, folder, encoder) / _bare(setting, encoder).value
 
 
-def _agreement(setting: Setting, pictures: Path, encoder: DualEncoder, network: Network) -> float:
+def _agreement(setting: Setting, pictures: Path, encoder: Encoder, network: Network) -> float:
     """The median cosine of both sides' vectors: the rival decodes and resizes in its own way."""
     sample = Path(tempfile.mkdtemp(dir=setting.folder("tmp")))
     try:

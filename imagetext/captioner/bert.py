@@ -24,6 +24,7 @@ class BertDecoder(nn.Module):
         self.heads: int = bert.config.num_attention_heads
         self.words: int = bert.config.vocab_size
         self.memory_tensors = 2 * len(self.layers)
+        self.begins = tuple((place, False) for place in range(self.memory_tensors))
 
     @property
     def layers(self) -> Any:
@@ -92,7 +93,7 @@ def _weights(query: Tensor, keys: Tensor, causal: bool) -> Tensor:
 
     Written out: for a few words torch's fused kernel takes far longer, backwards above all.
     """
-    scores = (query @ keys.mT).float() * query.shape[-1] ** -0.5
+    scores = (query @ keys.transpose(-1, -2)).float() * query.shape[-1] ** -0.5
     if causal:
         ahead = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).triu(1)
         scores = scores.masked_fill(ahead, -torch.inf)

@@ -19,6 +19,11 @@ class Decoder(Protocol):
     words: int  # of the vocabulary
     memory_tensors: int  # in a memory
 
+    @property
+    def begins(self) -> tuple[tuple[int, bool], ...]:
+        """Of each tensor of a first state: which tensor of the memory it is, and whether whole or without steps."""
+        ...
+
     def remember(self, features: Tensor) -> Memory:
         """What every step reads of n pictures."""
         ...

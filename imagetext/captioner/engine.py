@@ -1,32 +1,54 @@
-"""The captioner: a model folder loaded, pictures in, sentences out. It knows no HTTP and no files but its own."""
+"""The captioner as it is served: pictures in, sentences out. It knows no HTTP and imports no torch."""
 
-import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
 
-from imagetext.backbone import Backbone, load_backbone
 from imagetext.captioner.beam import Floats, Hypothesis, Ints, Likely, Search, beam_search
-from imagetext.captioner.full_size import VisionEncoder, VisionEncoderDecoder, WordPieces, load_full_size
-from imagetext.captioner.network import AttentionDecoder, DecoderShape
-from imagetext.captioner.programs import Saying, Seeing, programs
-from imagetext.captioner.vit_bert import VitBert, VitBertShape
-from imagetext.captioner.vocabulary import Vocabulary
-from imagetext.engines import Array, Engines, Loaded, Run, best_size, joined, run_in_torch
-from imagetext.errors import ModelError
-from imagetext.model_folder import CONFIG, ModelFolder, require_source, weights_fingerprint
+from imagetext.captioner.vocabulary import Words, load_words
+from imagetext.engines import Array, Engines, Loaded, Run, best_size, joined
+from imagetext.engines.choice import TORCH
+from imagetext.exported import CAPTIONER, exported, load_networks
 from imagetext.transform import PictureTransform
 
-FULL_SIZE_LENGTH_EXPONENT = 1.0  # what `generate` ranks with where a model does not say otherwise
+ENCODER, STEP = "encoder", "decoder-step"  # the two networks
 USUAL_WORDS = 12  # of a sentence
 GOES_ON = "##"  # begins a piece of a word that another piece begins
+
+
+@dataclass(frozen=True)
+class CaptionerFacts:
+    """What can be said of a captioner without its networks.
+
+    Attributes:
+        fingerprint: changes with every caption that it gives.
+        memory_tensors: how many tensors the encoder gives of a picture.
+        begin: for each tensor of a decoder's state which tensor of the memory it begins as, and whether as the whole or
+            without any of its steps (axis 2).
+    """
+
+    name: str
+    fingerprint: str
+    parameters: int
+    transform: PictureTransform
+    length_exponent: float
+    begin: tuple[tuple[int, bool], ...]
+
+    def to_config(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> "CaptionerFacts":
+        transform = PictureTransform.from_config(config["transform"])
+        begin = tuple((int(place), bool(whole)) for place, whole in config["begin"])
+        values = (config["name"], config["fingerprint"], config["parameters"], transform, config["length_exponent"])
+        return cls(*values, begin)
 
 
 @dataclass(frozen=True)
@@ -59,51 +81,32 @@ class DecodedCaption:
 class Captioner:
     """Captions pictures in batches; not for use by several threads at once.
 
-    It runs in torch until `run_in` gives it other engines.
+    Networks are loaded when they are first needed, or by `load`.
     """
 
-    def __init__(
-        self,
-        name: str,
-        fingerprint: str,
-        backbone: Backbone | VisionEncoder,
-        decoder: AttentionDecoder | VitBert | VisionEncoderDecoder,
-        vocabulary: Vocabulary | WordPieces,
-        transform: PictureTransform,
-        length_exponent: float,
-    ) -> None:
-        self.name = name
-        self.fingerprint = fingerprint
-        self.backbone = backbone.eval()
-        self.decoder = decoder.eval()
+    def __init__(self, facts: CaptionerFacts, vocabulary: Words, networks: Callable[[str], Loaded]) -> None:
+        """`networks` gives one of the two by name; it is asked once for each."""
+        self.facts = facts
+        self.name, self.fingerprint, self.parameters = facts.name, facts.fingerprint, facts.parameters
+        self.transform, self.length_exponent = facts.transform, facts.length_exponent
         self.vocabulary = vocabulary
-        self.transform = transform
-        self.length_exponent = length_exponent
-        self.parameters = sum(p.numel() for part in (backbone, decoder) for p in part.parameters())
-        seeing = Seeing(transform, self.backbone, self.decoder)
-        saying = Saying(self.decoder, self.decoder.memory_tensors, self.decoder.words, vocabulary.banned)
-        self._modules = seeing.eval(), saying.eval()
-        self._see, self._say = (run_in_torch(module) for module in self._modules)
+        self._networks = networks
         self._loaded: dict[str, Loaded] = {}
+        self._loading = threading.Lock()
 
-    def run_in(self, engines: Engines) -> None:
-        """Choose an engine for each of the two networks."""
-        seeing, saying = programs(*self._modules, self.transform.size)
-        self._loaded = {program.name: engines.load(program, self.fingerprint) for program in (seeing, saying)}
-        self._see, self._say = (self._loaded[program.name].run for program in (seeing, saying))
+    def load(self) -> None:
+        """Load both networks now."""
+        self._network(ENCODER), self._network(STEP)
 
     @property
-    def engines(self) -> dict[str, str]:
-        """The engine of each network; empty before `run_in`."""
-        return {name: loaded.engine for name, loaded in self._loaded.items()}
+    def engines(self) -> dict[str, Loaded]:
+        """The networks that are loaded, with their engines."""
+        return dict(self._loaded)
 
     @property
     def best_batch(self) -> int | None:
         """How many pictures are captioned at once at nearly the best rate; None where that was not measured."""
-        if not self._loaded:
-            return None
-        seen, said = (self._loaded[name].seconds for name in ("seeing", "saying"))
-        return best_size(joined(seen, said, USUAL_WORDS))
+        return best_size(joined(self._network(ENCODER).seconds, self._network(STEP).seconds, USUAL_WORDS))
 
     @property
     def decoded_side(self) -> int:
@@ -116,12 +119,7 @@ class Captioner:
 
     def caption(self, inputs: Sequence[NDArray[np.uint8]], options: DecodingOptions) -> list[list[DecodedCaption]]:
         """For each input its `num_captions` best captions, best first."""
-        return self._search(self._see(np.stack(inputs)), options)
-
-    @torch.inference_mode()
-    def caption_features(self, features: Tensor, options: DecodingOptions) -> list[list[DecodedCaption]]:
-        """As `caption`, from the backbone's features (n, places, channels)."""
-        return self._search([tensor.numpy() for tensor in self.decoder.remember(features)], options)
+        return self._search(self._network(ENCODER).run(np.stack(inputs)), options)
 
     def _search(self, memory: Sequence[Array], options: DecodingOptions) -> list[list[DecodedCaption]]:
         search = Search(
@@ -131,13 +129,21 @@ class Captioner:
             end=self.vocabulary.end,
             length_exponent=self.length_exponent,
         )
-        step = _Stepper(self._say, memory, self._begin(memory, search.beams))
+        step = _Stepper(self._network(STEP).run, memory, self._begin(memory, search.beams))
         found = beam_search(step, len(memory[0]), search)
         return [[self._decoded(h, options.attention) for h in one[: options.num_captions]] for one in found]
 
     def _begin(self, memory: Sequence[Array], beams: int) -> list[Array]:
-        state = self.decoder.begin(tuple(map(torch.from_numpy, memory)))
-        return [np.repeat(tensor.numpy(), beams, 0) for tensor in state]
+        """The state of every row before the first word."""
+        state = [memory[place] if whole else memory[place][:, :, :0] for place, whole in self.facts.begin]
+        return [np.repeat(tensor, beams, 0) for tensor in state]
+
+    def _network(self, name: str) -> Loaded:
+        if name not in self._loaded:
+            with self._loading:
+                if name not in self._loaded:
+                    self._loaded[name] = self._networks(name)
+        return self._loaded[name]
 
     def _decoded(self, hypothesis: Hypothesis, attention: bool) -> DecodedCaption:
         words: list[tuple[str, list[Floats]]] = []
@@ -162,75 +168,30 @@ def _grid(weights: list[Floats]) -> list[list[float]]:
 class _Stepper:
     """The decoder as a step of beam search: it holds the memory of every picture and the state of every row."""
 
-    def __init__(self, say: Run, memory: Sequence[Array], state: Sequence[Array]) -> None:
-        self.say = say
+    def __init__(self, step: Run, memory: Sequence[Array], state: Sequence[Array]) -> None:
+        self.step = step
         self.memory = memory
         self.state = state
 
     def __call__(self, words: Ints, parents: Ints, pictures: Ints) -> Likely:
         if len(pictures) < len(self.memory[0]):
             self.memory = [tensor[pictures] for tensor in self.memory]
-        values, tokens, weights, *self.state = self.say(words, parents, *self.memory, *self.state)
+        values, tokens, weights, *self.state = self.step(words, parents, *self.memory, *self.state)
         return Likely(values, tokens, weights)
 
 
 def load_captioner(source: str | Path, engines: Engines | None = None) -> Captioner:
     """A compact captioner by folder, or a vision-encoder-decoder model of transformers by folder or hub id.
 
-    Without engines it runs in torch.
+    Without engines, or with torch as the only one, it runs in torch.
 
     Raises:
         ModelError: it is missing, damaged, or of another kind.
     """
-    require_source(source)
-    path = Path(source)
-    compact = path.is_dir() and not _is_transformers(path)
-    captioner = _compact(ModelFolder.open(path)) if compact else _full_size(source)
-    if engines is not None:
-        captioner.run_in(engines)
-    return captioner
+    if engines is None or engines.only == TORCH:
+        from imagetext.captioner.model import load_in_torch
 
-
-def _is_transformers(path: Path) -> bool:
-    """Whether transformers wrote the folder: its config then tells the type of the model."""
-    try:
-        return "model_type" in json.loads((path / CONFIG).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-
-
-def _compact(folder: ModelFolder) -> Captioner:
-    config = folder.config
-    vocabulary = Vocabulary.read(folder.file("vocabulary.txt"))
-    try:
-        backbone, decoder = load_backbone(config["backbone"]), _decoder(config)
-    except (KeyError, TypeError) as error:
-        raise ModelError(f"The config in {folder.path} is not that of a captioner as it is made here.") from error
-    if len(vocabulary) != decoder.shape.vocabulary:
-        raise ModelError(f"{folder.path} has {len(vocabulary)} words for a model of {decoder.shape.vocabulary}.")
-    folder.load_into({"decoder": decoder, "backbone": backbone})
-    return Captioner(
-        config["name"],
-        folder.fingerprint,
-        backbone,
-        decoder,
-        vocabulary,
-        PictureTransform.from_config(config["transform"]),
-        config["length_exponent"],
-    )
-
-
-def _decoder(config: dict[str, Any]) -> AttentionDecoder | VitBert:
-    match config.get("architecture"):
-        case AttentionDecoder.architecture:
-            return AttentionDecoder(DecoderShape(**config["decoder"]))
-        case VitBert.architecture:
-            return VitBert(VitBertShape(**config["decoder"]))
-    raise ModelError(f"{config.get('name', 'The folder')} is no captioner that can be loaded here.")
-
-
-def _full_size(source: str | Path) -> Captioner:
-    encoder, decoder, vocabulary, transform = load_full_size(source)
-    fingerprint = weights_fingerprint([encoder, decoder], transform)
-    name = Path(str(source)).name
-    return Captioner(name, fingerprint, encoder, decoder, vocabulary, transform, FULL_SIZE_LENGTH_EXPONENT)
+        return load_in_torch(source)
+    model = exported(CAPTIONER, source, engines)
+    facts, vocabulary = CaptionerFacts.from_config(model.facts), load_words(model.folder, model.facts["vocabulary"])
+    return Captioner(facts, vocabulary, load_networks(model, engines))

@@ -15,6 +15,7 @@ from transformers import AutoTokenizer, VisionEncoderDecoderModel
 from imagetext.backbone import backbone_transform
 from imagetext.captioner.bert import BertDecoder
 from imagetext.captioner.decoder import Memory, State
+from imagetext.captioner.vocabulary import WordPieces
 from imagetext.encoder.network import load_minilm
 from imagetext.errors import ModelError
 from imagetext.transform import PictureTransform
@@ -44,6 +45,7 @@ class VisionEncoderDecoder(nn.Module):
         self.project = getattr(model, "enc_to_dec_proj", nn.Identity())
         self.decoder = BertDecoder(model.decoder)
         self.words, self.memory_tensors = self.decoder.words, self.decoder.memory_tensors
+        self.begins = self.decoder.begins
 
     def remember(self, features: Tensor) -> Memory:
         return self.decoder.remember(self.project(features))
@@ -59,28 +61,6 @@ class VisionEncoderDecoder(nn.Module):
 
     def teach(self, words: Tensor, memory: Memory, counted: Tensor) -> Tensor:
         return self.decoder.teach(words, memory, counted)
-
-
-class WordPieces:
-    """A BERT tokenizer as a captioner's vocabulary."""
-
-    def __init__(self, tokenizer: Any, start: int, end: int) -> None:
-        self.tokenizer = tokenizer
-        self.start = start
-        self.end = end
-        self.banned = tuple(sorted({start, *tokenizer.all_special_ids} - {end}))
-
-    def __len__(self) -> int:
-        return len(self.tokenizer)
-
-    def word(self, token: int) -> str:
-        """The piece as it is; one that goes on with the word before begins with `##`."""
-        piece: str = self.tokenizer.convert_ids_to_tokens(token)
-        return piece
-
-    def decode(self, tokens: Iterable[int]) -> str:
-        text: str = self.tokenizer.decode(list(tokens), skip_special_tokens=True, clean_up_tokenization_spaces=True)
-        return text.replace(" .", "").replace(".", "").strip()
 
 
 def load_full_size(source: str | Path) -> tuple[VisionEncoder, VisionEncoderDecoder, WordPieces, PictureTransform]:
@@ -116,7 +96,8 @@ def _vocabulary(source: str | Path, model: Any) -> WordPieces:
         raise ModelError(f"{source} has no tokenizer, and its vocabulary is not that of bert-base-uncased.")
     configs = (model.generation_config, model.config, model.config.decoder)
     start = _first(configs, "decoder_start_token_id", tokenizer.cls_token_id)
-    return WordPieces(tokenizer, start, _first(configs, "eos_token_id", tokenizer.sep_token_id))
+    end = _first(configs, "eos_token_id", tokenizer.sep_token_id)
+    return WordPieces(tokenizer.backend_tokenizer, start, end, tokenizer.all_special_ids)
 
 
 def _first(configs: Iterable[Any], name: str, otherwise: int) -> int:

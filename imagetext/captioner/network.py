@@ -67,6 +67,7 @@ class AttentionDecoder(nn.Module):
 
     architecture = "gru-attention"
     memory_tensors = len(GruMemory._fields)
+    begins = ((2, True), (2, True))
 
     def __init__(self, shape: DecoderShape, feature_dropout: float = 0.3, dropout: float = 0.5) -> None:
         super().__init__()

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from imagetext.captioner.decoder import Decoder, Memory, repeated, selected
-from imagetext.engines import Program
-from imagetext.engines.examples import example_pictures
+from imagetext.captioner.engine import ENCODER, STEP
+from imagetext.engines.network import example_pictures
+from imagetext.engines.program import Program
 from imagetext.pixels import Pixels
 from imagetext.transform import PictureTransform
 
@@ -18,7 +19,7 @@ LOG_PROBABILITY = 0.01
 LIKELY = 21  # words a step names for each row: what a search with ten beams asks for
 
 
-class Seeing(nn.Module):
+class PictureEncoder(nn.Module):
     """Prepared pictures (n, 3, size, size) in bytes -> the decoder's memory of them."""
 
     def __init__(self, transform: PictureTransform, backbone: nn.Module, decoder: Decoder) -> None:
@@ -31,7 +32,7 @@ class Seeing(nn.Module):
         return self.decoder.remember(self.backbone(self.pixels(pictures)))
 
 
-class Saying(nn.Module):
+class DecoderStep(nn.Module):
     """One step: each row goes on from a row of the step before.
 
     Words (rows,), parents (rows,), memory and state -> of each row the `LIKELY` likeliest next words, their log
@@ -47,7 +48,7 @@ class Saying(nn.Module):
         self.memory = memory
         self.likely = min(LIKELY, words)
         mask = torch.zeros(words)
-        mask[list(banned)] = -1e9  # not minus infinity, which engines may turn into no number at all
+        mask[list(banned)] = -1e9  # not minus infinity, from which engines may make NaN
         self.register_buffer("mask", mask)
 
     def forward(self, words: Tensor, parents: Tensor, *tensors: Tensor) -> tuple[Tensor, ...]:
@@ -58,26 +59,28 @@ class Saying(nn.Module):
 
 
 @torch.no_grad()  # exporters take no tensors of inference mode
-def programs(seeing: Seeing, saying: Saying, size: int) -> tuple[Program, Program]:
+def programs(encoder: PictureEncoder, step: DecoderStep, size: int) -> tuple[Program, Program]:
     """Both, with examples: one picture, and the second word of three beams; and a sentence of two pictures."""
-    pictures = example_pictures(size)
-    memory = seeing(pictures[:2])
+    pictures = torch.from_numpy(example_pictures(size))
+    memory = encoder(pictures[:2])
     one = tuple(tensor[:1] for tensor in memory)
-    example, state = list(_steps(saying, one, 3, 2))[1], saying.decoder.begin(one)
+    example, state = list(_steps(step, one, 3, 2))[1], step.decoder.begin(one)
     grown = [_grows(before, after) for before, after in zip(state, example[2 + len(memory) :], strict=True)]
     free = ((0,), (0,), *[(0,)] * len(memory), *grown)
-    seen = Program("seeing", seeing, (pictures[:1],), ((0,),), ((pictures,),), int8=False)
-    return seen, Program("saying", saying, example, free, tuple(_steps(saying, memory, 3, STEPS)), LOG_PROBABILITY)
+    return (
+        Program(ENCODER, encoder, (pictures[:1],), ((0,),), ((pictures,),), int8=False),
+        Program(STEP, step, example, free, tuple(_steps(step, memory, 3, STEPS)), LOG_PROBABILITY),
+    )
 
 
-def _steps(saying: Saying, memory: Memory, beams: int, steps: int) -> Iterator[tuple[Tensor, ...]]:
+def _steps(step: DecoderStep, memory: Memory, beams: int, steps: int) -> Iterator[tuple[Tensor, ...]]:
     """The inputs of each step of the likeliest sentences, the beams of a picture changing places."""
-    state = repeated(saying.decoder.begin(memory), beams)
+    state = repeated(step.decoder.begin(memory), beams)
     rows = torch.arange(beams * len(memory[0]))
     words = torch.ones_like(rows)
     for _ in range(steps):
         yield (words, rows, *memory, *state)
-        _, tokens, _, *grown = saying(words, rows, *memory, *state)
+        _, tokens, _, *grown = step(words, rows, *memory, *state)
         words, state = tokens[rows, rows % beams], tuple(grown)
         rows = rows // beams * beams + (rows + 1) % beams
 

@@ -51,6 +51,7 @@ class VitBert(nn.Module):
         self.encoder_norm = vit.layernorm
         self.decoder = BertDecoder(BertLMHeadModel(_bert_config(shape, dropout)))
         self.words, self.memory_tensors = self.decoder.words, self.decoder.memory_tensors
+        self.begins = self.decoder.begins
 
     def remember(self, features: Tensor) -> Memory:
         x = self.norm(F.relu(self.project(self.feature_dropout(features)))) + self.positions_of(features.shape[1])

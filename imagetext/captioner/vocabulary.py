@@ -1,10 +1,16 @@
-"""The words a captioner knows."""
+"""The words a captioner knows: whole words of ours, or the pieces of a BERT."""
 
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any, Protocol
 
+from tokenizers import Tokenizer
+
+from imagetext.errors import ModelError
+
+WORDS, PIECES = "vocabulary.txt", "tokenizer.json"
 PAD, START, END, UNKNOWN = range(4)
 SPECIAL = ("<pad>", "<start>", "<end>", "<unknown>")
 
@@ -12,6 +18,20 @@ SPECIAL = ("<pad>", "<start>", "<end>", "<unknown>")
 def words_of(caption: str) -> list[str]:
     """Lower-case words without punctuation; equal to Karpathy's tokens on Flickr8k."""
     return re.findall(r"[a-z0-9]+", caption.lower().replace("'", ""))
+
+
+class Words(Protocol):
+    """What a captioner needs of its vocabulary."""
+
+    @property
+    def start(self) -> int: ...
+    @property
+    def end(self) -> int: ...
+    @property
+    def banned(self) -> tuple[int, ...]: ...  # in a sentence
+    def word(self, token: int) -> str: ...
+    def decode(self, tokens: Iterable[int]) -> str: ...
+    def save(self, folder: Path) -> dict[str, Any]: ...  # its file; what is given back goes to `load_words`
 
 
 class Vocabulary:
@@ -50,3 +70,55 @@ class Vocabulary:
 
     def decode(self, tokens: Iterable[int]) -> str:
         return " ".join(self.word(token) for token in tokens if token >= len(SPECIAL))
+
+    def save(self, folder: Path) -> dict[str, Any]:
+        self.write(folder / WORDS)
+        return {"file": WORDS}
+
+
+class WordPieces:
+    """A BERT tokenizer as a captioner's vocabulary."""
+
+    def __init__(self, tokenizer: Tokenizer, start: int, end: int, special: Sequence[int]) -> None:
+        """`special` are the ids of tokens that are no words."""
+        self._tokenizer = tokenizer
+        self._special = tuple(special)
+        self.start = start
+        self.end = end
+        self.banned = tuple(sorted({start, *special} - {end}))
+
+    def __len__(self) -> int:
+        return int(self._tokenizer.get_vocab_size())
+
+    def word(self, token: int) -> str:
+        """The piece as it is; one that goes on with the word before begins with `##`."""
+        return self._tokenizer.id_to_token(token) or ""
+
+    def decode(self, tokens: Iterable[int]) -> str:
+        text = self._tokenizer.decode(list(tokens), skip_special_tokens=True)
+        for written, meant in _SPACES:
+            text = text.replace(written, meant)
+        return text.replace(".", "").strip()
+
+    def save(self, folder: Path) -> dict[str, Any]:
+        self._tokenizer.save(str(folder / PIECES))
+        return {"file": PIECES, "start": self.start, "end": self.end, "special": self._special}
+
+
+# What transformers' `clean_up_tokenization_spaces` does, but for full stops, which no caption has.
+_SPACES = (
+    *((f" {mark}", mark) for mark in (".", "?", "!", ",")),
+    (" ' ", "'"),
+    *((f" {end}", end) for end in ("n't", "'m", "'s", "'ve", "'re")),
+)
+
+
+def load_words(folder: Path, facts: dict[str, Any]) -> Words:
+    """What `save` wrote. Raises ModelError where it is missing or damaged."""
+    try:
+        if facts["file"] == WORDS:
+            return Vocabulary.read(folder / WORDS)
+        tokenizer = Tokenizer.from_file(str(folder / PIECES))
+        return WordPieces(tokenizer, facts["start"], facts["end"], facts["special"])
+    except Exception as error:  # tokenizers raises plain Exceptions
+        raise ModelError(f"The vocabulary in {folder} is damaged: delete the folder.") from error

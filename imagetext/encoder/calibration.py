@@ -1,15 +1,16 @@
 """From similarity to relevance."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save_file
 
 from imagetext.errors import ModelError
-from imagetext.model_folder import ModelFolder
 
 BACKGROUND = "background.safetensors"
 BACKGROUND_TENSOR = "pictures"
@@ -46,17 +47,24 @@ class Calibration:
         curve = {"scale": self.scale, "offset": self.offset}
         return curve if self.background is None else {**curve, "background": BACKGROUND}
 
+    def save(self, folder: Path) -> dict[str, Any]:
+        """Write the background; what is given back goes to `load_calibration`."""
+        if self.background is not None:
+            save_file({BACKGROUND_TENSOR: self.background}, folder / BACKGROUND)
+            (folder / BACKGROUND).chmod(0o644)  # safetensors lets only the owner read it
+        return self.to_config()
 
-def load_calibration(folder: ModelFolder) -> Calibration:
+
+def load_calibration(folder: Path, config: Mapping[str, Any]) -> Calibration:
     """Raises ModelError where the background is named but missing, damaged or empty."""
-    config = folder.config["calibration"]
     curve = float(config["scale"]), float(config["offset"])
-    if config.get("background") is None:
+    name = config.get("background")
+    if name is None:
         return Calibration(*curve)
     try:
-        pictures = load_file(folder.file(config["background"]))[BACKGROUND_TENSOR].astype(np.float32)
+        pictures = load_file(folder / name)[BACKGROUND_TENSOR].astype(np.float32)
     except (OSError, SafetensorError, KeyError) as error:
-        raise ModelError(f"{config['background']} in {folder.path} is damaged.") from error
+        raise ModelError(f"{name} in {folder} is missing or damaged.") from error
     if pictures.ndim != 2 or not len(pictures):
-        raise ModelError(f"{config['background']} in {folder.path} holds no vectors.")
+        raise ModelError(f"{name} in {folder} holds no vectors.")
     return Calibration(*curve, pictures / np.linalg.norm(pictures, axis=1, keepdims=True))

@@ -5,7 +5,6 @@ the pictures of `shirsh10mall/Fine_Tuned_CLIP_Model` are squashed to 224 x 224 i
 its queries are cut to 32 of CLIP's own tokens.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +13,11 @@ from torch.nn import functional as F
 
 from imagetext.encoder.calibration import Calibration
 from imagetext.encoder.clip_tokenizer import packaged_tokenizer
+from imagetext.encoder.tokenizer import SubwordTokenizer
 from imagetext.encoder.towers import TwoTowers
 from imagetext.errors import ModelError
-from imagetext.model_folder import weights_fingerprint
 from imagetext.transform import PictureTransform
+from imagetext.weights import weights_fingerprint
 
 # CLIP's similarities of matching pairs lie near 0.3, of others near 0.2 or below.
 CALIBRATION = Calibration(scale=60.0, offset=-15.0)
@@ -28,21 +28,22 @@ class ClipEncoder(TwoTowers):
     """A CLIP with its own tokenizer and picture transform; what is beyond `max_tokens` of a text is not read."""
 
     def __init__(
-        self, name: str, model: Any, tokenizer: Any, transform: PictureTransform, max_tokens: int | None = None
+        self, name: str, model: Any, wrapper: Any, transform: PictureTransform, max_tokens: int | None = None
     ) -> None:
+        """`wrapper` is transformers' tokenizer."""
         self.model = model.eval()
-        self.tokenizer = tokenizer
+        self.wrapper = wrapper
         longest = int(model.config.text_config.max_position_embeddings)
-        self.max_tokens = min(max_tokens or longest, longest)
-        fingerprint, dimensions = weights_fingerprint([model], transform), int(model.config.projection_dim)
-        super().__init__(name, fingerprint, _Pictures(model), _Texts(model), dimensions, transform, CALIBRATION)
-
-    def tokens(self, texts: Sequence[str]) -> tuple[Tensor, ...]:
-        """Token ids, and which of them count."""
-        batch = self.tokenizer(
-            list(texts), padding=True, truncation=True, max_length=self.max_tokens, return_tensors="pt"
+        tokenizer = SubwordTokenizer.of(
+            wrapper.backend_tokenizer,
+            min(max_tokens or longest, longest),
+            wrapper.pad_token_id,
+            with_mask=True,
+            pad_token=wrapper.pad_token,
         )
-        return batch["input_ids"], batch["attention_mask"]
+        fingerprint, dimensions = weights_fingerprint([model], transform), int(model.config.projection_dim)
+        pictures, texts = _Pictures(model), _Texts(model)
+        super().__init__(name, fingerprint, pictures, texts, dimensions, transform, CALIBRATION, tokenizer)
 
 
 class _Pictures(nn.Module):

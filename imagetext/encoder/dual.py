@@ -1,10 +1,8 @@
-"""The compact dual encoder, loaded: pictures and texts in, unit vectors out."""
+"""The compact dual encoder in torch: pictures and texts in, unit vectors out."""
 
 from collections.abc import Sequence
-from copy import deepcopy
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -12,9 +10,11 @@ from imagetext.backbone import Backbone, load_backbone
 from imagetext.encoder.bert import LeanBert
 from imagetext.encoder.calibration import Calibration, load_calibration
 from imagetext.encoder.network import PAD, Head, HeadShape, load_minilm, mean_state, text_states
+from imagetext.encoder.tokenizer import SubwordTokenizer
 from imagetext.encoder.towers import TwoTowers
 from imagetext.model_folder import ModelFolder
 from imagetext.transform import PictureTransform
+from imagetext.weights import load_weights
 
 ARCHITECTURE = "dual-encoder"
 MAX_TOKENS = 128  # of a text; what is beyond is not read
@@ -25,18 +25,15 @@ class TextTower:
 
     def __init__(self, bert: Any, tokenizer: Any) -> None:
         self.bert = bert.eval()
-        self.tokenizer = tokenizer
         self.width: int = bert.config.hidden_size
-        # A copy of what does the work in the tokenizer. What is around that sets padding and truncation at every call,
-        # and takes longer than the work: the network's weights have driven all of it out of the processor's cache.
-        self._splitter = deepcopy(tokenizer.backend_tokenizer)
-        self._splitter.enable_truncation(MAX_TOKENS)
-        self._splitter.enable_padding(pad_id=PAD)
+        self.wrapper = tokenizer  # transformers' own
+        self.tokenizer = SubwordTokenizer.of(
+            tokenizer.backend_tokenizer, MAX_TOKENS, PAD, with_mask=False, pad_token=tokenizer.pad_token
+        )
 
     def tokens(self, texts: Sequence[str]) -> Tensor:
         """Token ids (n, steps), padded with 0."""
-        found = self._splitter.encode_batch_fast(list(texts))
-        return torch.from_numpy(np.array([text.ids for text in found], dtype=np.int64))
+        return torch.from_numpy(self.tokenizer(texts)[0])
 
     def __call__(self, texts: Sequence[str]) -> Tensor:
         return text_states(self.bert, self.tokens(texts))
@@ -59,12 +56,10 @@ class DualEncoder(TwoTowers):
         self.backbone, self.picture_head = backbone, picture_head
         self.text_tower, self.text_head = text_tower, text_head
         pictures, texts = _Pictures(backbone, picture_head), _Texts(text_tower.bert, text_head)
-        super().__init__(name, fingerprint, pictures, texts, picture_head.shape.dimensions, transform, calibration)
+        dimensions, tokenizer = picture_head.shape.dimensions, text_tower.tokenizer
+        super().__init__(name, fingerprint, pictures, texts, dimensions, transform, calibration, tokenizer)
 
-    def tokens(self, texts: Sequence[str]) -> tuple[Tensor, ...]:
-        return (self.text_tower.tokens(texts),)
-
-    def reading_in_engines(self) -> nn.Module:
+    def lean_texts(self) -> nn.Module:
         return _LeanTexts(self.text_tower.bert, self.text_head).eval()
 
 
@@ -110,7 +105,8 @@ def load_dual_encoder(folder: ModelFolder) -> DualEncoder:
     backbone = load_backbone(config["backbone"])
     picture_head, text_head = Head(HeadShape(**config["picture_head"])), Head(HeadShape(**config["text_head"]))
     bert, tokenizer = load_minilm()
-    folder.load_into({"backbone": backbone, "picture_head": picture_head, "bert": bert, "text_head": text_head})
+    modules = {"backbone": backbone, "picture_head": picture_head, "bert": bert, "text_head": text_head}
+    load_weights(folder, modules)
     return DualEncoder(
         config["name"],
         folder.fingerprint,
@@ -119,5 +115,5 @@ def load_dual_encoder(folder: ModelFolder) -> DualEncoder:
         TextTower(bert, tokenizer),
         text_head,
         PictureTransform.from_config(config["transform"]),
-        load_calibration(folder),
+        load_calibration(folder.path, config["calibration"]),
     )

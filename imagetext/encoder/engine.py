@@ -1,76 +1,162 @@
-"""The encoders behind one interface: what they do, and which of them lies in a folder or behind a hub id."""
+"""The encoder as it is served: pictures and texts in, unit vectors out. It knows no HTTP and imports no torch."""
 
-import json
-from collections.abc import Sequence
+import math
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from imagetext.encoder.clip import load_clip
-from imagetext.encoder.dual import ARCHITECTURE, load_dual_encoder
-from imagetext.encoder.scratch import ARCHITECTURE as SCRATCH
-from imagetext.encoder.scratch import load_scratch_clip
-from imagetext.encoder.towers import Kind
-from imagetext.engines import Engines
-from imagetext.errors import ModelError
-from imagetext.model_folder import CONFIG, ModelFolder, require_source
+from imagetext.encoder.calibration import Calibration, load_calibration
+from imagetext.encoder.tokenizer import Ids, Tokenizer, load_tokenizer
+from imagetext.engines import Array, Engines, Loaded, best_size
+from imagetext.engines.choice import TORCH
+from imagetext.exported import ENCODER, exported, load_networks
+from imagetext.transform import PictureTransform
+
+Kind = Literal["text", "picture"]
+PICTURES, TEXTS = "pictures", "texts"  # the two networks
 
 
-class Encoder(Protocol):
-    """What the retrieval service and the indexer need of a model. Vectors are float32 unit rows (n, dimensions).
-
-    `relevance` rises with the scores of one query."""
+@dataclass(frozen=True)
+class EncoderFacts:
+    """What can be said of an encoder without its networks. `fingerprint` changes with every vector that it gives."""
 
     name: str
     fingerprint: str
     dimensions: int
     parameters: int
-    streams: int  # calls that may run at once
+    transform: PictureTransform
+    calibration: Calibration
+
+    def save(self, folder: Path) -> dict[str, Any]:
+        """Write what is too large for JSON; what is given back goes to `read`."""
+        return {
+            "name": self.name,
+            "fingerprint": self.fingerprint,
+            "dimensions": self.dimensions,
+            "parameters": self.parameters,
+            "transform": self.transform.to_config(),
+            "calibration": self.calibration.save(folder),
+        }
+
+    @classmethod
+    def read(cls, folder: Path, facts: Mapping[str, Any]) -> "EncoderFacts":
+        transform = PictureTransform.from_config(facts["transform"])
+        calibration = load_calibration(folder, facts["calibration"])
+        return cls(
+            facts["name"], facts["fingerprint"], facts["dimensions"], facts["parameters"], transform, calibration
+        )
+
+
+class Encoder:
+    """Pictures and texts in, unit rows (n, dimensions) in float32 out.
+
+    As many threads as `streams` says may encode pictures at once, one texts. Networks are loaded when they are first
+    needed, or by `load`.
+    """
+
+    def __init__(
+        self,
+        facts: EncoderFacts,
+        tokenizer: Tokenizer,
+        networks: Callable[[str], Loaded],
+        streams: int = 1,
+    ) -> None:
+        """`networks` gives one of the two by name; it is asked once for each."""
+        self.facts = facts
+        self.name, self.fingerprint, self.dimensions = facts.name, facts.fingerprint, facts.dimensions
+        self.parameters, self.transform, self.calibration = facts.parameters, facts.transform, facts.calibration
+        self.tokenizer = tokenizer
+        self.streams = streams
+        self._networks = networks
+        self._loaded: dict[str, Loaded] = {}
+        self._loading = threading.Lock()
+
+    def load(self) -> None:
+        """Load both networks now."""
+        self._network(PICTURES), self._network(TEXTS)
 
     @property
-    def decoded_side(self) -> int: ...
-    def run_in(self, engines: Engines) -> None: ...
-    def best_batch(self, kind: Kind) -> int | None: ...
-    def seconds_alone(self, kind: Kind) -> float: ...
-    def prepare(self, picture: Image.Image) -> NDArray[np.uint8]: ...
-    def encode_pictures(self, inputs: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]: ...
-    def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]: ...
-    def relevance(self, query: NDArray[np.float32], scores: NDArray[np.float32]) -> NDArray[np.float32]: ...
+    def engines(self) -> dict[str, Loaded]:
+        """The networks that are loaded, with their engines."""
+        return dict(self._loaded)
+
+    def best_batch(self, kind: Kind) -> int | None:
+        """How many of a kind are encoded at once at nearly the best rate; None where that was not measured."""
+        return best_size(self._network(f"{kind}s").seconds)
+
+    def seconds_alone(self, kind: Kind) -> float:
+        """What one of a kind takes; infinity where that was not measured."""
+        return self._network(f"{kind}s").seconds.get(1, math.inf)
+
+    @property
+    def decoded_side(self) -> int:
+        """See `PictureTransform.decoded_side`."""
+        return self.transform.decoded_side
+
+    @property
+    def prepare(self) -> Callable[[Image.Image], NDArray[np.uint8]]:
+        """An upright RGB picture -> one model input (3, size, size); safe in any thread, pickles without the model."""
+        return self.transform.resize
+
+    def tokens(self, texts: Sequence[str]) -> tuple[Ids, ...]:
+        """What the text network takes, each (n, steps)."""
+        return self.tokenizer(texts)
+
+    def encode_pictures(self, inputs: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        """Prepared pictures -> unit rows (n, dimensions), in batches of the best size."""
+        run, size = self._network(PICTURES).run, self.best_batch("picture") or len(inputs)
+        if len(inputs) <= size:
+            return _rows(run(_together(inputs)))
+        parts = [inputs[start : start + size] for start in range(0, len(inputs), size)]
+        return np.concatenate([_rows(run(_together(part))) for part in parts])
+
+    def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Texts -> unit rows (n, dimensions)."""
+        return _rows(self._network(TEXTS).run(*self.tokens(texts)))
+
+    def relevance(self, query: NDArray[np.float32], scores: NDArray[np.float32]) -> NDArray[np.float32]:
+        """A query's unit vector (dimensions,) and cosine similarities to it (n,) -> probabilities of a match (n,).
+
+        Within one query it rises with the similarity.
+        """
+        return self.calibration.relevance(query, scores)
+
+    def _network(self, name: str) -> Loaded:
+        if name not in self._loaded:
+            with self._loading:
+                if name not in self._loaded:
+                    self._loaded[name] = self._networks(name)
+        return self._loaded[name]
 
 
 def load_encoder(source: str | Path, engines: Engines | None = None) -> Encoder:
-    """One of this project's models by folder, or any CLIP by folder or hub id; without engines it runs in torch.
+    """One of this project's models by folder, or any CLIP by folder or hub id.
+
+    Without engines, or with torch as the only one, it runs in torch.
 
     Raises:
         ModelError: nothing loadable is there.
     """
-    encoder = _load(source)
-    if engines is not None:
-        encoder.run_in(engines)
-    return encoder
+    if engines is None or engines.only == TORCH:
+        from imagetext.encoder.load import load_in_torch
+
+        return load_in_torch(source)
+    model = exported(ENCODER, source, engines)
+    facts = EncoderFacts.read(model.folder, model.facts)
+    tokenizer = load_tokenizer(model.folder, model.facts["tokenizer"])
+    return Encoder(facts, tokenizer, load_networks(model, engines), engines.streams)
 
 
-def _load(source: str | Path) -> Encoder:
-    require_source(source)
-    architecture = _architecture(Path(source))
-    if architecture is None:
-        return load_clip(source)
-    if architecture == ARCHITECTURE:
-        return load_dual_encoder(ModelFolder.open(Path(source)))
-    if architecture == SCRATCH:
-        return load_scratch_clip(ModelFolder.open(Path(source)))
-    raise ModelError(f"{source} holds no encoder that can be loaded here.")
+def _together(inputs: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    """One array of all, (n, 3, size, size); a single picture is not copied."""
+    return inputs[0][None] if len(inputs) == 1 else np.stack(inputs)
 
 
-def _architecture(path: Path) -> str | None:
-    """What a folder of this project calls itself; None where transformers wrote the folder, or there is none."""
-    if not (path / CONFIG).is_file():
-        return None
-    try:
-        name = json.loads((path / CONFIG).read_text(encoding="utf-8")).get("architecture")
-    except (OSError, ValueError, AttributeError) as error:
-        raise ModelError(f"{path} has no readable {CONFIG}.") from error
-    return None if name is None else str(name)
+def _rows(found: Sequence[Array]) -> NDArray[np.float32]:
+    return np.asarray(found[0], dtype=np.float32)

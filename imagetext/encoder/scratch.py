@@ -1,16 +1,14 @@
-"""A CLIP small enough to be trained from random weights on a few thousand pictures, loaded."""
-
-from collections.abc import Sequence
-
-from torch import Tensor
+"""A CLIP small enough to be trained from random weights on a few thousand pictures, in torch."""
 
 from imagetext.captioner.vocabulary import Vocabulary
 from imagetext.encoder.calibration import Calibration, load_calibration
-from imagetext.encoder.scratch_network import ScratchClip, ScratchShape, UnitRows, word_ids
+from imagetext.encoder.scratch_network import ScratchClip, ScratchShape, UnitRows
+from imagetext.encoder.tokenizer import WordTokenizer
 from imagetext.encoder.towers import TwoTowers
 from imagetext.errors import ModelError
 from imagetext.model_folder import ModelFolder
 from imagetext.transform import PictureTransform
+from imagetext.weights import load_weights
 
 ARCHITECTURE = "scratch-clip"
 VOCABULARY = "vocabulary.txt"
@@ -28,13 +26,9 @@ class ScratchEncoder(TwoTowers):
         transform: PictureTransform,
         calibration: Calibration,
     ) -> None:
-        pictures, texts = UnitRows(network.picture), UnitRows(network.text)
-        super().__init__(name, fingerprint, pictures, texts, network.shape.dimensions, transform, calibration)
-        self._vocabulary = vocabulary
-        self._max_words = network.shape.max_words
-
-    def tokens(self, texts: Sequence[str]) -> tuple[Tensor, ...]:
-        return (word_ids(texts, self._vocabulary, self._max_words),)
+        pictures, texts, shape = UnitRows(network.picture), UnitRows(network.text), network.shape
+        tokenizer = WordTokenizer(vocabulary, shape.max_words)
+        super().__init__(name, fingerprint, pictures, texts, shape.dimensions, transform, calibration, tokenizer)
 
 
 def load_scratch_clip(folder: ModelFolder) -> ScratchEncoder:
@@ -46,12 +40,12 @@ def load_scratch_clip(folder: ModelFolder) -> ScratchEncoder:
         raise ModelError(
             f"The vocabulary in {folder.path} has {len(vocabulary)} words, not {network.shape.vocabulary}."
         )
-    folder.load_into({"network": network})
+    load_weights(folder, {"network": network})
     return ScratchEncoder(
         config["name"],
         folder.fingerprint,
         network,
         vocabulary,
         PictureTransform.from_config(config["transform"]),
-        load_calibration(folder),
+        load_calibration(folder.path, config["calibration"]),
     )

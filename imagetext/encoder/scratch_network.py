@@ -1,7 +1,6 @@
 """The network of a CLIP from scratch: a residual network sees (He et al., 2016), a transformer of one layer reads."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -9,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from imagetext.captioner.vocabulary import PAD, START, Vocabulary
+from imagetext.captioner.vocabulary import PAD
 from imagetext.errors import ModelError
 
 START_TEMPERATURE = 0.07  # Radford et al., 2021, section 2.4
@@ -139,12 +138,3 @@ class ScratchClip(nn.Module):
     def scale(self) -> Tensor:
         """What similarities are multiplied with, at most 100 as in Radford et al. (2021, section 2.5)."""
         return self.log_scale.exp().clamp(max=LARGEST_SCALE)
-
-
-def word_ids(texts: Sequence[str], vocabulary: Vocabulary, max_words: int) -> Tensor:
-    """Word ids (n, steps), each beginning with the start token, padded with 0; what is beyond `max_words` is cut."""
-    rows = [[START, *vocabulary.encode(text)[:max_words]] for text in texts]
-    ids = torch.full((len(rows), max(len(row) for row in rows)), PAD)
-    for number, row in enumerate(rows):
-        ids[number, : len(row)] = torch.tensor(row)
-    return ids

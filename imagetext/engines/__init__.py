@@ -1,7 +1,10 @@
-"""Inference engines behind one seam: a network with example inputs goes in, a function of arrays comes out."""
+"""Inference engines behind one seam: an exported network goes in, a function of arrays comes out.
+
+Nothing here imports torch: `export.py` does, and only who exports, trains or compares with torch imports that.
+"""
 
 from imagetext.engines.choice import Engines, Loaded
-from imagetext.engines.program import Array, Program, Run, run_in_torch
+from imagetext.engines.network import Array, Network, Run
 from imagetext.engines.speed import best_size, joined
 
-__all__ = ["Array", "Engines", "Loaded", "Program", "Run", "best_size", "joined", "run_in_torch"]
+__all__ = ["Array", "Engines", "Loaded", "Network", "Run", "best_size", "joined"]

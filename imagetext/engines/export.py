@@ -1,53 +1,124 @@
-"""A program as an ONNX file, which every engine reads."""
+"""From a network in torch to the files that engines read (see `network.py`)."""
 
-import inspect
-import logging
+import hashlib
+import json
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
 
+import numpy as np
+import onnx
 import torch
-from torch import nn
+from safetensors.numpy import save_file
+from torch import Tensor
+from torch.onnx.utils import register_custom_op_symbolic
 
-from imagetext.engines.kept import put
-from imagetext.engines.program import Program
-from imagetext.engines.rounding import translations
+from imagetext.engines.choice import Engines, Loaded
+from imagetext.engines.int8 import write_int8_weights
+from imagetext.engines.network import Array, Network, Run
+from imagetext.engines.program import Program, arrays, run_in_torch
+from imagetext.engines.rounding import rounded_in_onnx
+from imagetext.errors import ModelError
 
-OPSET = 20
+OPSET = 18
 
 
-def exported(program: Program, folder: Path) -> Path:
-    """The program's file in `folder`; exported once."""
+def export(program: Program, folder: Path) -> Network:
+    """Write the program's files; torch's own outputs for its inputs are among them."""
     file = folder / f"{program.name}.onnx"
-    if not file.exists():
-        network = _export(program)
-        put(file, lambda unfinished: network.save(unfinished, external_data=False))
-    return file
+    _write_onnx(program, file)
+    if program.int8 and program.tolerance is None:
+        write_int8_weights(file, folder / f"{program.name}-int8.onnx")
+    reference, stored, places = run_in_torch(program.module), _Stored(), []
+    for tensors in (program.example, *program.others):
+        inputs = arrays(tensors)
+        places.append([stored.add(inputs), stored.add(reference(*inputs))])
+    save_file(stored.arrays, folder / f"{program.name}.safetensors")
+    facts = {"free": program.free, "tolerance": program.tolerance, "cases": places}
+    for name in ("safetensors", "onnx"):
+        (folder / f"{program.name}.{name}").chmod(0o644)  # safetensors lets only the owner read it
+    (folder / f"{program.name}.json").write_text(json.dumps(facts), encoding="utf-8")
+    return Network.open(folder, program.name)
 
 
-def _export(program: Program) -> Any:
+def run_in_fastest(program: Program, engines: Engines | None = None) -> Run:
+    """As `load_in_fastest`, without what is known of the engine."""
+    return load_in_fastest(program, engines or Engines()).run
+
+
+def load_in_fastest(program: Program, engines: Engines) -> Loaded:
+    """A program in the fastest engine here, with nothing kept: for training, which has torch and the weights at hand.
+
+    Raises:
+        ModelError: no engine can take it.
+    """
+    with TemporaryDirectory() as folder:
+        network = export(program, Path(folder))
+        loaded = engines.load(network)
+    if loaded is None:
+        raise ModelError(f"No engine can run {program.name}.")
+    return loaded
+
+
+class _Stored:
+    """Arrays by name, equal ones once."""
+
+    def __init__(self) -> None:
+        self.arrays: dict[str, Array] = {}
+        self._names: dict[tuple[object, ...], str] = {}
+
+    def add(self, arrays: Sequence[Array]) -> list[str]:
+        return [self._add(np.ascontiguousarray(array)) for array in arrays]
+
+    def _add(self, array: Array) -> str:
+        content = (array.shape, array.dtype.str, hashlib.sha256(array.tobytes()).digest())
+        name = self._names.setdefault(content, str(len(self._names)))
+        self.arrays.setdefault(name, array)
+        return name
+
+
+def _write_onnx(program: Program, file: Path) -> None:
+    """Traced, by torch's older exporter: it takes a second where the newer one takes fifteen, most of which go into
+    imports and decompositions. Whatever it might get wrong, engines are compared with torch itself."""
     module = program.module if program.lean is None else program.lean
-    # It reports every operator that it leaves out, and everything that a later torch will do without.
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    names = [f"input_{number}" for number in range(len(program.free))]
+    register_custom_op_symbolic("imagetext::rounded", rounded_in_onnx, OPSET)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return torch.onnx.export(
+        warnings.simplefilter("ignore")  # it tells what it traces
+        torch.onnx.export(
             module,
-            program.example,
-            dynamo=True,
-            dynamic_shapes=_shapes(module, program.free),
+            _traced(program),
+            file,
+            dynamo=False,
             opset_version=OPSET,
-            custom_translation_table=translations(),
-            verbose=False,
+            input_names=names,
+            dynamic_axes={name: list(axes) for name, axes in zip(names, program.free, strict=True)},
         )
+    _keep_inputs(file, names)
 
 
-def _shapes(module: nn.Module, axes_by_input: Sequence[Sequence[int]]) -> tuple[Any, ...]:
-    """The free axes in the form of the forward's own parameters: what goes into `*tensors` is one tuple."""
-    free = [dict.fromkeys(axes, torch.export.Dim.DYNAMIC) for axes in axes_by_input]
-    kinds = [parameter.kind for parameter in inspect.signature(module.forward).parameters.values()]
-    if inspect.Parameter.VAR_POSITIONAL not in kinds:
-        return tuple(free)
-    named = kinds.index(inspect.Parameter.VAR_POSITIONAL)
-    return (*free[:named], tuple(free[named:]))
+def _traced(program: Program) -> tuple[Tensor, ...]:
+    """Inputs whose free axes are longer than 1: what is 1 while it is traced may be taken for a constant."""
+    cases = (program.example, *program.others)
+    return next(
+        (
+            case
+            for case in cases
+            if all(tensor.shape[axis] > 1 for tensor, axes in zip(case, program.free, strict=True) for axis in axes)
+        ),
+        program.example,
+    )
+
+
+def _keep_inputs(file: Path, names: Sequence[str]) -> None:
+    """Inputs that the network makes no use of are left out; engines are given all of them, in their order."""
+    model = onnx.load(file)
+    left = {given.name: given for given in model.graph.input}
+    if len(left) < len(names):
+        found = [
+            left.get(name) or onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in names
+        ]
+        del model.graph.input[:]
+        model.graph.input.extend(found)
+        onnx.save(model, file)

@@ -6,9 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from imagetext.engines.export import exported
-from imagetext.engines.kept import put
-from imagetext.engines.program import Array, Program
+from imagetext.engines.network import Array
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto
@@ -22,23 +20,17 @@ OPSET = 21  # the first in which scales belong to groups; operators in use here 
 HIGHEST = 127
 
 
-def with_int8_weights(program: Program, folder: Path) -> Path | None:
-    """The program's file with its large matrices in int8, in `folder`; rewritten once.
+def write_int8_weights(file: Path, out: Path) -> None:
+    """Write an exported network again with its large matrices in int8.
 
-    None where it would be of no use: without large matrices, among many convolutions, which stay as they are, where
-    outputs are ranked, which int8 never gives near enough, and where the program says so.
+    Nothing is written where that would be of no use: without large matrices, or among many convolutions, which stay as
+    they are.
     """
-    if program.tolerance is not None or not program.int8:
-        return None
-    file = folder / f"{program.name}-int8.onnx"
-    if not file.exists():
-        import onnx
+    import onnx
 
-        model = onnx.load(exported(program, folder))
-        if not compress(model):
-            return None
-        put(file, lambda unfinished: onnx.save(model, unfinished))
-    return file
+    model = onnx.load(file)
+    if compress(model):
+        onnx.save(model, out)
 
 
 def compress(model: "ModelProto") -> bool:

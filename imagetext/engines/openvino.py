@@ -7,9 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from imagetext.engines.export import exported
-from imagetext.engines.int8 import with_int8_weights
-from imagetext.engines.program import Array, Program, Run
+from imagetext.engines.network import Array, Network, Run
 
 SMALL = 64 * 2**20  # bytes of a file
 
@@ -20,18 +18,25 @@ class Arithmetic:
 
     Attributes:
         precision: "f32" or "bf16".
-        group: so many neighbours in a row share a scale where large matrices are multiplied in int8, in which rows are
-            brought when they come; 0 where nothing is in int8.
+        group: so many neighbours in a row share a scale where large matrices are multiplied in int8; their inputs are
+            quantised as they come. 0 where nothing is.
+        quantised: whether a network with int8 weights and activations of its own runs in int8 kernels. Without it
+            runs in float32, which gives the same numbers on every processor.
     """
 
     precision: str = "f32"
     group: int = 0
+    quantised: bool = True
+
+
+FLOAT32 = Arithmetic()
+NOT_QUANTISED = Arithmetic(quantised=False)
 
 
 def arithmetics() -> Mapping[str, Arithmetic]:
     """All that are worth a try on this processor, by name: bfloat16 only where it has instructions for it."""
     able = core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    found = {"f32": Arithmetic()}
+    found = {"f32": FLOAT32}
     if "BF16" in able:
         found["bf16"] = Arithmetic("bf16")
     return found | {f"int8-{group}": Arithmetic(group=group) for group in (64, 32)}
@@ -49,14 +54,12 @@ def core() -> Any:
     return ov.Core()
 
 
-def run_in_openvino(
-    program: Program, folder: Path, *, arithmetic: Arithmetic, threads: int, streams: int = 1
-) -> Run | None:
-    """The program in one of `arithmetics()`; as many calls at once as `streams`, each on `threads` threads.
+def run_in_openvino(network: Network, *, arithmetic: Arithmetic, threads: int, streams: int = 1) -> Run | None:
+    """The network in one of `arithmetics()`; as many calls at once as `streams`, each on `threads` threads.
 
-    None where int8 would be of no use.
+    None where int8 weights would be of no use.
     """
-    file = with_int8_weights(program, folder) if arithmetic.group else exported(program, folder)
+    file = network.int8_file if arithmetic.group else network.file
     if file is None:
         return None
     settings = {
@@ -66,16 +69,18 @@ def run_in_openvino(
         "NUM_STREAMS": streams,
         "DYNAMIC_QUANTIZATION_GROUP_SIZE": arithmetic.group,
     }
+    if not arithmetic.quantised:
+        settings["LP_TRANSFORMS_MODE"] = "NO"
     run = _compiled(file, settings)
-    if streams > 1 or not _worth_a_copy(program, file):
+    if streams > 1 or not _worth_a_copy(network, file):
         return run
     alone = _compiled(file, settings, of_one=True)
     return lambda *inputs: (alone if len(inputs[0]) == 1 else run)(*inputs)
 
 
-def _worth_a_copy(program: Program, file: Path) -> bool:
+def _worth_a_copy(network: Network, file: Path) -> bool:
     """Whether only the number of examples is free, and the weights may lie in memory twice."""
-    return all(axes == (0,) for axes in program.free) and file.stat().st_size <= SMALL
+    return all(axes == (0,) for axes in network.free) and file.stat().st_size <= SMALL
 
 
 def _compiled(file: Path, settings: Mapping[str, object], *, of_one: bool = False) -> Run:

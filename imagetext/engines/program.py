@@ -1,21 +1,17 @@
-"""What an engine is given, and what it gives back; and torch itself, the engine that all others are compared with."""
+"""A network in torch, described for engines, and torch itself: the reference that engines are compared with."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-Array = NDArray[Any]
-# Arrays in, arrays out; no later call writes over what came out.
-Run = Callable[..., Sequence[Array]]
+from imagetext.engines.network import Array, Run
 
 
 @dataclass(frozen=True)
 class Program:
-    """A network in evaluation, as engines take it.
+    """A network in evaluation.
 
     Attributes:
         name: of what it does, fit for a file name: "pictures", "texts".
@@ -37,13 +33,8 @@ class Program:
     int8: bool = True
     lean: nn.Module | None = None
 
-    @property
-    def inputs(self) -> list[Array]:
-        """The example as arrays."""
-        return arrays(self.example)
 
-
-def arrays(tensors: Sequence[Tensor]) -> list[Array]:
+def arrays(tensors: Iterable[Tensor]) -> list[Array]:
     """Tensors as engines take them."""
     return [tensor.contiguous().numpy() for tensor in tensors]
 

@@ -3,11 +3,11 @@
 torch's own fake quantisation cannot be exported for batches of any size (torch 2.13).
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.onnx import symbolic_helper
 
 UNSIGNED = (0, 255)
 SIGNED = (-128, 127)
@@ -24,16 +24,9 @@ def _(x: Tensor, step: float, signed: bool) -> Tensor:
     return torch.empty_like(x)
 
 
-def translations() -> dict[Callable[..., Any], Callable[..., Any]]:
+@symbolic_helper.parse_args("v", "f", "b")
+def rounded_in_onnx(graph: Any, x: Any, step: float, signed: bool) -> Any:
     """What it is in ONNX."""
-    import numpy as np
-    from onnx import numpy_helper
-    from onnxscript import opset20 as op
-
-    def quantized(x: Any, step: float, signed: bool) -> Any:
-        kind = np.int8 if signed else np.uint8
-        scale = op.Constant(value=numpy_helper.from_array(np.array(step, dtype=np.float32)))
-        zero = op.Constant(value=numpy_helper.from_array(np.array(0, dtype=kind)))
-        return op.DequantizeLinear(op.QuantizeLinear(x, scale, zero), scale, zero)  # type: ignore[type-var]
-
-    return {torch.ops.imagetext.rounded.default: quantized}
+    scale = graph.op("Constant", value_t=torch.tensor(step, dtype=torch.float32))
+    zero = graph.op("Constant", value_t=torch.tensor(0, dtype=torch.int8 if signed else torch.uint8))
+    return graph.op("DequantizeLinear", graph.op("QuantizeLinear", x, scale, zero), scale, zero)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from imagetext.engines.program import Array, Program, Run
+from imagetext.engines.network import Array, Network, Run
 
 SECONDS = 0.5  # of measuring, for each engine
 SIZES = (4, 8, 16, 32)  # of batches that are measured
@@ -45,7 +45,7 @@ def seconds_by_turns(runs: Mapping[str, Run], inputs: Sequence[Array]) -> dict[s
     return {name: statistics.median(times) for name, times in found.items()}
 
 
-def seconds_by_size(run: Run, program: Program, alone: float) -> dict[int, float]:
+def seconds_by_size(run: Run, network: Network, alone: float) -> dict[int, float]:
     """Seconds of batches of so many examples; `alone` are those of one.
 
     A size that would take too long to measure is left out, and all larger ones.
@@ -57,7 +57,7 @@ def seconds_by_size(run: Run, program: Program, alone: float) -> dict[int, float
         expected = (CALLS + 1) * found[last] * size / last
         if time.perf_counter() - began + expected > SIZES_S:
             break
-        inputs = [np.concatenate([each] * size) for each in program.inputs]
+        inputs = [np.concatenate([each] * size) for each in network.inputs]
         found[size] = seconds_of_a_call(run, inputs, CALLS, EACH_S)
     return found
 

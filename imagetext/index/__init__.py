@@ -13,14 +13,18 @@
 <index>/added/                      the files of the pictures that came through the API
 """
 
-from imagetext.index.collection import Collection
-from imagetext.index.kinds import Wanted
-from imagetext.index.manifest import EncoderRef, Manifest, read_manifest
-from imagetext.index.reader import IndexReader
-from imagetext.index.rows import PictureRow, picture_id
-from imagetext.index.verification import verify
-from imagetext.index.versions import current_version, list_versions, publish, version_folder
-from imagetext.index.writer import SkippedFile, read_skipped, write_version
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from imagetext.index.collection import Collection
+    from imagetext.index.kinds import Wanted
+    from imagetext.index.manifest import EncoderRef, Manifest, read_manifest
+    from imagetext.index.reader import IndexReader
+    from imagetext.index.rows import PictureRow, picture_id
+    from imagetext.index.verification import verify
+    from imagetext.index.versions import current_version, list_versions, publish, version_folder
+    from imagetext.index.writer import SkippedFile, read_skipped, write_version
 
 __all__ = [
     "Collection",
@@ -40,3 +44,31 @@ __all__ = [
     "version_folder",
     "write_version",
 ]
+
+# Each name is imported when it is first asked for: a command line that only shows its help needs no FAISS.
+_MODULES = {
+    "Collection": "collection",
+    "Wanted": "kinds",
+    "EncoderRef": "manifest",
+    "Manifest": "manifest",
+    "read_manifest": "manifest",
+    "IndexReader": "reader",
+    "PictureRow": "rows",
+    "picture_id": "rows",
+    "verify": "verification",
+    "current_version": "versions",
+    "list_versions": "versions",
+    "publish": "versions",
+    "version_folder": "versions",
+    "SkippedFile": "writer",
+    "read_skipped": "writer",
+    "write_version": "writer",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    globals()[name] = value
+    return value

@@ -15,7 +15,6 @@ from imagetext.index.milvus_reader import FLAT, MilvusReader
 from imagetext.index.milvus_store import LOAD_SECONDS, WRITE_SECONDS, MilvusStore
 from imagetext.index.reader import IndexReader
 
-INDEX_TYPES = (FLAT, "IVF_FLAT", "HNSW", "AUTOINDEX")
 _BATCH = 2_000  # rows; 4 MB where a vector has 512 numbers
 _COMPARED = 16  # rows that are read back
 

@@ -36,6 +36,7 @@ class MilvusAddress:
 
 
 Place = Path | StoreAddress | MilvusAddress
+MILVUS_INDEXES = ("FLAT", "IVF_FLAT", "HNSW", "AUTOINDEX")  # what Milvus may search with; the first is exact
 
 
 def place_of(text: str) -> Place:

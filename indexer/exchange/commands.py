@@ -3,50 +3,22 @@
 import argparse
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imagetext.errors import InvalidParameter, NotFound
 from imagetext.index import IndexReader, current_version, list_versions, version_folder
-from indexer.exchange.layout import SHARD_SIZE, Layout, recognise
+from indexer.arguments import read_wanted
+from indexer.exchange.layout import Layout, recognise
 from indexer.scan import require_folder
-from indexer.sizes import positive
-from indexer.wanted import add_wanted, read_wanted
 
 if TYPE_CHECKING:
-    from argparse import _SubParsersAction
-
     from imagetext.encoder.engine import Encoder
 
 Say = Callable[[str], None]
 Load = Callable[[str], "Encoder"]
 
 
-def add_commands(commands: "_SubParsersAction[argparse.ArgumentParser]", index: argparse.ArgumentParser) -> None:
-    """Each sets `run_with_model`, which is given the options, what opens a model and what to print with."""
-    taken = commands.add_parser("import", parents=[index], help="index a collection by the vectors it carries")
-    taken.add_argument("--from", dest="source", type=Path, required=True, metavar="DIR", help="the collection")
-    taken.add_argument("--model", required=True, help="the encoder that made the vectors; asked for words later")
-    taken.add_argument("--images", type=Path, metavar="DIR", help="where its pictures are now, or are to be written")
-    taken.add_argument("--trust", action="store_true", help="do not compare its vectors with the model's")
-    taken.add_argument("--json", action="store_true", help="write the summary as one line of JSON")
-    add_wanted(taken)
-    taken.set_defaults(run_with_model=_import)
-    given = commands.add_parser("export", parents=[index], help="write a version's vectors and rows for other programs")
-    given.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
-    formats = [str(layout) for layout in (Layout.CLIP_RETRIEVAL, Layout.PARQUET)]
-    given.add_argument("--format", choices=formats, default=formats[0], help="clip-retrieval when left out")
-    given.add_argument("--version", metavar="VERSION", help="the current one when left out")
-    given.add_argument(
-        "--dtype", choices=("float16", "float32"), help="of vectors; float16 for clip-retrieval, else float32"
-    )
-    given.add_argument("--shard-size", type=positive, default=SHARD_SIZE, metavar="N", help="pictures a file (100000)")
-    given.add_argument("--model", help="also write vectors of the captions, by this model (clip-retrieval)")
-    given.add_argument("--json", action="store_true", help="write the summary as one line of JSON")
-    given.set_defaults(run_with_model=_export)
-
-
-def _import(options: argparse.Namespace, load: Load, say: Say) -> None:
+def import_(options: argparse.Namespace, load: Load, say: Say) -> None:
     from indexer.exchange.importing import import_collection
     from indexer.exchange.shards import open_shards
 
@@ -85,7 +57,7 @@ def _import_table(options: argparse.Namespace, load: Load, say: Say) -> None:
     say(summary.to_json() if options.json else summary.to_text())
 
 
-def _export(options: argparse.Namespace, load: Load, say: Say) -> None:
+def export_(options: argparse.Namespace, load: Load, say: Say) -> None:
     from indexer.exchange.exporting import export
 
     layout = Layout(options.format)
@@ -103,3 +75,11 @@ def _export(options: argparse.Namespace, load: Load, say: Say) -> None:
     finally:
         reader.close()
     say(json.dumps(made.to_json()) if options.json else made.to_text())
+
+
+def import_embeddings_(options: argparse.Namespace, load: Load, say: Say) -> None:
+    from indexer.import_embeddings import import_embeddings
+
+    require_folder(options.source)
+    summary = import_embeddings(options.source, options.pictures, options.index, load(options.model))
+    say(summary.to_json() if options.json else summary.to_text())

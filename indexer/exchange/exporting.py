@@ -15,9 +15,10 @@ from tqdm import tqdm
 
 from imagetext.errors import InvalidParameter
 from imagetext.index import IndexReader
+from indexer.arguments import SHARD_SIZE
 from indexer.exchange.atomic_folder import atomic_folder
 from indexer.exchange.columns import ROWS, captions, carried_schema, has_captions, schema, to_columns
-from indexer.exchange.layout import EMBEDDING, METADATA, PART, PICTURES, SHARD_SIZE, TEXTS, Layout, part_name
+from indexer.exchange.layout import EMBEDDING, METADATA, PART, PICTURES, TEXTS, Layout, part_name
 
 if TYPE_CHECKING:
     from imagetext.encoder.engine import Encoder

@@ -18,7 +18,6 @@ from imagetext.errors import InvalidParameter, NotFound
 
 PICTURES, TEXTS, METADATA, PART = "img_emb", "text_emb", "metadata", "part"
 EMBEDDING = "embedding"  # the column of vectors in parquet
-SHARD_SIZE = 100_000  # pictures in a part
 OWN = "imagetext"  # the column with a row as the index has it, and the name of the note in the files' own metadata
 
 _NUMBER = re.compile(r"_(\d+)\.(?:npy|parquet)")

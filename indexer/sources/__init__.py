@@ -1,15 +1,10 @@
 """Where the pictures of a build come from: folders, object stores, tar shards and parquet files."""
 
-from indexer.sources.address import AUTO, FILES, FORMATS, PARQUET, TAR, open_source
+from indexer.sources.address import open_source
 from indexer.sources.folder import FolderSource, files_in
 from indexer.sources.source import FileShard, Item, Listing, Shard, Source
 
 __all__ = [
-    "AUTO",
-    "FILES",
-    "FORMATS",
-    "PARQUET",
-    "TAR",
     "FileShard",
     "FolderSource",
     "Item",

@@ -9,7 +9,9 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from imagetext.errors import InvalidParameter, NotFound, Unavailable
+from imagetext.index.kinds import AUTO
 from imagetext.pictures import READABLE_SUFFIXES
+from indexer.arguments import FILES, PARQUET, TAR
 from indexer.scan import FoundFile, require_folder
 from indexer.sources.containers import ContainerSource
 from indexer.sources.folder import FolderSource
@@ -19,9 +21,6 @@ from indexer.sources.source import Shard, Source
 from indexer.sources.store import Store
 from indexer.sources.tar import TarShard
 from indexer.wording import printable
-
-AUTO, FILES, TAR, PARQUET = "auto", "files", "tar", "parquet"
-FORMATS = (AUTO, FILES, TAR, PARQUET)
 
 _SHARDS: dict[str, Callable[[Store, FoundFile], Shard]] = {TAR: TarShard, PARQUET: ParquetShard}
 _PATTERN = "*?["

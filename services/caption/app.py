@@ -5,7 +5,7 @@ from functools import partial
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
-from imagetext.captioner.engine import load_captioner
+from imagetext.captioner.engine import Captioner, load_captioner
 from imagetext.engines import Engines
 from services.caption.captioning import Captioning
 from services.caption.endpoints import router
@@ -26,7 +26,7 @@ def create_app(settings: Settings | None = None, *, load: Load | None = None) ->
         settings = read_settings(Settings)
         configure_logging(SERVICE, settings.log_level)
     if load is None:
-        load = partial(load_captioner, engines=Engines(settings.engines, settings.engine or None, settings.threads))
+        load = partial(_load, settings)
     registry = CollectorRegistry()
     captioning = Captioning(settings, ModelMetrics(registry))
     return chassis.create_app(
@@ -37,3 +37,10 @@ def create_app(settings: Settings | None = None, *, load: Load | None = None) ->
         routers=[router],
         registry=registry,
     )
+
+
+def _load(settings: Settings, source: str) -> Captioner:
+    engines = Engines(settings.engines, settings.engine or None, settings.threads, exported=settings.exported)
+    captioner = load_captioner(source, engines)
+    captioner.load()
+    return captioner

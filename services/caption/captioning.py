@@ -4,10 +4,8 @@ import asyncio
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -18,6 +16,7 @@ from imagetext.errors import Busy, DeadlineExceeded, NotFound, Unavailable
 from imagetext.pictures import Limits, open_picture
 from services.caption.settings import Settings
 from services.chassis.metrics import ModelMetrics
+from services.chassis.models import network_infos
 from services.chassis.problems import report_problem
 
 UNMEASURED_BATCH = 8  # pictures, where nobody measured and nobody said
@@ -51,7 +50,6 @@ class Captioning:
             self._run_batch,
             max_batch=self._batch_size,
             queue_size=settings.queue_size,
-            prepare_thread=partial(_limit_threads, settings.threads),
             observe=metrics.observe,
         )
         metrics.watch(lambda: self._batcher.waiting)
@@ -82,6 +80,7 @@ class Captioning:
                 fingerprint=captioner.fingerprint,
                 parameters=captioner.parameters,
                 default=place == 0,
+                networks=network_infos(captioner.engines),
             )
             for place, captioner in enumerate(self._captioners.values())
         ]
@@ -139,11 +138,6 @@ class Captioning:
             if model.name == name or (name is None and model.default):
                 return model
         raise NotFound("There is no model of this name; GET /v1/models lists them.")
-
-
-def _limit_threads(count: int) -> None:
-    if count:
-        torch.set_num_threads(count)  # counts for the calling thread only
 
 
 def _decoding(options: CaptionOptions) -> DecodingOptions:

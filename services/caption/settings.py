@@ -21,7 +21,8 @@ class Settings(ServerSettings):
         description="model folders, separated by commas; the first is the default",
     )
     threads: int = Field(0, ge=0, le=256, description="threads of one model step; 0 takes every core")
-    engines: Path = Field(Path("data/engines"), description="what is exported for this processor is kept here")
+    engines: Path = Field(Path("data/engines"), description="exported models and the engines chosen for them")
+    exported: Path | None = Field(None, description="a folder of exported models that an image carries; only read")
     engine: str = Field("", description="the one engine to use, as openvino-f32 or torch; empty measures them")
     decode_threads: int = Field(2, ge=1, le=64, description="pictures that are decoded at once")
     max_requests: int = Field(64, ge=1, description="requests that may be worked on at once; more are told to wait")

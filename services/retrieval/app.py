@@ -6,7 +6,7 @@ from pathlib import Path
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
-from imagetext.encoder.engine import load_encoder
+from imagetext.encoder.engine import Encoder, load_encoder
 from imagetext.engines import Engines
 from services.chassis import app as chassis
 from services.chassis.admission import Admission
@@ -36,7 +36,7 @@ def create_app(settings: Settings | None = None, *, load: Load | None = None) ->
         settings = read_settings(Settings)
         configure_logging(SERVICE, settings.log_level)
     if load is None:
-        load = partial(load_encoder, engines=Engines(settings.engines, settings.engine or None, settings.threads))
+        load = partial(_load, settings)
     registry = CollectorRegistry()
     retrieval = _build(settings, registry)
     return chassis.create_app(
@@ -65,3 +65,10 @@ def _build(settings: Settings, registry: CollectorRegistry) -> Retrieval:
         admission=Admission(settings.max_searches),
         change_admission=Admission(settings.max_changes),
     )
+
+
+def _load(settings: Settings, source: str) -> Encoder:
+    engines = Engines(settings.engines, settings.engine or None, settings.threads, exported=settings.exported)
+    encoder = load_encoder(source, engines)
+    encoder.load()
+    return encoder

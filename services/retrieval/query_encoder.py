@@ -3,21 +3,19 @@
 import asyncio
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 
 from imagetext.batcher import Batcher
 from imagetext.contracts import ModelInfo
-from imagetext.encoder.engine import Encoder
-from imagetext.encoder.towers import Kind
+from imagetext.encoder.engine import Encoder, Kind
 from imagetext.errors import Unavailable
 from imagetext.pictures import Limits, open_picture
 from services.chassis.metrics import ModelMetrics
+from services.chassis.models import network_infos
 from services.retrieval.settings import Settings
 
 NO_TIME_S = 0.002  # waking a thread and being woken takes a tenth of it, and all who come meanwhile wait no longer
@@ -39,7 +37,6 @@ class QueryEncoder:
             self._run_batch,
             max_batch=self._batch_size,
             queue_size=settings.queue_size,
-            prepare_thread=partial(_limit_threads, settings.threads),
             observe=metrics.observe,
             at_once=self._takes_no_time,
         )
@@ -56,7 +53,11 @@ class QueryEncoder:
     def model(self) -> ModelInfo:
         encoder = self.encoder
         return ModelInfo(
-            name=encoder.name, kind="encoder", fingerprint=encoder.fingerprint, parameters=encoder.parameters
+            name=encoder.name,
+            kind="encoder",
+            fingerprint=encoder.fingerprint,
+            parameters=encoder.parameters,
+            networks=network_infos(encoder.engines),
         )
 
     async def start(self, encoder: Encoder) -> None:
@@ -103,8 +104,3 @@ class QueryEncoder:
         """On the model's thread."""
         encode = self.encoder.encode_texts if kind == "text" else self.encoder.encode_pictures
         return list(encode(items))
-
-
-def _limit_threads(count: int) -> None:
-    if count:
-        torch.set_num_threads(count)  # counts for the calling thread only

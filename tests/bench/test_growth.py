@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from bench.growth import Curve, measure_all
 from bench.growth_curves import coded, index_size
 from bench.setting import Setting
@@ -28,6 +30,22 @@ def test_a_curve_that_fails_stops_none_of_the_others(tmp_path: Path) -> None:
     assert broken["error"] == "OSError: no such server"
     assert (whole["error"], whole["at"], whole["lines"]) == (None, [1, 10], {"p50": [2.0, 20.0], "rate": [100.0, 99.0]})
     assert out.with_suffix(".svg").read_text().count("<polyline") == 2
+
+
+def test_an_interrupted_run_leaves_the_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What was measured lies in the cache."""
+
+    def interrupted(curve: Curve, setting: Setting) -> None:
+        raise KeyboardInterrupt
+
+    out, cache = tmp_path / "growth.json", tmp_path / "cache"
+    out.write_text("{}")
+
+    assert measure_all([(Curve("walking", "miles", "ms"), interrupted)], Setting(cache=cache), out) == 130
+
+    assert out.read_text() == "{}"
+    assert (cache / "growth.partial.json").exists()
+    assert f"{out} is unchanged" in capsys.readouterr().err
 
 
 def test_sizes_of_an_index(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from imagetext.engines.examples import example_pictures
 from numpy.typing import NDArray
 from torch import nn
 
@@ -11,12 +12,12 @@ from bench.rivals.gru_captions import PlainCaptioner
 from bench.rivals.plain_pictures import in_float32, require_the_same_network
 from bench.rows.embedding import COMPACT
 from imagetext.backbone import Backbone
-from imagetext.captioner.engine import Captioner, DecodingOptions
+from imagetext.captioner.engine import DecodingOptions
+from imagetext.captioner.model import CaptionModel
 from imagetext.captioner.network import AttentionDecoder, DecoderShape
 from imagetext.captioner.vit_bert import VitBert, VitBertShape
 from imagetext.captioner.vocabulary import SPECIAL, Vocabulary
 from imagetext.encoder.dual import load_dual_encoder
-from imagetext.engines.examples import example_pictures
 from imagetext.model_folder import ModelFolder
 from imagetext.transform import PictureTransform
 
@@ -24,13 +25,13 @@ Picture = NDArray[np.uint8]
 WORDS, CHANNELS, SIDE, BEAMS, LENGTH = 30, 8, 28, 3, 7
 
 
-def tiny(decoder: AttentionDecoder | VitBert) -> Captioner:
+def tiny(decoder: AttentionDecoder | VitBert) -> CaptionModel:
     """A captioner whose picture network is one layer: 4 x 4 places."""
     for parameter in decoder.parameters():  # sharper opinions than those of new weights
         parameter.data.mul_(3)
     backbone = Backbone(nn.Conv2d(3, CHANNELS, 7, 7), nn.Identity(), CHANNELS)
     vocabulary = Vocabulary([f"word{number}" for number in range(WORDS - len(SPECIAL))])
-    return Captioner("tiny", "tiny", backbone, decoder, vocabulary, PictureTransform(SIDE), 0.9)
+    return CaptionModel("tiny", "tiny", backbone, decoder, vocabulary, PictureTransform(SIDE), 0.9)
 
 
 @pytest.fixture

@@ -1,26 +1,31 @@
-"""Musts and the speed gate."""
+"""Thresholds and the speed gate."""
 
-from bench.verdict import missed, regressions
+from pathlib import Path
+
+import pytest
+
+from bench.report import Report
+from bench.verdict import judge_quick, missed, regressions
 from tests.bench.fakes import result
 
 
-def test_a_must_that_is_missed_is_named() -> None:
-    """With what was found and what must be; what is met or skipped is not."""
+def test_a_missed_threshold_is_named() -> None:
+    """With the ratio and the threshold; rows that meet theirs or were skipped are not."""
     results = [result("walk", 2.0), result("run", 3.0), result("swim", None, skipped="no water")]
 
-    assert missed(results) == ["the walk: 2.00, must be at least 3"]
+    assert missed(results) == ["the walk: 2.00, threshold at least 3"]
 
 
-def test_what_failed_has_not_shown_that_it_does_what_it_must() -> None:
+def test_a_row_that_failed_has_missed_its_threshold() -> None:
     """An error counts as missed."""
     assert missed([result("walk", None, error="OSError: gone")]) == ["the walk: OSError: gone"]
 
 
-def test_where_lower_is_better_the_must_is_a_ceiling() -> None:
+def test_where_lower_is_better_the_threshold_is_an_upper_bound() -> None:
     """2.5 times the rival's time is too much where 2 is allowed, 1.5 is not."""
-    results = [result("walk", ratio, must=2.0, lower_is_better=True) for ratio in (2.5, 1.5)]
+    results = [result("walk", ratio, threshold=2.0, lower_is_better=True) for ratio in (2.5, 1.5)]
 
-    assert missed(results) == ["the walk: 2.50, must be at most 2"]
+    assert missed(results) == ["the walk: 2.50, threshold at most 2"]
 
 
 def test_a_quarter_may_be_lost_and_no_more() -> None:
@@ -44,3 +49,26 @@ def test_the_gate_fails_where_nothing_was_measured() -> None:
     results = [result("walk", None, error="OSError: gone"), result("run", 1.0), result("swim", None, skipped="dry")]
 
     assert regressions(results, {}) == ["the walk: OSError: gone"]
+
+
+def test_the_gate_compares_with_the_kept_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A missed threshold passes, a loss of more than 25 % does not."""
+    kept, machine = tmp_path / "avx2.json", {"cpu": "a", "instruction_set": "avx2"}
+    kept.write_text(Report({"cpu": "b"}, [result(ratio=2.0)]).to_json(complete=True))
+
+    assert judge_quick([result(ratio=1.6)], machine, kept) == 0
+    assert judge_quick([result(ratio=1.4)], machine, kept) == 1
+
+    said = capsys.readouterr().err
+    assert "SLOWER THAN KEPT: the walk: 30 % worse" in said
+    assert "was measured on b" in said
+
+
+def test_the_gate_says_that_nothing_was_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It names the instruction set, and still fails where a row failed."""
+    machine, kept = {"cpu": "a", "instruction_set": "amx"}, tmp_path / "amx.json"
+
+    assert judge_quick([result(ratio=0.1)], machine, kept) == 0
+    assert judge_quick([result(ratio=None, error="OSError: gone")], machine, kept) == 1
+
+    assert f"There is no kept run for amx ({kept})" in capsys.readouterr().err

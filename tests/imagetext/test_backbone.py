@@ -9,7 +9,8 @@ from safetensors.torch import load_file, save_file
 from transformers import MobileNetV2Config, MobileNetV2Model, ResNetConfig, ResNetModel
 
 from imagetext.backbone import EFFICIENTNET_LITE0, backbone_transform, load_backbone
-from imagetext.captioner.engine import Captioner, DecodingOptions
+from imagetext.captioner.engine import DecodingOptions
+from imagetext.captioner.model import CaptionModel
 from imagetext.captioner.network import AttentionDecoder, DecoderShape
 from imagetext.captioner.vocabulary import Vocabulary
 from imagetext.errors import ModelError
@@ -44,7 +45,7 @@ def test_the_originals_encoders_plug_into_the_captioner(tmp_path: Path, save: ob
     backbone = load_backbone(tmp_path)
     vocabulary = Vocabulary(["a", "dog", "runs"])
     decoder = AttentionDecoder(DecoderShape(len(vocabulary), backbone.channels, width=16, attention_width=8))
-    captioner = Captioner("tiny", "", backbone, decoder, vocabulary, PictureTransform(size=96), 0.7)
+    captioner = CaptionModel("tiny", "", backbone, decoder, vocabulary, PictureTransform(size=96), 0.7)
     inputs = [torch.randint(0, 255, (3, 96, 96), dtype=torch.uint8).numpy() for _ in range(2)]
 
     captions = captioner.caption(inputs, DecodingOptions(num_captions=2, max_new_tokens=5, attention=True))

@@ -8,7 +8,8 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from imagetext.errors import ModelError
-from imagetext.model_folder import CARD, WEIGHTS, ModelFolder, changed_tensors, write_model_folder
+from imagetext.model_folder import CARD, WEIGHTS, ModelFolder
+from imagetext.weights import changed_tensors, load_weights, write_model_folder
 
 
 def write(folder: Path, module: nn.Module) -> None:
@@ -20,7 +21,7 @@ def test_what_is_written_is_laid_over_the_module(tmp_path: Path) -> None:
     trained, fresh = nn.Linear(3, 2), nn.Linear(3, 2)
     write(tmp_path, trained)
 
-    ModelFolder.open(tmp_path).load_into({"part": fresh})
+    load_weights(ModelFolder.open(tmp_path), {"part": fresh})
 
     assert torch.allclose(fresh.weight, trained.weight, atol=1e-3)
 
@@ -49,7 +50,7 @@ def test_damaged_folder_is_a_model_error(tmp_path: Path, damage: str) -> None:
         (tmp_path / "config.json").write_text("{")
 
     with pytest.raises(ModelError, match=tmp_path.name):
-        ModelFolder.open(tmp_path).load_into({"part": nn.Linear(3, 2)})
+        load_weights(ModelFolder.open(tmp_path), {"part": nn.Linear(3, 2)})
 
 
 def test_only_changed_tensors_are_kept() -> None:
@@ -69,7 +70,7 @@ def test_matrices_take_a_byte_a_number(tmp_path: Path) -> None:
         trained.weight[0] *= 1000  # one loud row must not cost the others their precision
     write(tmp_path, trained)
 
-    ModelFolder.open(tmp_path).load_into({"part": fresh})
+    load_weights(ModelFolder.open(tmp_path), {"part": fresh})
 
     step = trained.weight.abs().amax(1, keepdim=True) / 127
     assert ((fresh.weight - trained.weight).abs() <= step * 0.51).all()
@@ -84,7 +85,7 @@ def test_a_matrix_without_its_scale_is_refused(tmp_path: Path) -> None:
     save_file(tensors, tmp_path / WEIGHTS)
 
     with pytest.raises(ModelError, match="scale"):
-        ModelFolder.open(tmp_path).load_into({"part": nn.Linear(256, 64)})
+        load_weights(ModelFolder.open(tmp_path), {"part": nn.Linear(256, 64)})
 
 
 def test_tied_tensors_are_stored_once() -> None:

@@ -14,8 +14,9 @@ from imagetext.engines import Engines, Program
 from imagetext.engines.export import exported
 from imagetext.engines.openvino import core
 from imagetext.engines.rounding import UNSIGNED, rounded
-from imagetext.model_folder import ModelFolder, changed_tensors, write_model_folder
+from imagetext.model_folder import ModelFolder
 from imagetext.quantized import WIDE, QuantizedConv, Rounding, WeightRounding
+from imagetext.weights import changed_tensors, load_weights, write_model_folder
 from training.quantizing import quantized
 
 SIZE = 96
@@ -115,7 +116,7 @@ def test_a_model_folder_keeps_every_bit(network: Backbone, tmp_path: Path) -> No
         tmp_path, {}, changed_tensors("backbone", network, load_backbone(IN_INTEGERS).state_dict()), "# card"
     )
     loaded = load_backbone(IN_INTEGERS)
-    ModelFolder.open(tmp_path).load_into({"backbone": loaded})
+    load_weights(ModelFolder.open(tmp_path), {"backbone": loaded})
 
     assert all(torch.equal(loaded.state_dict()[name], tensor) for name, tensor in network.state_dict().items())
     with torch.inference_mode():

@@ -24,6 +24,7 @@ class FakeEncoder:
         self.pause = pause
         self.batches: list[int] = []
         self.texts: list[str] = []
+        self.engines: dict[str, object] = {}
         self._projection = np.random.default_rng(sum(fingerprint.encode())).standard_normal((8 * 8 * 3, dimensions))
 
     def prepare(self, picture: Image.Image) -> np.ndarray:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from imagetext.backbone import EFFICIENTNET_LITE0, load_backbone
-from imagetext.captioner.engine import Captioner
+from imagetext.captioner.model import CaptionModel
 from imagetext.captioner.network import AttentionDecoder, DecoderShape
 from imagetext.captioner.vocabulary import Vocabulary
 from imagetext.errors import InvalidParameter
@@ -33,26 +33,26 @@ def part(tmp_path: Path) -> CaptionSet:
 
 
 @pytest.fixture
-def teacher() -> Captioner:
+def teacher() -> CaptionModel:
     return made_teacher(0)
 
 
-def made_teacher(seed: int) -> Captioner:
+def made_teacher(seed: int) -> CaptionModel:
     torch.manual_seed(seed)
     backbone = load_backbone(EFFICIENTNET_LITE0)
     decoder = AttentionDecoder(DecoderShape(len(VOCABULARY), backbone.channels, 16, 8))
-    return Captioner("teacher", f"teacher {seed}", backbone, decoder, VOCABULARY, PictureTransform(), 0.9)
+    return CaptionModel("teacher", f"teacher {seed}", backbone, decoder, VOCABULARY, PictureTransform(), 0.9)
 
 
 @torch.no_grad()
-def answer(teacher: Captioner, part: CaptionSet, rows: Tensor, captions: Tensor) -> tuple[Tensor, Tensor]:
+def answer(teacher: CaptionModel, part: CaptionSet, rows: Tensor, captions: Tensor) -> tuple[Tensor, Tensor]:
     """The teacher's own logits for whole pictures, and which steps count."""
     inputs, _, counted = shifted(part.tokens[rows[:, None], captions].flatten(0, 1))
     memory = teacher.decoder.remember(teacher.backbone.grid(part.whole(rows)))
     return teacher.decoder.teach(inputs, memory, counted), counted
 
 
-def test_the_loss_is_the_cross_entropy_with_the_teacher(teacher: Captioner, part: CaptionSet, tmp_path: Path) -> None:
+def test_the_loss_is_the_cross_entropy_with_the_teacher(teacher: CaptionModel, part: CaptionSet, tmp_path: Path) -> None:
     """For any pictures and captions in any order it is that of the teacher's probabilities, lowest for the teacher."""
     opinions = ask_teachers([teacher], part, tmp_path)
     rows, captions = torch.tensor([2, 0]), torch.tensor([[1, 0], [2, 1]])
@@ -66,7 +66,7 @@ def test_the_loss_is_the_cross_entropy_with_the_teacher(teacher: Captioner, part
     assert float(opinions.loss(taught, rows, captions, counted)) < float(loss)
 
 
-def test_a_teacher_is_asked_once(teacher: Captioner, part: CaptionSet, tmp_path: Path) -> None:
+def test_a_teacher_is_asked_once(teacher: CaptionModel, part: CaptionSet, tmp_path: Path) -> None:
     """The second time its opinions come from the cache; for other captions it is asked again."""
     first = ask_teachers([teacher], part, tmp_path)
     (kept,) = tmp_path.glob("opinions-*.safetensors")
@@ -81,7 +81,7 @@ def test_a_teacher_is_asked_once(teacher: Captioner, part: CaptionSet, tmp_path:
     assert len(list(tmp_path.glob("opinions-*.safetensors"))) == 2
 
 
-def test_several_teachers_are_heard_alike(teacher: Captioner, part: CaptionSet, tmp_path: Path) -> None:
+def test_several_teachers_are_heard_alike(teacher: CaptionModel, part: CaptionSet, tmp_path: Path) -> None:
     """What is learned is the mean of their probabilities."""
     other = made_teacher(1)
     opinions = ask_teachers([teacher, other], part, tmp_path)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from imagetext.captioner.vocabulary import PAD, START, UNKNOWN, Vocabulary, words_of
-from imagetext.encoder.scratch_network import word_ids
+from imagetext.encoder.tokenizer import word_ids
 from training.captions import SIDES
 from training.clip.drawing import draw_captions
 from training.dataset import CaptionedPicture
@@ -34,7 +34,8 @@ class CaptionWords:
         captions = [caption for picture in pictures for caption in picture.captions]
         count = torch.tensor([len(picture.captions) for picture in pictures])
         sided = torch.tensor([bool(SIDES & set(words_of(caption))) for caption in captions])
-        return cls(word_ids(captions, vocabulary, max_words), sided, count.cumsum(0) - count, count)
+        ids = torch.from_numpy(word_ids(captions, vocabulary, max_words))
+        return cls(ids, sided, count.cumsum(0) - count, count)
 
     def draw(self, pictures: Tensor, number: int) -> Tensor:
         """Some captions of each picture, all different where it has as many: (n, number)."""

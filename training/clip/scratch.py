@@ -16,8 +16,8 @@ from tqdm import tqdm
 from imagetext.captioner.vocabulary import Vocabulary
 from imagetext.encoder.scratch import ARCHITECTURE, VOCABULARY
 from imagetext.encoder.scratch_network import ScratchClip
-from imagetext.model_folder import changed_tensors, write_model_folder
 from imagetext.transform import PictureTransform
+from imagetext.weights import changed_tensors, write_model_folder
 from training.average import Average
 from training.calibrating import fit_calibration
 from training.checkpoint import Checkpoint

@@ -56,7 +56,7 @@ class TuneRun:
         self.start = start
         self.sets = [CaptionedSet.read(source) for source in sources]
         longest = min(config.max_tokens, self.encoder.model.config.text_config.max_position_embeddings)
-        self.reader = Reader(self.encoder.transform, self.encoder.tokenizer, longest)
+        self.reader = Reader(self.encoder.transform, self.encoder.wrapper, longest)
         names = [source.folder.name for source in sources]
         if len(set(names)) < len(names):
             raise InvalidParameter(f"Each data set needs a name of its own; these are called {', '.join(names)}.")
@@ -186,7 +186,7 @@ class TuneRun:
         """A plain transformers folder, in float32."""
         data = [str(source) for source in self.sources]
         card = tuned_card(folder.name, self.start, data, asdict(self.config), self.scores(model))
-        write_tuned_clip(folder, model.to("cpu"), self.encoder.tokenizer, self.encoder.transform, card)
+        write_tuned_clip(folder, model.to("cpu"), self.encoder.wrapper, self.encoder.transform, card)
 
 
 def _recall(scores: dict[str, float]) -> float:

@@ -1,7 +1,5 @@
 """From similarity to relevance."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
@@ -10,7 +8,6 @@ from imagetext.composition import composed
 from imagetext.encoder.calibration import BACKGROUND, BACKGROUND_TENSOR, Calibration, load_calibration
 from imagetext.encoder.engine import load_encoder
 from imagetext.errors import ModelError
-from imagetext.model_folder import WEIGHTS, ModelFolder
 
 CURVE = {"scale": 10.0, "offset": -1.0}
 
@@ -20,11 +17,6 @@ def on_a_ring(count: int, share: float) -> np.ndarray:
     angles = np.linspace(0, 2 * np.pi, count, endpoint=False)
     across = (1 - share**2) ** 0.5
     return np.stack([np.full(count, share), across * np.cos(angles), across * np.sin(angles)], 1).astype(np.float32)
-
-
-def folder_with(path: Path, **calibration: object) -> ModelFolder:
-    (path / WEIGHTS).touch()
-    return ModelFolder(path, {"calibration": CURVE | calibration})
 
 
 def test_what_comes_near_by_chance_is_taken_off():
@@ -48,7 +40,7 @@ def test_only_the_nearest_twentieth_counts():
 
 def test_old_folders_go_by_the_cosine_alone(tmp_path):
     """A config without a background is a curve over the score."""
-    calibration = load_calibration(folder_with(tmp_path))
+    calibration = load_calibration(tmp_path, CURVE)
 
     assert calibration.relevance(np.ones(3, dtype=np.float32), np.array([0.1], dtype=np.float32)) == pytest.approx(0.5)
 
@@ -57,11 +49,22 @@ def test_the_background_comes_back_from_its_file(tmp_path):
     """It is stored in half precision, and is of unit length again when it is loaded."""
     pictures = on_a_ring(7, 0.3)
     save_file({BACKGROUND_TENSOR: pictures.astype(np.float16)}, tmp_path / BACKGROUND)
-    loaded = load_calibration(folder_with(tmp_path, background=BACKGROUND))
+    loaded = load_calibration(tmp_path, CURVE | {"background": BACKGROUND})
 
     assert loaded.to_config() == CURVE | {"background": BACKGROUND}
     assert loaded.background == pytest.approx(pictures, abs=1e-3)
     assert np.linalg.norm(loaded.background, axis=1) == pytest.approx(1, abs=1e-6)
+
+
+@pytest.mark.parametrize("background", [None, on_a_ring(7, 0.3)])
+def test_what_is_saved_is_loaded_again(tmp_path, background):
+    """An export carries the curve and the background."""
+    saved = Calibration(10.0, -1.0, background)
+    loaded = load_calibration(tmp_path, saved.save(tmp_path))
+
+    assert (loaded.scale, loaded.offset) == (10.0, -1.0)
+    assert (loaded.background is None) == (background is None)
+    assert background is None or loaded.background == pytest.approx(background, abs=1e-6)
 
 
 @pytest.mark.parametrize("content", [None, b"", b"x" * 100])
@@ -71,7 +74,7 @@ def test_a_damaged_background_is_refused(tmp_path, content):
         (tmp_path / BACKGROUND).write_bytes(content)
 
     with pytest.raises(ModelError, match=BACKGROUND):
-        load_calibration(folder_with(tmp_path, background=BACKGROUND))
+        load_calibration(tmp_path, CURVE | {"background": BACKGROUND})
 
 
 def test_composed_queries_are_not_marked_down(models):

@@ -13,8 +13,8 @@ from imagetext.encoder.engine import load_encoder
 from imagetext.encoder.scratch import ARCHITECTURE
 from imagetext.encoder.scratch_network import ScratchClip, ScratchShape
 from imagetext.errors import ModelError
-from imagetext.model_folder import changed_tensors, write_model_folder
 from imagetext.transform import PictureTransform
+from imagetext.weights import changed_tensors, write_model_folder
 
 WORDS = ["red", "blue", "dog"]
 

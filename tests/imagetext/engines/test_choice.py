@@ -1,10 +1,12 @@
-"""Which engine is taken: the fastest that agrees, remembered for the model and the machine."""
+"""Which engine is taken: the fastest that agrees with torch, remembered for the model and the machine."""
 
 import json
+import shutil
 import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,217 +14,267 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from imagetext.engines import Engines, Program, Run, run_in_torch
-from imagetext.engines.choice import fastest
-from imagetext.errors import InvalidParameter
+from imagetext.engines import Array, Engines, Network, Run
+from imagetext.engines.choice import Load, fastest
+from imagetext.engines.export import export, load_in_fastest
+from imagetext.engines.program import Program, run_in_torch
+from imagetext.engines.speed import SIZES
+from imagetext.errors import InvalidParameter, ModelError
 
 
 class Doubling(nn.Module):
-    """A network that takes its time."""
-
     def forward(self, rows: Tensor) -> Tensor:
-        time.sleep(0.002)
         return 2 * rows
 
 
-@pytest.fixture
-def program() -> Program:
-    return Program("doubling", Doubling(), (torch.eye(3),), ((0,),))
+@pytest.fixture(scope="module")
+def doubling(tmp_path_factory: pytest.TempPathFactory) -> Network:
+    """(n, 3) -> (n, 3), compared on the rows of a unit matrix."""
+    program = Program("doubling", Doubling(), (torch.eye(3),), ((0,),))
+    return export(program, tmp_path_factory.mktemp("doubling-1"))
 
 
-def quick(factor: float) -> Run:
-    def run(rows: np.ndarray) -> list[np.ndarray]:
-        return [rows * factor + (factor < 0)]
+def times(factor: float, takes_s: float = 0.0) -> Load:
+    """An engine that gives so many times its input."""
 
-    return run
+    def run(rows: Array) -> list[Array]:
+        time.sleep(takes_s)
+        return [factor * rows]
 
-
-def broken(program: Program, folder: Path) -> Run:
-    raise RuntimeError("an operator is missing")
-
-
-def in_torch(program: Program, folder: Path) -> Run:
-    return run_in_torch(program.module)
+    return lambda _: run
 
 
-def test_the_fastest_that_agrees_is_taken(program: Program, tmp_path: Path) -> None:
-    """A faster engine wins, unless its numbers point elsewhere or it cannot take the network at all."""
-    right, wrong = quick(2), quick(-2)
-    loads = {"torch": in_torch, "wrong": lambda *_: wrong, "right": lambda *_: right, "broken": broken}
-
-    assert fastest(loads, program, tmp_path / "choice.json").run is right
-
-    choice = json.loads((tmp_path / "choice.json").read_text())
-    assert choice["engine"] == "right"
-    assert set(choice["milliseconds"]) == {"torch", "right"}
+def broken(_: Network) -> Run:
+    raise RuntimeError("an operator is missing\nin a long message")
 
 
-@pytest.mark.parametrize(("tolerance", "taken"), [(None, "near"), (0.1, "near"), (0.001, "torch")])
-def test_numbers_that_are_ranked_must_be_near(tmp_path: Path, tolerance: float | None, taken: str) -> None:
+def files_in(folder: Path) -> dict[Path, int]:
+    """Of all files, when they were written."""
+    return {file: file.stat().st_mtime_ns for file in folder.rglob("*") if file.is_file()}
+
+
+def test_the_fastest_that_agrees_is_taken(doubling: Network) -> None:
+    """A faster engine wins, unless its numbers point elsewhere or it cannot take the network; the reason is known."""
+    loads = {"slow": times(2, 0.05), "wrong": times(-2), "right": times(2), "broken": broken, "no use": lambda _: None}
+
+    loaded = fastest(loads, doubling)
+
+    assert loaded is not None
+    assert loaded.engine == "right"
+    assert set(loaded.refused) == {"wrong", "broken"}
+    assert "cosine -1" in loaded.refused["wrong"]
+    assert loaded.refused["broken"].endswith("an operator is missing")
+
+
+def test_nothing_is_taken_where_all_fail(doubling: Network, caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever asked has torch for that; the log says why."""
+    assert fastest({"broken": broken, "wrong": times(-2)}, doubling) is None
+    assert "an operator is missing" in caplog.text and "cosine" in caplog.text
+
+
+def test_int8_kernels_are_done_without_where_they_disagree(doubling: Network) -> None:
+    """The same engine is tried again without them; where they agree it is not."""
+    without = {"openvino-f32-unquantised": times(2), "onnxruntime-unquantised": broken}
+
+    instead = fastest({"openvino-f32": times(-2)} | without, doubling)
+    direct = fastest({"openvino-f32": times(2, 0.01)} | without, doubling)
+
+    assert instead is not None and direct is not None
+    assert (instead.engine, set(instead.refused)) == ("openvino-f32-unquantised", {"openvino-f32"})
+    assert (direct.engine, dict(direct.refused)) == ("openvino-f32", {})
+
+
+@pytest.mark.parametrize(("tolerance", "agrees"), [(None, True), (0.1, True), (0.001, False)])
+def test_numbers_that_are_ranked_must_be_near(doubling: Network, tolerance: float | None, agrees: bool) -> None:
     """The right direction is not enough where small differences decide."""
-    program = Program("doubling", Doubling(), (torch.eye(3),), ((0,),), tolerance=tolerance)
-    near = quick(2.02)
+    loaded = fastest({"near": times(2.02)}, replace(doubling, tolerance=tolerance))
 
-    assert fastest({"torch": in_torch, "near": lambda *_: near}, program, tmp_path / "choice.json").engine == taken
+    assert (loaded is not None) == agrees
 
 
-@pytest.mark.parametrize(("off", "taken"), [(0.02, "near"), (0.04, "torch")])
-def test_a_start_allows_half_of_what_is_promised(program: Program, tmp_path: Path, off: float, taken: str) -> None:
+@pytest.mark.parametrize(("off", "agrees"), [(0.02, True), (0.04, False)])
+def test_a_start_allows_half_of_what_is_promised(doubling: Network, off: float, agrees: bool) -> None:
     """A cosine of 0.9998 is taken, one of 0.9992 is not: other inputs would be below 0.999."""
 
-    def run(rows: np.ndarray) -> list[np.ndarray]:
+    def run(rows: Array) -> list[Array]:
         return [2 * (rows + off * np.roll(rows, 1, 1))]
 
-    assert fastest({"torch": in_torch, "near": lambda *_: run}, program, tmp_path / "choice.json").engine == taken
+    assert (fastest({"near": lambda _: run}, doubling) is not None) == agrees
 
 
-@pytest.mark.parametrize(("factor", "taken"), [(2.0, "onnxruntime"), (-2.0, "torch")])
-def test_what_is_exported_is_compared_with_the_network(tmp_path: Path, factor: float, taken: str) -> None:
+@pytest.mark.parametrize("factor", [2.0, -2.0])
+def test_what_is_exported_is_compared_with_the_network(tmp_path: Path, factor: float) -> None:
     """A lean form runs in an engine in the network's place, but not where it gives something else."""
     network, lean = nn.Linear(3, 3).eval(), nn.Linear(3, 3).eval()
     lean.load_state_dict({name: factor * tensor for name, tensor in network.state_dict().items()})
     program = Program("line", network, (torch.eye(3),), ((0,),), lean=lean)
 
-    loaded = Engines(tmp_path, only="onnxruntime").load(program, "one")
+    loaded = Engines(only="onnxruntime").load(export(program, tmp_path))
 
-    assert loaded.engine == taken
-    found, expected = loaded.run(np.eye(3, dtype=np.float32))[0], network(torch.eye(3)).detach().numpy()
-    assert np.allclose(found, (2 if taken == "onnxruntime" else 1) * expected, atol=1e-5)
-
-
-def test_torch_runs_what_no_engine_takes(program: Program, tmp_path: Path) -> None:
-    """Where every other engine fails, torch still answers."""
-    run = fastest({"torch": in_torch, "broken": broken}, program, tmp_path / "choice.json").run
-
-    assert np.array_equal(run(np.ones((2, 3), dtype=np.float32))[0], np.full((2, 3), 2.0))
+    if factor < 0:
+        assert loaded is None
+    else:
+        assert loaded is not None
+        found, expected = loaded.run(np.eye(3, dtype=np.float32))[0], network(torch.eye(3)).detach().numpy()
+        assert np.allclose(found, 2 * expected, atol=1e-5)
 
 
-def test_a_choice_is_remembered_for_its_model(tmp_path: Path) -> None:
+def test_a_program_that_no_engine_takes_is_an_error() -> None:
+    """Training, which has no export to go back to, is told so."""
+    program = Program("doubling", Doubling(), (torch.eye(3),), ((0,),), lean=nn.Flatten(0))
+
+    with pytest.raises(ModelError, match="No engine can run doubling"):
+        load_in_fastest(program, Engines(only="onnxruntime"))
+
+
+def test_a_choice_is_remembered_for_its_model(line: Network, tmp_path: Path) -> None:
     """The second start reads what the first has kept; another model gets a choice of its own."""
-    program = Program("line", nn.Linear(4, 2).eval(), (torch.randn(1, 4),), ((0,),))
     engines = Engines(tmp_path / "kept")
+    shutil.copytree(line.folder, tmp_path / "line-2")
+    another = Network.open(tmp_path / "line-2", "line")
+    assert not engines.has_chosen(line)
 
-    engines.run(program, "one")
-    kept = {file: file.stat().st_mtime_ns for file in (tmp_path / "kept").rglob("*") if file.is_file()}
-    engines.run(program, "one")
+    first = engines.load(line)
+    kept = files_in(tmp_path / "kept")
+    second = engines.load(line)
 
-    assert {file: file.stat().st_mtime_ns for file in (tmp_path / "kept").rglob("*") if file.is_file()} == kept
-    assert any(file.name == "choice.json" for file in kept)
-    engines.run(program, "two")
-    assert len(list((tmp_path / "kept").iterdir())) == 2
+    assert first is not None and second is not None
+    assert files_in(tmp_path / "kept") == kept and len(kept) == 1
+    assert (second.engine, list(second.seconds), second.refused) == (first.engine, list(first.seconds), first.refused)
+    assert (engines.has_chosen(line), engines.has_chosen(another)) == (True, False)
+    engines.load(another)
+    assert len(files_in(tmp_path / "kept")) == 2
 
 
-def test_a_folder_that_cannot_be_made_is_no_obstacle(tmp_path: Path) -> None:
+def test_a_choice_belongs_to_streams_and_ceilings(
+    line: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which engine is the fastest with fewer threads, or with fewer instructions, is another question."""
+    Engines(tmp_path, threads=2).load(line)
+
+    assert Engines(tmp_path, threads=2).has_chosen(line)
+    assert not Engines(tmp_path, threads=2, streams=2).has_chosen(line)
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "SSE41")
+    assert not Engines(tmp_path, threads=2).has_chosen(line)
+
+
+def test_an_engine_that_is_asked_for_changes_no_choice(line: Network, tmp_path: Path) -> None:
+    """It is used, and who does not ask for one gets the fastest as before."""
+    loaded = Engines(tmp_path, only="onnxruntime").load(line)
+
+    assert loaded is not None and loaded.engine == "onnxruntime"
+    assert files_in(tmp_path) == {}
+    assert Engines(tmp_path, only="onnxruntime").has_chosen(line)
+
+
+def test_a_folder_that_cannot_be_made_is_no_obstacle(line: Network, tmp_path: Path) -> None:
     """Without a place to keep anything the network runs all the same."""
     (tmp_path / "file").write_text("in the way")
-    program = Program("line", nn.Linear(4, 2).eval(), (torch.randn(1, 4),), ((0,),))
 
-    run = Engines(tmp_path / "file" / "kept").run(program, "one")
+    loaded = Engines(tmp_path / "file" / "kept").load(line)
 
-    assert run(np.zeros((3, 4), dtype=np.float32))[0].shape == (3, 2)
+    assert loaded is not None
+    assert loaded.run(np.zeros((3, 4), dtype=np.float32))[0].shape == (3, 2)
 
 
-def test_what_cannot_be_kept_is_no_obstacle(program: Program, tmp_path: Path) -> None:
+def test_what_cannot_be_kept_is_no_obstacle(line: Network, tmp_path: Path) -> None:
     """On a full disk, or in somebody else's folder, the choice is made all the same."""
-    (tmp_path / "choice.json").mkdir()  # so that no file can get this name
-    right = quick(2)
+    Engines(tmp_path).load(line)
+    (file,) = files_in(tmp_path)
+    file.unlink()
+    file.mkdir()  # so that no file can get this name
 
-    assert fastest({"torch": in_torch, "right": lambda *_: right}, program, tmp_path / "choice.json").run is right
-    assert [file.name for file in tmp_path.iterdir()] == ["choice.json"]
-
-
-def test_an_engine_that_does_not_load_is_no_obstacle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A library that is installed, but is not for this processor."""
-
-    def fail() -> None:
-        raise ImportError("libopenvino.so: cannot open shared object file")
-
-    monkeypatch.setattr("imagetext.engines.choice.arithmetics", fail)
-    program = Program("line", nn.Linear(4, 2).eval(), (torch.randn(1, 4),), ((0,),))
-
-    assert not Engines(tmp_path).load(program, "one").engine.startswith("openvino")
+    assert Engines(tmp_path).load(line) is not None
+    assert list(tmp_path.rglob("*")) == [file.parent, file]
 
 
-_START = """
+@pytest.mark.parametrize(
+    "kept",
+    ['{"engine": "onnxruntime"}', '{"engine": "onnx', '{"engine": "gone", "batches": {}, "refused": {}}'],
+    ids=["of an earlier version", "half of it", "another engine"],
+)
+def test_a_choice_that_cannot_be_read_is_made_anew(line: Network, tmp_path: Path, kept: str) -> None:
+    """What an earlier version kept, half of a file, or an engine that is installed no more."""
+    Engines(tmp_path).load(line)
+    (file,) = files_in(tmp_path)
+    file.write_text(kept)
+
+    assert Engines(tmp_path).load(line) is not None
+    assert {"engine", "batches", "refused"} == set(json.loads(file.read_text()))
+
+
+_WITHOUT_OPENVINO = """
 import sys
 from pathlib import Path
-import torch
-from imagetext.engines import Engines, Program
-
-torch.manual_seed(0)
-line = torch.nn.Linear(4, 2).eval()
-program = Program("line", line, (torch.ones(1, 4),), ((0,),))
-print(Engines(Path(sys.argv[1])).load(program, "one").engine)
+from imagetext.engines import Engines, Network
+sys.modules["openvino"] = None  # installed, but its library does not load
+print(Engines().load(Network.open(Path(sys.argv[1]), "line")).engine)
 """
 
 
-def test_replicas_that_start_together_share_one_choice(tmp_path: Path) -> None:
-    """One exports and measures, the other waits and takes what it has found; nothing unfinished is left."""
-    command = [sys.executable, "-c", _START, tmp_path]
-    starts = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    engines = {start.communicate()[0] for start in starts}
+def test_an_engine_that_does_not_load_is_no_obstacle(line: Network) -> None:
+    """A library that is installed, but is not for this processor."""
+    command = [sys.executable, "-c", _WITHOUT_OPENVINO, line.folder]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert done.stdout.startswith("onnxruntime"), done.stderr
+
+
+_START = """
+import logging, sys
+from pathlib import Path
+from imagetext.engines import Engines, Network
+logging.basicConfig(level=logging.INFO)
+loaded = Engines(Path(sys.argv[1])).load(Network.open(Path(sys.argv[2]), "line"))
+print(loaded.engine, "torch" in sys.modules)
+"""
+
+
+def test_replicas_that_start_together_share_one_choice(line: Network, tmp_path: Path) -> None:
+    """One measures, the other waits and takes what it has found; neither needs torch, and nothing unfinished is left."""
+    command = [sys.executable, "-c", _START, tmp_path, line.folder]
+    starts = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    said = [start.communicate() for start in starts]
 
     assert [start.returncode for start in starts] == [0, 0]
-    (folder,) = tmp_path.iterdir()
-    assert {file.name for file in folder.iterdir()} <= {"choice.json", "line.onnx", "line-int8.onnx"}
-    assert engines == {json.loads((folder / "choice.json").read_text())["engine"] + "\n"}
+    (file,) = files_in(tmp_path)
+    assert {answer for answer, _ in said} == {f"{json.loads(file.read_text())['engine']} False\n"}
+    assert "".join(log for _, log in said).count("line of line-1 runs in") == 1
 
 
-def test_sizes_of_batches_are_measured_once(program: Program, tmp_path: Path) -> None:
-    """A first start measures batches of several sizes; the next one knows them."""
-    engines = Engines(tmp_path)
+def test_sizes_of_batches_are_measured_once(line: Network, tmp_path: Path) -> None:
+    """A first start measures batches of several sizes, as many as there is time for; the next one knows them."""
+    first, second = Engines(tmp_path).load(line), Engines(tmp_path).load(line)
 
-    first, second = engines.load(program, "one"), engines.load(program, "one")
-
-    assert list(first.seconds) == [1, 4, 8, 16, 32]
+    assert first is not None and second is not None
+    assert list(first.seconds) == [1, *SIZES][: len(first.seconds)]
     assert all(took > 0 for took in first.seconds.values())
     assert list(second.seconds) == list(first.seconds)
-    assert second.engine == first.engine
-
-
-def test_a_choice_without_sizes_is_made_anew(tmp_path: Path) -> None:
-    """What an earlier version kept, or half of a file, is no obstacle."""
-    program = Program("line", nn.Linear(4, 2).eval(), (torch.randn(1, 4),), ((0,),))
-    engines = Engines(tmp_path)
-    engines.load(program, "one")
-    (file,) = tmp_path.rglob("choice.json")
-    file.write_text('{"engine": "torch"}')
-
-    assert 32 in engines.load(program, "one").seconds
-    assert "batches" in json.loads(file.read_text())
 
 
 @pytest.mark.parametrize("engine", ["openvino-f32", "onnxruntime", "torch"])
-def test_calls_at_once_do_not_mix(engine: str) -> None:
+def test_calls_at_once_do_not_mix(engine: str, tmp_path: Path) -> None:
     """Two threads at once, each call with numbers of its own, and no answer is written over by a later one."""
-    line = nn.Linear(64, 64).eval()
-    program = Program("line", line, (torch.randn(1, 64),), ((0,),))
-    run = Engines(only=engine, streams=2).run(program, "one")
+    torch.manual_seed(0)
+    layer = nn.Linear(64, 64).eval()
+    network = export(Program("layer", layer, (torch.randn(1, 64),), ((0,),)), tmp_path)
+    loaded = None if engine == "torch" else Engines(only=engine, streams=2).load(network)
+    run = run_in_torch(layer) if loaded is None else loaded.run
+    weight, bias = (tensor.detach().numpy() for tensor in (layer.weight, layer.bias))
 
     def ask(seed: int) -> bool:
         random = np.random.default_rng(seed)
         answers = []
         for size in (1, 5, 40) * 10:
             rows = random.standard_normal((size, 64), dtype=np.float32)
-            answers.append((run(rows)[0], line(torch.from_numpy(rows)).detach().numpy()))
+            answers.append((run(rows)[0], rows @ weight.T + bias))
         return all(np.allclose(found, expected, atol=1e-4) for found, expected in answers)
 
     with ThreadPoolExecutor(2) as pool:
         assert all(pool.map(ask, range(6)))
 
 
-def test_a_choice_for_several_calls_at_once_is_kept_apart(tmp_path: Path) -> None:
-    """What is exported is shared; which engine is the fastest with fewer threads is another question."""
-    program = Program("line", nn.Linear(4, 2).eval(), (torch.randn(1, 4),), ((0,),))
-
-    for streams in (1, 2):
-        Engines(tmp_path, threads=2, streams=streams).load(program, "one")
-
-    (folder,) = tmp_path.iterdir()
-    assert {file.name for file in folder.iterdir()} == {"choice.json", "choice-2-streams.json", "line.onnx"}
-
-
-def test_an_unknown_engine_is_refused(program: Program) -> None:
+def test_an_unknown_engine_is_refused(line: Network) -> None:
     """A misspelt engine is an error that names those that there are."""
     with pytest.raises(InvalidParameter, match="openvino-f32"):
-        Engines(only="openvyno").run(program, "one")
+        Engines(only="openvyno").load(line)

@@ -10,11 +10,13 @@ from torch import nn
 
 from imagetext.backbone import Backbone
 from imagetext.captioner.engine import Captioner, DecodingOptions
+from imagetext.captioner.model import CaptionModel
 from imagetext.captioner.network import AttentionDecoder, DecoderShape
 from imagetext.captioner.vit_bert import VitBert, VitBertShape
 from imagetext.captioner.vocabulary import SPECIAL, Vocabulary
 from imagetext.encoder.engine import load_encoder
-from imagetext.engines import Engines
+from imagetext.engines import Engines, Loaded, Network
+from imagetext.engines.export import export
 from imagetext.transform import PictureTransform
 from tests.imagetext.encoder.tiny_clip import save_tiny_clip
 
@@ -29,7 +31,7 @@ def pictures() -> list[Image.Image]:
     return [Image.fromarray(random.integers(0, 256, (48, 64, 3), dtype=np.uint8)) for _ in range(5)]
 
 
-def tiny_captioner(architecture: str) -> Captioner:
+def tiny_captioner(architecture: str) -> CaptionModel:
     torch.manual_seed(4)
     backbone = Backbone(nn.Conv2d(3, 16, 32, 32), nn.ReLU(), 16)  # a grid of 7 x 7
     decoder: AttentionDecoder | VitBert
@@ -40,22 +42,40 @@ def tiny_captioner(architecture: str) -> Captioner:
         for parameter in decoder.parameters():  # sharper opinions than those of new weights
             parameter.data.mul_(3)
     vocabulary = Vocabulary([f"word{number}" for number in range(WORDS - len(SPECIAL))])
-    return Captioner("tiny", f"tiny-{architecture}", backbone, decoder, vocabulary, PictureTransform(), 0.9)
+    return CaptionModel("tiny", f"tiny-{architecture}", backbone, decoder, vocabulary, PictureTransform(), 0.9)
+
+
+@pytest.fixture(scope="module", params=["gru-attention", "vit-bert"])
+def captioner(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[CaptionModel, Path]:
+    """In torch, and where its networks are exported."""
+    model, folder = tiny_captioner(request.param), tmp_path_factory.mktemp("captioner")
+    for program in model.programs():
+        export(program, folder)
+    return model, folder
+
+
+@pytest.fixture(scope="module")
+def exports(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("exports")
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("architecture", ["gru-attention", "vit-bert"])
-def test_captions_are_the_same_words(architecture: str, engine: str, pictures: list[Image.Image]) -> None:
+def test_captions_are_the_same_words(
+    captioner: tuple[CaptionModel, Path], engine: str, pictures: list[Image.Image]
+) -> None:
     """Several pictures, several beams, sentences of any length: the same words, scores and attention as in torch."""
-    captioner = tiny_captioner(architecture)
-    inputs = [captioner.prepare(picture) for picture in pictures]
+    model, folder = captioner
+    inputs = [model.prepare(picture) for picture in pictures]
     options = DecodingOptions(num_captions=3, num_beams=4, max_new_tokens=9, attention=True)
-    expected = captioner.caption(inputs, options)
 
-    captioner.run_in(Engines(only=engine))
-    found = captioner.caption(inputs, options)
+    def load(name: str) -> Loaded:
+        loaded = Engines(only=engine).load(Network.open(folder, name))
+        assert loaded is not None
+        return loaded
 
-    for mine, theirs in zip(found, expected, strict=True):
+    found = Captioner(model.facts, model.vocabulary, load).caption(inputs, options)
+
+    for mine, theirs in zip(found, model.caption(inputs, options), strict=True):
         assert [one.text for one in mine] == [one.text for one in theirs]
         assert [one.score for one in mine] == pytest.approx([one.score for one in theirs], abs=1e-3)
         assert np.allclose(
@@ -63,27 +83,37 @@ def test_captions_are_the_same_words(architecture: str, engine: str, pictures: l
         )
 
 
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("clip")
+    save_tiny_clip(folder, layers=2)
+    return folder
+
+
 @pytest.mark.parametrize("engine", ENGINES)
-def test_clip_points_the_same_way(engine: str, pictures: list[Image.Image], tmp_path: Path) -> None:
+def test_clip_points_the_same_way(engine: str, pictures: list[Image.Image], clip: Path, exports: Path) -> None:
     """Pictures and texts, alone and together, long and short: a cosine of 0.999 at least."""
-    save_tiny_clip(tmp_path, layers=2)
-    _same_directions(tmp_path, engine, pictures)
+    _same_directions(clip, Engines(exports, only=engine), pictures)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_the_shipped_encoder_points_the_same_way(engine: str, pictures: list[Image.Image]) -> None:
-    """The same for the model that is served by default."""
-    _same_directions(ROOT / "models" / "retrieval", engine, pictures)
+@pytest.mark.parametrize("model", ["retrieval", "clip-scratch"])
+def test_the_shipped_encoders_point_the_same_way(
+    model: str, engine: str, pictures: list[Image.Image], exports: Path
+) -> None:
+    """The same for the models that come with the project."""
+    _same_directions(ROOT / "models" / model, Engines(exports, only=engine), pictures)
 
 
-def _same_directions(folder: Path, engine: str, pictures: list[Image.Image]) -> None:
-    reference, encoder = load_encoder(folder), load_encoder(folder, Engines(only=engine))
+def _same_directions(folder: Path, engines: Engines, pictures: list[Image.Image]) -> None:
+    reference, encoder = load_encoder(folder), load_encoder(folder, engines)
     inputs = [encoder.prepare(picture) for picture in pictures]
     texts = ["a dog", "two dogs and a cat play with a ball in the snow", "b"]
     for number in (1, 5):
         assert _cosines(encoder.encode_pictures(inputs[:number]), reference.encode_pictures(inputs[:number])) > 0.999
     for number in (1, 3):
         assert _cosines(encoder.encode_texts(texts[:number]), reference.encode_texts(texts[:number])) > 0.999
+    assert {loaded.engine for loaded in encoder.engines.values()} == {engines.only}
 
 
 def _cosines(found: np.ndarray, expected: np.ndarray) -> float:

@@ -11,10 +11,11 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
-from imagetext.engines import Engines, Program
-from imagetext.engines.export import exported
-from imagetext.engines.int8 import compress, with_int8_weights
+from imagetext.engines import Engines, Network
+from imagetext.engines.export import export
+from imagetext.engines.int8 import compress
 from imagetext.engines.openvino import Arithmetic, run_in_openvino
+from imagetext.engines.program import Program
 
 WIDE = 320  # five groups
 ROWS = np.random.default_rng(0).standard_normal((7, WIDE), dtype=np.float32)
@@ -36,11 +37,18 @@ def cosine(found: np.ndarray, expected: np.ndarray) -> float:
     return float(((found * expected).sum(1) / np.linalg.norm(found, axis=1) / np.linalg.norm(expected, axis=1)).min())
 
 
-@pytest.mark.parametrize("group", [64, 32])
-def test_rows_point_the_same_way(group: int, tmp_path: Path) -> None:
-    """With another number of rows than it was exported with, too."""
+@pytest.fixture(scope="module")
+def layers(tmp_path_factory: pytest.TempPathFactory) -> tuple[Program, Network]:
+    """In torch, and as engines take them."""
     program = two_layers(384)
-    run = run_in_openvino(program, tmp_path, arithmetic=Arithmetic(group=group), threads=2)
+    return program, export(program, tmp_path_factory.mktemp("layers-1"))
+
+
+@pytest.mark.parametrize("group", [64, 32])
+def test_rows_point_the_same_way(layers: tuple[Program, Network], group: int) -> None:
+    """With another number of rows than it was exported with, too."""
+    program, network = layers
+    run = run_in_openvino(network, arithmetic=Arithmetic(group=group), threads=2)
 
     assert run is not None
     for rows in (ROWS, ROWS[:2]):
@@ -48,22 +56,17 @@ def test_rows_point_the_same_way(group: int, tmp_path: Path) -> None:
         assert cosine(run(rows)[0], expected) > 0.9995
 
 
-def test_a_quarter_of_the_bytes_is_stored_once(tmp_path: Path) -> None:
-    """A second start finds the file."""
-    program = two_layers(384)
-    file = with_int8_weights(program, tmp_path)
+def test_it_takes_a_quarter_of_the_bytes(layers: tuple[Program, Network]) -> None:
+    """The file lies beside the one that it was made from."""
+    _, network = layers
 
-    assert file is not None
-    assert file.stat().st_size < 0.35 * exported(program, tmp_path).stat().st_size
-    written = file.stat().st_mtime_ns
-    assert with_int8_weights(program, tmp_path) == file
-    assert file.stat().st_mtime_ns == written
-    assert {each.name for each in tmp_path.iterdir()} == {"layers.onnx", "layers-int8.onnx"}
+    assert network.int8_file is not None
+    assert network.int8_file.stat().st_size < 0.35 * network.file.stat().st_size
 
 
 def test_a_matrix_of_half_groups_stays(tmp_path: Path) -> None:
     """350 numbers of a column are no whole number of groups; the other matrix is rewritten all the same."""
-    file = with_int8_weights(two_layers(350), tmp_path)
+    file = export(two_layers(350), tmp_path).int8_file
 
     assert file is not None
     found = types(file)
@@ -116,7 +119,7 @@ def test_a_matrix_that_is_also_looked_up_stays_for_that(tmp_path: Path) -> None:
     torch.manual_seed(0)
     words = torch.tensor([3, 499, 0])
     program = Program("tied", Tied().eval(), (words,), ((0,),))
-    run = run_in_openvino(program, tmp_path, arithmetic=Arithmetic(group=64), threads=1)
+    run = run_in_openvino(export(program, tmp_path), arithmetic=Arithmetic(group=64), threads=1)
 
     assert run is not None
     assert cosine(run(words.numpy())[0], program.module(words).detach().numpy()) > 0.9995
@@ -146,33 +149,41 @@ class Picture(nn.Module):
     ids=lambda program: program.name,
 )
 def test_it_is_not_tried_where_it_is_of_no_use(program: Program, tmp_path: Path) -> None:
-    """Small matrices, many filters, and numbers that are ranked; whoever asks for it alone gets torch."""
-    assert with_int8_weights(program, tmp_path) is None
-    assert not list(tmp_path.glob("*int8*"))
-    assert Engines(only="openvino-int8-64").load(program, "one").engine == "torch"
+    """Small matrices, many filters, and numbers that are ranked; whoever asks for it alone gets nothing."""
+    network = export(program, tmp_path)
+
+    assert network.int8_file is None
+    assert Engines(only="openvino-int8-64").load(network) is None
 
 
-def test_what_disagrees_is_refused(caplog: pytest.LogCaptureFixture) -> None:
-    """One number far larger than its neighbours leaves them no digits; here they are all that counts."""
+def test_what_disagrees_is_refused(tmp_path: Path) -> None:
+    """One number far larger than its neighbours leaves them no digits; here they are all that counts.
+
+    The next start knows what was refused, and why.
+    """
     program = two_layers(384)
     with torch.no_grad():
         program.module[0].weight[:, ::64] = 1000
         program.example[0][:, ::64] = 0
+    network = export(program, tmp_path)
 
-    assert Engines(only="openvino-int8-32").load(program, "one").engine == "torch"
-    assert "openvino-int8-32 is left out for layers" in caplog.text
+    first, second = Engines(tmp_path / "kept").load(network), Engines(tmp_path / "kept").load(network)
+
+    assert first is not None and second is not None
+    assert {"openvino-int8-64", "openvino-int8-32"} <= set(first.refused)
+    assert first.refused["openvino-int8-32"].startswith("cosine")
+    assert second.refused == first.refused
 
 
-def test_the_choice_is_remembered(tmp_path: Path) -> None:
-    """The next start loads the rewritten file, and rewrites nothing."""
-    program = two_layers(384)
-    Engines(tmp_path).load(program, "one")
-    (kept,) = tmp_path.rglob("choice.json")
-    kept.write_text('{"engine": "openvino-int8-64", "batches": {"1": 1.0}}')
-    written = (kept.parent / "layers-int8.onnx").stat().st_mtime_ns
+def test_the_choice_is_remembered(layers: tuple[Program, Network], tmp_path: Path) -> None:
+    """The next start loads the rewritten file."""
+    program, network = layers
+    Engines(tmp_path).load(network)
+    (kept,) = (tmp_path / "choices").iterdir()
+    kept.write_text('{"engine": "openvino-int8-64", "batches": {"1": 1.0}, "refused": {}}')
 
-    loaded = Engines(tmp_path).load(program, "one")
+    loaded = Engines(tmp_path).load(network)
 
+    assert loaded is not None
     assert loaded.engine == "openvino-int8-64"
     assert cosine(loaded.run(ROWS)[0], program.module(torch.from_numpy(ROWS)).detach().numpy()) > 0.9995
-    assert (kept.parent / "layers-int8.onnx").stat().st_mtime_ns == written

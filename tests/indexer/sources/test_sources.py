@@ -10,7 +10,8 @@ import pytest
 
 from imagetext.errors import InvalidParameter, NotFound
 from imagetext.index import SkippedFile
-from indexer.sources import PARQUET, TAR, Item, open_source
+from indexer.arguments import PARQUET, TAR
+from indexer.sources import Item, open_source
 from tests.indexer.sources.conftest import png, sample, write_parquet, write_tar
 
 

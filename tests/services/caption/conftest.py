@@ -28,6 +28,7 @@ class ColourCaptioner:
         self.name = name
         self.fingerprint = f"{name}-1"
         self.batches: list[tuple[list[str], DecodingOptions]] = []
+        self.engines: dict[str, object] = {}
         self.poison: str | None = None
         self.deadly: str | None = None
         self.held = threading.Event()

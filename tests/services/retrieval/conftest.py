@@ -36,6 +36,7 @@ class ColourEncoder:
         self.fingerprint = fingerprint
         self.batches: list[int] = []
         self.best: dict[str, int] = {}
+        self.engines: dict[str, object] = {}
         self.held = threading.Event()
         self.released = threading.Event()
         self.released.set()

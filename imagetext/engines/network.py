@@ -1,0 +1,104 @@
+"""A network on disk as engines take it: an ONNX file, and inputs with torch's outputs for them to be compared with.
+
+pictures.onnx           what engines compute
+pictures-int8.onnx      the same with its large matrices in int8, where that may be of use
+pictures.json           sizes and rules, as `Network` has them
+pictures.safetensors    the arrays of all cases, each stored once
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load_file
+
+from imagetext.errors import ModelError
+
+Array = NDArray[Any]
+# Arrays in, arrays out; no later call writes over what came out.
+Run = Callable[..., Sequence[Array]]
+Case = tuple[list[Array], list[Array]]  # inputs, and torch's outputs for them
+
+
+@dataclass(frozen=True)
+class Network:
+    """An exported network.
+
+    Attributes:
+        name: what it does, fit for a file name: "pictures", "texts".
+        folder: where its files are.
+        free: of each input, the axes whose length differs from call to call.
+        tolerance: the largest difference that its first output may have; None where only its direction counts.
+    """
+
+    name: str
+    folder: Path
+    free: tuple[tuple[int, ...], ...]
+    tolerance: float | None = None
+
+    @classmethod
+    def open(cls, folder: Path, name: str) -> "Network":
+        """Raises ModelError where the export is damaged."""
+        try:
+            facts = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+            return cls(name, folder, tuple(map(tuple, facts["free"])), facts["tolerance"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ModelError(f"The exported network {folder / name} is damaged: delete its folder.") from error
+
+    @property
+    def file(self) -> Path:
+        return self.folder / f"{self.name}.onnx"
+
+    @property
+    def int8_file(self) -> Path | None:
+        """None where int8 weights would be of no use."""
+        file = self.folder / f"{self.name}-int8.onnx"
+        return file if file.exists() else None
+
+    @cached_property
+    def cases(self) -> list[Case]:
+        """Inputs with torch's outputs; the first is the usual one, which engines are timed on."""
+        return read_cases(self.folder, self.name)
+
+    @property
+    def inputs(self) -> list[Array]:
+        """Those of the usual case."""
+        return self.cases[0][0]
+
+
+def read_cases(folder: Path, name: str) -> list[Case]:
+    """Raises ModelError where the export is damaged."""
+    try:
+        places = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))["cases"]
+        arrays: dict[str, Array] = load_file(folder / f"{name}.safetensors")
+        return [([arrays[each] for each in given], [arrays[each] for each in found]) for given, found in places]
+    except Exception as error:  # safetensors raises kinds of its own
+        raise ModelError(f"The exported network {folder / name} is damaged: delete its folder.") from error
+
+
+def example_pictures(size: int) -> Array:
+    """Prepared pictures (8, 3, size, size) in bytes on which engines are compared: always the same ones.
+
+    Two are noise; the others are smooth like the even parts of photographs, on which half precision is worst.
+    """
+    random = np.random.default_rng(0)
+    pictures = [random.random((3, size, size)) for _ in range(2)]
+    for across in (2, 4, 8):
+        pictures += [_smooth(random.random((3, across, across)), size) for _ in range(2)]
+    return (np.stack(pictures).clip(0, 1) * 255).astype(np.uint8)
+
+
+def _smooth(coarse: Array, size: int) -> Array:
+    """A few values (3, n, n) spread bilinearly over (3, size, size)."""
+    steps = len(coarse[0]) - 1
+    places = np.linspace(0, steps, size)
+    low = np.minimum(places.astype(int), max(0, steps - 1))
+    share = places - low
+    rows = coarse[:, low] * (1 - share)[:, None] + coarse[:, low + 1] * share[:, None]
+    spread: Array = rows[:, :, low] * (1 - share) + rows[:, :, low + 1] * share
+    return spread

@@ -1,0 +1,104 @@
+"""Export models from torch to what services read: `python -m imagetext.export encoder models/retrieval`.
+
+The last line of its output is the folder of the export, or what went wrong.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+from imagetext.engines import Engines, Loaded
+from imagetext.engines.choice import TORCH
+from imagetext.engines.export import export, load_in_fastest
+from imagetext.engines.kept import alone
+from imagetext.engines.program import Program, run_in_torch
+from imagetext.errors import ImageTextError, ModelError
+from imagetext.exported import CAPTIONER, ENCODER, MODEL, name_of, publish
+
+
+class TorchModel(Protocol):
+    """A model with its networks at hand."""
+
+    def programs(self) -> Sequence[Program]: ...
+
+    def save_facts(self, folder: Path) -> dict[str, Any]: ...
+
+
+def load_in_torch(kind: str, source: str | Path) -> TorchModel:
+    """Raises ModelError where nothing loadable is there."""
+    if kind == ENCODER:
+        from imagetext.encoder.load import load_in_torch as load_encoder_in_torch
+
+        return load_encoder_in_torch(source)
+    from imagetext.captioner.model import load_in_torch as load_captioner_in_torch
+
+    return load_captioner_in_torch(source)
+
+
+def export_model(kind: str, source: str, engines: Path) -> Path:
+    """Export a model into a folder of `engines`, which is given back; nothing is done where it is there already.
+
+    Raises:
+        ModelError: it cannot be loaded or exported.
+    """
+    began = time.monotonic()
+    sys.stderr.write(f"Exporting {source} for this project's engines, once ...\n")
+    model = load_in_torch(kind, source)  # a hub id is in the hub's cache after that
+    name = name_of(source)
+    if name is None:
+        raise ModelError(f"{source} is not in the hub's cache.")
+    folder, unfinished = engines / name, engines / f"{name}.unfinished"
+    unfinished.mkdir(parents=True, exist_ok=True)
+    with alone(unfinished):  # of processes that start together one exports
+        if (folder / MODEL).is_file():
+            return folder
+        for rest in unfinished.iterdir():
+            rest.unlink()
+        for program in model.programs():
+            export(program, unfinished)
+        facts = {"kind": kind, "source": source} | model.save_facts(unfinished)
+        (unfinished / MODEL).write_text(json.dumps(facts), encoding="utf-8")
+        publish(unfinished, folder)
+    sys.stderr.write(f"Exported {source} in {time.monotonic() - began:.0f} s.\n")
+    return folder
+
+
+def in_engines(model: TorchModel, engines: Engines) -> Callable[[str], Loaded]:
+    """A model's networks by name in the fastest engines here, with nothing kept.
+
+    Raises:
+        ModelError: no engine can take one of them.
+    """
+    programs = {program.name: program for program in model.programs()}
+    return lambda name: load_in_fastest(programs[name], engines)
+
+
+def network_in_torch(kind: str, source: str, name: str, threads: int) -> Loaded:
+    """One network of a model in torch, for where no engine can take it."""
+    torch.set_num_threads(threads)
+    program = next(program for program in load_in_torch(kind, source).programs() if program.name == name)
+    return Loaded(run_in_torch(program.module), TORCH)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m imagetext.export", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("kind", choices=(ENCODER, CAPTIONER))
+    parser.add_argument("source", help="a model folder or hub id")
+    parser.add_argument("--engines", type=Path, default=Path("data/engines"), help="where exports are kept")
+    options = parser.parse_args(argv)
+    try:
+        sys.stdout.write(f"{export_model(options.kind, options.source, options.engines)}\n")
+    except ImageTextError as error:
+        sys.stdout.write(f"{error.detail}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

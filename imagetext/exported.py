@@ -1,0 +1,179 @@
+"""Models on disk as services load them: exported once from torch, and from then on read without it.
+
+    data/engines/retrieval-1f0c.../    a model: the content that it was exported from is in the name
+        model.json                     what can be said of it without its networks
+        pictures.onnx ...              its networks (see `engines/network.py`)
+        tokenizer.json ...             what else its kind needs
+    data/engines/choices/              which engine runs a network, for each kind of processor
+
+Exporting needs torch and takes half a minute, so it happens in a process of its own that ends.
+"""
+
+import atexit
+import hashlib
+import json
+import logging
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import imagetext
+from imagetext.engines import Engines, Loaded, Network
+from imagetext.errors import ModelError
+from imagetext.model_folder import CONFIG, ModelFolder, require_source
+
+ENCODER, CAPTIONER = "encoder", "captioner"  # kinds
+MODEL = "model.json"
+# One more whenever what is exported changes: what was exported before is exported anew.
+FORMAT = 1
+LARGE = 2**24  # bytes of a file whose size and time stand for its content
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ExportedModel:
+    """An exported model.
+
+    Attributes:
+        kind: ENCODER or CAPTIONER.
+        source: what it was asked for by.
+        folder: where its files are.
+        facts: what is in its model.json.
+    """
+
+    kind: str
+    source: str
+    folder: Path
+    facts: dict[str, Any]
+
+
+def exported(kind: str, source: str | Path, engines: Engines) -> ExportedModel:
+    """A model by folder or hub id, exported now where that was not done before.
+
+    Raises:
+        ModelError: nothing loadable is there, or it must be exported and torch is not installed.
+    """
+    require_source(source)
+    name = name_of(source)
+    places = [place / name for place in (engines.exported, engines.folder) if place is not None and name is not None]
+    folder = next((place for place in places if (place / MODEL).is_file()), None)
+    if folder is None:
+        folder = _export(kind, str(source), _writable(engines.folder))
+    try:
+        return ExportedModel(kind, str(source), folder, json.loads((folder / MODEL).read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"The exported model {folder} is damaged: delete the folder.") from error
+
+
+def load_networks(model: ExportedModel, engines: Engines) -> Callable[[str], Loaded]:
+    """Its networks by name, each in the engine that is chosen for it; in torch where none can take it."""
+
+    def load(name: str) -> Loaded:
+        loaded = engines.load(Network.open(model.folder, name))
+        if loaded is None:
+            from imagetext.export import network_in_torch
+
+            log.warning("%s of %s runs in torch: no engine can take it", name, model.source)
+            loaded = network_in_torch(model.kind, model.source, name, engines.threads)
+        return loaded
+
+    return load
+
+
+def _export_name(title: str, key: str) -> str:
+    """What a folder of an export is called."""
+    safe = "".join(letter if letter.isalnum() or letter in ".-_" else "-" for letter in title)
+    return f"{safe}-{hashlib.sha256(f'{FORMAT} {key}'.encode()).hexdigest()[:16]}"
+
+
+def name_of(source: str | Path) -> str | None:
+    """The name of the export of a source; None for a hub id of which nothing is on this machine yet."""
+    folder = Path(source)
+    if not folder.is_dir():
+        snapshot = _snapshot(str(source))
+        return None if snapshot is None else _export_name(folder.name, f"{source}@{snapshot.name}")
+    if _is_ours(folder):
+        return _export_name(folder.name, ModelFolder.open(folder).fingerprint)
+    return _export_name(folder.name, _files(folder))
+
+
+def _is_ours(folder: Path) -> bool:
+    try:
+        return "architecture" in json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    except (OSError, ValueError, TypeError):
+        return False
+
+
+def _files(folder: Path) -> str:
+    """Changes with every file of a folder that transformers wrote; large ones are not read for it."""
+    digest = hashlib.sha256()
+    for file in sorted(file for file in folder.iterdir() if file.is_file()):
+        facts = file.stat()
+        content = f"{facts.st_size} {int(facts.st_mtime)}".encode() if facts.st_size > LARGE else file.read_bytes()
+        digest.update(f"{file.name}\0{hashlib.sha256(content).hexdigest()}\0".encode())
+    return digest.hexdigest()
+
+
+def _snapshot(source: str) -> Path | None:
+    """Where the hub's cache has a model; None where it has not."""
+    if find_spec("huggingface_hub") is None:
+        return None
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(source, local_files_only=True))
+    except Exception:  # the hub raises many kinds, and all of them mean that it is not here
+        return None
+
+
+def _writable(folder: Path | None) -> Path:
+    """`folder`, or one that ends with this process where that is missing or cannot be written."""
+    if folder is not None:
+        with suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+        if os.access(folder, os.W_OK):
+            return folder
+        log.warning("%s cannot be written: models are exported anew at every start", folder)
+    passing = Path(tempfile.mkdtemp(prefix="imagetext-"))
+    atexit.register(shutil.rmtree, passing, ignore_errors=True)
+    return passing
+
+
+def _export(kind: str, source: str, engines: Path) -> Path:
+    """The folder of the export, made in a process of its own, or here where torch is loaded already."""
+    if "torch" in sys.modules:
+        from imagetext.export import export_model
+
+        return export_model(kind, source, engines)
+    if find_spec("torch") is None:
+        raise ModelError(
+            f"{source} has to be exported first, for which torch is needed: install it, or use an image built with it."
+        )
+    root = Path(imagetext.__file__).parent.parent
+    paths = [str(root), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+    done = subprocess.run(
+        [sys.executable, "-m", "imagetext.export", kind, source, "--engines", str(engines)],
+        stdout=subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))},
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise ModelError(done.stdout.strip() or f"{source} could not be exported.")
+    return Path(done.stdout.strip())
+
+
+def publish(unfinished: Path, folder: Path) -> None:
+    """Give a written export its name, in one step."""
+    if folder.exists():  # damaged, or without its model.json
+        shutil.rmtree(folder, ignore_errors=True)
+    os.replace(unfinished, folder)

@@ -1,0 +1,95 @@
+"""Make a start quick: export models, and choose their engines for this processor, before anybody waits for them.
+
+    python -m imagetext.prepare encoder:models/retrieval captioner:models/caption-gru
+
+What is done already is passed over, so that it may run before every start. An image runs it with --export-only while it
+is built, since it may be started on another kind of processor.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from imagetext.cores import indexing_streams, usable_cores
+from imagetext.engines import Engines, Network
+from imagetext.errors import ImageTextError
+from imagetext.exported import CAPTIONER, ENCODER, ExportedModel, exported, load_networks
+
+INDEXING = "indexing"  # the kind for what the indexer does with an encoder
+PICTURES = "pictures"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A model that is to be prepared. `kind` is ENCODER, CAPTIONER or INDEXING."""
+
+    kind: str
+    source: str
+
+    @classmethod
+    def parse(cls, text: str) -> "Wanted":
+        """encoder:models/retrieval -> both parts. Raises ArgumentTypeError."""
+        kind, _, source = text.partition(":")
+        if kind not in (ENCODER, CAPTIONER, INDEXING) or not source:
+            raise argparse.ArgumentTypeError(f"{text!r} is not KIND:MODEL with {ENCODER}, {CAPTIONER} or {INDEXING}")
+        return cls(kind, source)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A network that has no engine yet."""
+
+    model: ExportedModel
+    engines: Engines
+    network: str
+
+
+def prepare(wanted: Sequence[Wanted], folder: Path, *, export_only: bool) -> None:
+    """Raises ModelError where a model cannot be loaded."""
+    began = time.monotonic()
+    engines = Engines(folder)
+    kinds = {each.source: CAPTIONER if each.kind == CAPTIONER else ENCODER for each in wanted}
+    with ThreadPoolExecutor(usable_cores()) as pool:
+        exports = pool.map(lambda source: exported(kinds[source], source, engines), kinds)
+        models = dict(zip(kinds, exports, strict=True))
+    left = [] if export_only else [choice for each in wanted for choice in _choices(each, models[each.source], folder)]
+    for number, choice in enumerate(left, 1):
+        sys.stderr.write(f"Choosing engines ({number}/{len(left)}): {choice.network} of {choice.model.source} ... ")
+        sys.stderr.flush()
+        loaded = load_networks(choice.model, choice.engines)(choice.network)
+        sys.stderr.write(f"{loaded.engine}, {loaded.seconds.get(1, 0) * 1000:.2f} ms\n")
+    if time.monotonic() - began > 1:
+        sys.stderr.write(f"Prepared in {time.monotonic() - began:.0f} s; the next start takes seconds.\n")
+
+
+def _choices(wanted: Wanted, model: ExportedModel, folder: Path) -> list[Choice]:
+    """The networks of a model that have no engine yet."""
+    engines = Engines(folder, streams=indexing_streams() if wanted.kind == INDEXING else 1)
+    names = [PICTURES] if wanted.kind == INDEXING else sorted(file.stem for file in model.folder.glob("*.safetensors"))
+    names = [name for name in names if (model.folder / f"{name}.onnx").exists()]
+    left = [name for name in names if not engines.has_chosen(Network.open(model.folder, name))]
+    return [Choice(model, engines, name) for name in left]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m imagetext.prepare", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument(
+        "models", nargs="+", type=Wanted.parse, metavar="KIND:MODEL", help="encoder, captioner or indexing; a model"
+    )
+    parser.add_argument("--engines", type=Path, default=Path("data/engines"), help="where exports and choices are kept")
+    parser.add_argument("--export-only", action="store_true", help="choose no engines")
+    options = parser.parse_args(argv)
+    try:
+        prepare(options.models, options.engines, export_only=options.export_only)
+    except ImageTextError as error:
+        sys.stderr.write(f"{error.detail}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
