@@ -1,6 +1,6 @@
-"""Export models from torch to what services read: `python -m imagetext.export encoder models/retrieval`.
+"""Export models from torch to what services read: `python -m imagetext.export encoder:models/retrieval`.
 
-The last line of its output is the folder of the export, or what went wrong.
+Each line of its output is the folder of an export, or says what went wrong.
 """
 
 import argparse
@@ -8,18 +8,22 @@ import json
 import sys
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 
+from imagetext.cores import usable_cores
 from imagetext.engines import Engines, Loaded
 from imagetext.engines.choice import TORCH
 from imagetext.engines.export import export, load_in_fastest
 from imagetext.engines.kept import alone
 from imagetext.engines.program import Program, run_in_torch
 from imagetext.errors import ImageTextError, ModelError
-from imagetext.exported import CAPTIONER, ENCODER, MODEL, name_of, publish
+from imagetext.exported import ENCODER, MODEL, Wanted, name_of, publish
 
 
 class TorchModel(Protocol):
@@ -88,17 +92,30 @@ def network_in_torch(kind: str, source: str, name: str, threads: int) -> Loaded:
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m imagetext.export", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("kind", choices=(ENCODER, CAPTIONER))
-    parser.add_argument("source", help="a model folder or hub id")
+    parser.add_argument(
+        "models", nargs="+", type=Wanted.parse, metavar="KIND:MODEL", help="encoder or captioner; a model"
+    )
     parser.add_argument("--engines", type=Path, default=Path("data/engines"), help="where exports are kept")
     options = parser.parse_args(argv)
+    if len(options.models) == 1:
+        return _export_one(options.models[0], options.engines)
+    # Half of the time goes into imports: so they happen once, and each model is exported by a fork.
+    with ProcessPoolExecutor(usable_cores(), get_context("fork"), max_tasks_per_child=None) as pool:
+        return max(pool.map(partial(_export_one, engines=options.engines), options.models))
+
+
+def _export_one(wanted: Wanted, engines: Path) -> int:
     try:
-        sys.stdout.write(f"{export_model(options.kind, options.source, options.engines)}\n")
+        folder = export_model(wanted.kind, wanted.source, engines)
     except ImageTextError as error:
         sys.stdout.write(f"{error.detail}\n")
         return 1
+    sys.stdout.write(f"{folder}\n")
+    sys.stdout.flush()
     return 0
 
 
 if __name__ == "__main__":
+    import transformers.modeling_utils  # noqa: F401  # before a fork, which shares what is imported
+
     sys.exit(main())

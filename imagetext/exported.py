@@ -9,6 +9,7 @@
 Exporting needs torch and takes half a minute, so it happens in a process of its own that ends.
 """
 
+import argparse
 import atexit
 import hashlib
 import json
@@ -18,7 +19,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -37,6 +38,25 @@ FORMAT = 1
 LARGE = 2**24  # bytes of a file whose size and time stand for its content
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A model of a kind, by folder or hub id."""
+
+    kind: str
+    source: str
+
+    @classmethod
+    def parse(cls, text: str) -> "Wanted":
+        """encoder:models/retrieval -> both parts. Raises ArgumentTypeError."""
+        kind, _, source = text.partition(":")
+        if kind not in (ENCODER, CAPTIONER) or not source:
+            raise argparse.ArgumentTypeError(f"{text!r} is not {ENCODER}:MODEL or {CAPTIONER}:MODEL")
+        return cls(kind, source)
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.source}"
 
 
 @dataclass(frozen=True)
@@ -63,15 +83,32 @@ def exported(kind: str, source: str | Path, engines: Engines) -> ExportedModel:
         ModelError: nothing loadable is there, or it must be exported and torch is not installed.
     """
     require_source(source)
-    name = name_of(source)
-    places = [place / name for place in (engines.exported, engines.folder) if place is not None and name is not None]
-    folder = next((place for place in places if (place / MODEL).is_file()), None)
+    folder = _found(source, engines)
     if folder is None:
-        folder = _export(kind, str(source), _writable(engines.folder))
+        wanted = Wanted(kind, str(source))
+        if "torch" in sys.modules:
+            from imagetext.export import export_model
+
+            folder = export_model(kind, str(source), _writable(engines.folder))
+        else:
+            (folder,) = _export([wanted], _writable(engines.folder))
     try:
         return ExportedModel(kind, str(source), folder, json.loads((folder / MODEL).read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:
         raise ModelError(f"The exported model {folder} is damaged: delete the folder.") from error
+
+
+def export_missing(wanted: Sequence[Wanted], engines: Engines) -> None:
+    """Export those that are not exported yet, several at once.
+
+    Raises:
+        ModelError: one cannot be loaded, or torch is not installed.
+    """
+    for each in wanted:
+        require_source(each.source)
+    missing = [each for each in wanted if _found(each.source, engines) is None]
+    if missing:
+        _export(missing, _writable(engines.folder))
 
 
 def load_networks(model: ExportedModel, engines: Engines) -> Callable[[str], Loaded]:
@@ -104,6 +141,13 @@ def name_of(source: str | Path) -> str | None:
     if _is_ours(folder):
         return _export_name(folder.name, ModelFolder.open(folder).fingerprint)
     return _export_name(folder.name, _files(folder))
+
+
+def _found(source: str | Path, engines: Engines) -> Path | None:
+    """Where a model is exported."""
+    name = name_of(source)
+    places = [place / name for place in (engines.exported, engines.folder) if place is not None and name is not None]
+    return next((place for place in places if (place / MODEL).is_file()), None)
 
 
 def _is_ours(folder: Path) -> bool:
@@ -148,28 +192,26 @@ def _writable(folder: Path | None) -> Path:
     return passing
 
 
-def _export(kind: str, source: str, engines: Path) -> Path:
-    """The folder of the export, made in a process of its own, or here where torch is loaded already."""
-    if "torch" in sys.modules:
-        from imagetext.export import export_model
-
-        return export_model(kind, source, engines)
+def _export(wanted: Sequence[Wanted], engines: Path) -> list[Path]:
+    """The folders of the exports, made in a process of its own: torch and transformers are gone when it ends."""
     if find_spec("torch") is None:
         raise ModelError(
-            f"{source} has to be exported first, for which torch is needed: install it, or use an image built with it."
+            f"{wanted[0].source} has to be exported first, which needs torch: install it, or use an image that has it."
         )
     root = Path(imagetext.__file__).parent.parent
     paths = [str(root), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
     done = subprocess.run(
-        [sys.executable, "-m", "imagetext.export", kind, source, "--engines", str(engines)],
+        [sys.executable, "-m", "imagetext.export", *map(str, wanted), "--engines", str(engines)],
         stdout=subprocess.PIPE,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))},
         text=True,
         check=False,
     )
+    lines = done.stdout.splitlines()
     if done.returncode:
-        raise ModelError(done.stdout.strip() or f"{source} could not be exported.")
-    return Path(done.stdout.strip())
+        reason = next((line for line in lines if not Path(line).is_dir()), "")
+        raise ModelError(reason or f"{wanted[0].source} could not be exported.")
+    return [Path(line) for line in lines]
 
 
 def publish(unfinished: Path, folder: Path) -> None:

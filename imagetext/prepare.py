@@ -10,33 +10,30 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from imagetext.cores import indexing_streams, usable_cores
+from imagetext.cores import indexing_streams
 from imagetext.engines import Engines, Network
 from imagetext.errors import ImageTextError
-from imagetext.exported import CAPTIONER, ENCODER, ExportedModel, exported, load_networks
+from imagetext.exported import ENCODER, ExportedModel, Wanted, export_missing, exported, load_networks
 
-INDEXING = "indexing"  # the kind for what the indexer does with an encoder
+INDEXING = "indexing"  # an encoder as the indexer uses it
 PICTURES = "pictures"
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """A model that is to be prepared. `kind` is ENCODER, CAPTIONER or INDEXING."""
+class Use:
+    """A model, and whether it is for the indexer, which encodes pictures alone, several batches at once."""
 
-    kind: str
-    source: str
+    wanted: Wanted
+    indexing: bool
 
     @classmethod
-    def parse(cls, text: str) -> "Wanted":
-        """encoder:models/retrieval -> both parts. Raises ArgumentTypeError."""
-        kind, _, source = text.partition(":")
-        if kind not in (ENCODER, CAPTIONER, INDEXING) or not source:
-            raise argparse.ArgumentTypeError(f"{text!r} is not KIND:MODEL with {ENCODER}, {CAPTIONER} or {INDEXING}")
-        return cls(kind, source)
+    def parse(cls, text: str) -> "Use":
+        """indexing:models/retrieval, or as `Wanted.parse`. Raises ArgumentTypeError."""
+        indexing = text.startswith(f"{INDEXING}:")
+        return cls(Wanted.parse(text.replace(INDEXING, ENCODER, 1) if indexing else text), indexing)
 
 
 @dataclass(frozen=True)
@@ -48,15 +45,12 @@ class Choice:
     network: str
 
 
-def prepare(wanted: Sequence[Wanted], folder: Path, *, export_only: bool) -> None:
+def prepare(uses: Sequence[Use], folder: Path, *, export_only: bool) -> None:
     """Raises ModelError where a model cannot be loaded."""
     began = time.monotonic()
     engines = Engines(folder)
-    kinds = {each.source: CAPTIONER if each.kind == CAPTIONER else ENCODER for each in wanted}
-    with ThreadPoolExecutor(usable_cores()) as pool:
-        exports = pool.map(lambda source: exported(kinds[source], source, engines), kinds)
-        models = dict(zip(kinds, exports, strict=True))
-    left = [] if export_only else [choice for each in wanted for choice in _choices(each, models[each.source], folder)]
+    export_missing(list(dict.fromkeys(use.wanted for use in uses)), engines)
+    left = [] if export_only else [choice for use in uses for choice in _choices(use, folder)]
     for number, choice in enumerate(left, 1):
         sys.stderr.write(f"Choosing engines ({number}/{len(left)}): {choice.network} of {choice.model.source} ... ")
         sys.stderr.flush()
@@ -66,10 +60,11 @@ def prepare(wanted: Sequence[Wanted], folder: Path, *, export_only: bool) -> Non
         sys.stderr.write(f"Prepared in {time.monotonic() - began:.0f} s; the next start takes seconds.\n")
 
 
-def _choices(wanted: Wanted, model: ExportedModel, folder: Path) -> list[Choice]:
+def _choices(use: Use, folder: Path) -> list[Choice]:
     """The networks of a model that have no engine yet."""
-    engines = Engines(folder, streams=indexing_streams() if wanted.kind == INDEXING else 1)
-    names = [PICTURES] if wanted.kind == INDEXING else sorted(file.stem for file in model.folder.glob("*.safetensors"))
+    engines = Engines(folder, streams=indexing_streams() if use.indexing else 1)
+    model = exported(use.wanted.kind, use.wanted.source, engines)
+    names = [PICTURES] if use.indexing else sorted(file.stem for file in model.folder.glob("*.safetensors"))
     names = [name for name in names if (model.folder / f"{name}.onnx").exists()]
     left = [name for name in names if not engines.has_chosen(Network.open(model.folder, name))]
     return [Choice(model, engines, name) for name in left]
@@ -78,7 +73,7 @@ def _choices(wanted: Wanted, model: ExportedModel, folder: Path) -> list[Choice]
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m imagetext.prepare", description=(__doc__ or "").splitlines()[0])
     parser.add_argument(
-        "models", nargs="+", type=Wanted.parse, metavar="KIND:MODEL", help="encoder, captioner or indexing; a model"
+        "models", nargs="+", type=Use.parse, metavar="KIND:MODEL", help="encoder, captioner or indexing; a model"
     )
     parser.add_argument("--engines", type=Path, default=Path("data/engines"), help="where exports and choices are kept")
     parser.add_argument("--export-only", action="store_true", help="choose no engines")

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from bench.row import Contest
-from bench.rows.indexing import BARE_S, _bare, _compact, _indexed
+from bench.rows.indexing import BARE_S, bare_model, compact_encoder, indexing_rate
 from bench.rows.pictures import scenes
 from bench.setting import Setting
 from imagetext.cores import usable_cores
@@ -61,16 +61,16 @@ FORMATS = {
 @contextmanager
 def indexing_format(setting: Setting, name: str) -> Iterator[Contest]:
     """The indexer against what decoding and the model together allow."""
-    folder, encoder = folder_of(setting, name), _compact(setting)
+    folder, encoder = folder_of(setting, name), compact_encoder(setting)
     rates: dict[str, list[float]] = {"indexer": [], "decoding": [], "model": []}
 
     def indexer() -> float:
-        rates["indexer"].append(_indexed(setting, folder, encoder))
+        rates["indexer"].append(indexing_rate(setting, folder, encoder))
         return rates["indexer"][-1]
 
     def allowed() -> float:
         rates["decoding"].append(decoding(folder, encoder))
-        rates["model"].append(_bare(setting, encoder, seconds=setting.sized(BARE_S, 0)).value)
+        rates["model"].append(bare_model(setting, encoder, seconds=setting.sized(BARE_S, 0)).value)
         return together(rates["decoding"][-1], rates["model"][-1])
 
     yield Contest(

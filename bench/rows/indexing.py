@@ -43,7 +43,7 @@ def indexing(setting: Setting) -> Iterator[Contest]:
     each = setting.sized(1000, 40)
     rates = list[float]()
     parts = [*folders(setting, 1, WARM_UP), *folders(setting, setting.sized(PARTS, 2), each)]
-    ours, reference = _compact(setting), load_dual_encoder(ModelFolder.open(COMPACT))
+    ours, reference = compact_encoder(setting), load_dual_encoder(ModelFolder.open(COMPACT))
     plain = in_float32(reference)
     ours_next, rival_next = cycle(parts), cycle(parts)
 
@@ -61,13 +61,13 @@ def indexing(setting: Setting) -> Iterator[Contest]:
         return len(found) / (time.perf_counter() - start)
 
     def indexed() -> float:
-        rates.append(_indexed(setting, next(ours_next), ours))
+        rates.append(indexing_rate(setting, next(ours_next), ours))
         return rates[-1]
 
     yield Contest(
         ours=indexed,
         rival=rival,
-        floor=lambda: _bare(setting, ours),
+        floor=lambda: bare_model(setting, ours),
         engine=f"pictures: {ours.engines['pictures'].engine}, {ours.streams} batches at once",
         details=lambda: {
             "pictures": each * (len(parts) - 1),
@@ -85,18 +85,18 @@ def indexing_with_clip(setting: Setting) -> Iterator[Contest]:
     encoder = load_encoder(clip_folder(setting), engines)
     (pictures,) = folders(setting, 1, setting.sized(CLIP_PICTURES, 40))
     yield Contest(
-        ours=lambda: _indexed(setting, pictures, encoder),
-        rival=lambda: _bare(setting, encoder, seconds=setting.sized(BARE_S, 0)).value,
+        ours=lambda: indexing_rate(setting, pictures, encoder),
+        rival=lambda: bare_model(setting, encoder, seconds=setting.sized(BARE_S, 0)).value,
         engine=f"pictures: {encoder.engines['pictures'].engine}, {encoder.streams} batches at once",
     )
 
 
-def _compact(setting: Setting, *, threads: int | None = None, streams: int = STREAMS) -> Encoder:
+def compact_encoder(setting: Setting, *, threads: int | None = None, streams: int = STREAMS) -> Encoder:
     engines = Engines(setting.engine_folder(COMPACT.name), threads=threads or setting.threads, streams=streams)
     return load_encoder(COMPACT, engines)
 
 
-def _indexed(setting: Setting, pictures: Path, encoder: Encoder) -> float:
+def indexing_rate(setting: Setting, pictures: Path, encoder: Encoder) -> float:
     index = Path(tempfile.mkdtemp(dir=setting.folder("tmp")))
     try:
         start = time.perf_counter()
@@ -106,7 +106,7 @@ def _indexed(setting: Setting, pictures: Path, encoder: Encoder) -> float:
         shutil.rmtree(index)
 
 
-def _bare(setting: Setting, encoder: Encoder, *, seconds: float = 0) -> Floor:
+def bare_model(setting: Setting, encoder: Encoder, *, seconds: float = 0) -> Floor:
     """The model alone, on pictures that are ready, with every core; measured for so long, or as long as a turn."""
     batches = [[encoder.prepare(picture) for picture in opened(setting, BATCH)]] * encoder.streams
     with ThreadPoolExecutor(encoder.streams) as pool:
@@ -130,16 +130,16 @@ def _reading(folder: Path, encoder: Encoder) -> float:
 
 def _shares(setting: Setting, folder: Path, encoder: Encoder, ours: float) -> dict[str, float]:
     """How much of the model's speed the indexer keeps: of all of it, and of what cores can do that read as well."""
-    bare, reading = _bare(setting, encoder).value, _reading(folder, encoder)
+    bare, reading = bare_model(setting, encoder).value, _reading(folder, encoder)
     attainable = 1 / (1 / bare + 1 / reading)
     return {"reading alone": reading, "of the bare model": ours / bare, "of model and reading": ours / attainable}
 
 
 def _kept_by_one_core(setting: Setting, folder: Path) -> float:
     """How much of its speed on one core the model keeps where the rest is left to reading; 1 at best."""
-    encoder = _compact(setting, threads=1, streams=1)
-    _indexed(setting, folder, encoder)  # to warm up
-    return _indexed(setting, folder, encoder) / _bare(setting, encoder).value
+    encoder = compact_encoder(setting, threads=1, streams=1)
+    indexing_rate(setting, folder, encoder)  # to warm up
+    return indexing_rate(setting, folder, encoder) / bare_model(setting, encoder).value
 
 
 def _agreement(setting: Setting, pictures: Path, encoder: Encoder, network: Network) -> float:

@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import platform
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache, partial
@@ -28,7 +29,7 @@ CEILINGS = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")  # environment variables t
 
 log = logging.getLogger(__name__)
 
-Load = Callable[[Network], Run | None]  # None where it would be of no use
+Load = Callable[[Network, Path | None], Run | None]  # the folder keeps what is compiled; None: of no use
 # What is tried in its place when an engine disagrees: the same without int8 kernels.
 INSTEAD = {"openvino-f32": "openvino-f32-unquantised", "onnxruntime": "onnxruntime-unquantised"}
 
@@ -95,8 +96,11 @@ class Engines:
         if (loaded := _remembered(loads, network, kept)) is not None:
             return loaded
         with alone(kept.parent):  # of replicas that start together one measures, and alone
-            if (loaded := _remembered(loads, network, kept)) is None and (loaded := fastest(loads, network)):
-                _remember(kept, loaded)
+            if (loaded := _remembered(loads, network, kept)) is None:
+                compiled = kept.with_suffix("")
+                if (loaded := fastest(loads, network, compiled)) is not None:
+                    _remember(kept, loaded)
+                    _forget_others(compiled, loaded.engine)
             return loaded
 
     def has_chosen(self, network: Network) -> bool:
@@ -165,7 +169,7 @@ def _remembered(loads: Mapping[str, Load], network: Network, kept: Path) -> Load
         refused = dict(choice["refused"])
     except (OSError, ValueError, KeyError, AttributeError, TypeError):
         return None
-    run = _run(name, loads, network)[0] if name in loads else None
+    run = _run(name, loads, network, kept.with_suffix(""))[0] if name in loads else None
     return None if run is None else Loaded(run, name, times, refused)
 
 
@@ -178,13 +182,23 @@ def _remember(kept: Path, loaded: Loaded) -> None:
         log.warning("%s cannot be written: engines are chosen anew at the next start", kept)
 
 
-def fastest(loads: Mapping[str, Load], network: Network) -> Loaded | None:
-    """The fastest of the engines that agree with torch; None where none does."""
+def _forget_others(compiled: Path, engine: str) -> None:
+    """What other engines have compiled."""
+    for folder in compiled.iterdir() if compiled.is_dir() else ():
+        if folder.name != engine:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def fastest(loads: Mapping[str, Load], network: Network, compiled: Path | None = None) -> Loaded | None:
+    """The fastest of the engines that agree with torch; None where none does.
+
+    Each keeps what it compiles in a folder of its name in `compiled`.
+    """
     runs, seconds, refused = dict[str, Run](), dict[str, float](), dict[str, str]()
     waiting = [name for name in loads if len(loads) == 1 or name not in INSTEAD.values()]
     while waiting:
         name = waiting.pop(0)
-        run, reason = _run(name, loads, network)
+        run, reason = _run(name, loads, network, compiled)
         if run is not None:
             reason = disagreement(run, network)
         elif reason is None:
@@ -210,10 +224,13 @@ def fastest(loads: Mapping[str, Load], network: Network) -> Loaded | None:
     return Loaded(runs[best], best, seconds_by_size(runs[best], network, seconds[best]), refused)
 
 
-def _run(name: str, loads: Mapping[str, Load], network: Network) -> tuple[Run | None, str | None]:
+def _run(
+    name: str, loads: Mapping[str, Load], network: Network, compiled: Path | None
+) -> tuple[Run | None, str | None]:
     """The network in an engine, or why it cannot be; neither where that would be of no use."""
     try:
-        return loads[name](network), None
+        return loads[name](network, compiled and compiled / name), None
     except Exception as error:  # engines raise whatever their own parts raise
         log.debug("%s cannot be loaded into %s", network.name, name, exc_info=True)
-        return None, f"it cannot be loaded: {str(error).splitlines()[0] if str(error) else type(error).__name__}"
+        lines = [line for line in str(error).splitlines() if line.strip()]
+        return None, f"it cannot be loaded: {lines[-1] if lines else type(error).__name__}"

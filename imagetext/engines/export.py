@@ -3,7 +3,7 @@
 import hashlib
 import json
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -95,7 +95,7 @@ def _write_onnx(program: Program, file: Path) -> None:
             input_names=names,
             dynamic_axes={name: list(axes) for name, axes in zip(names, program.free, strict=True)},
         )
-    _keep_inputs(file, names)
+    _keep_inputs(file, dict(zip(names, program.example, strict=True)))
 
 
 def _traced(program: Program) -> tuple[Tensor, ...]:
@@ -111,14 +111,18 @@ def _traced(program: Program) -> tuple[Tensor, ...]:
     )
 
 
-def _keep_inputs(file: Path, names: Sequence[str]) -> None:
+def _keep_inputs(file: Path, inputs: Mapping[str, Tensor]) -> None:
     """Inputs that the network makes no use of are left out; engines are given all of them, in their order."""
     model = onnx.load(file)
     left = {given.name: given for given in model.graph.input}
-    if len(left) < len(names):
-        found = [
-            left.get(name) or onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in names
-        ]
-        del model.graph.input[:]
-        model.graph.input.extend(found)
-        onnx.save(model, file)
+    if len(left) == len(inputs):
+        return
+    found = [left.get(name) or _unused_input(name, tensor) for name, tensor in inputs.items()]
+    del model.graph.input[:]
+    model.graph.input.extend(found)
+    onnx.save(model, file)
+
+
+def _unused_input(name: str, tensor: Tensor) -> onnx.ValueInfoProto:
+    kind = onnx.helper.np_dtype_to_tensor_dtype(tensor.numpy().dtype)
+    return onnx.helper.make_tensor_value_info(name, kind, [None] * tensor.dim())

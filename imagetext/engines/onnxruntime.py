@@ -1,13 +1,15 @@
 """ONNX Runtime on the processor."""
 
+from pathlib import Path
+
 from imagetext.engines.network import Array, Network, Run
 
 ERRORS = 3  # the severity from which it logs
 
 
-def run_in_onnxruntime(network: Network, *, threads: int, fused: bool = True) -> Run:
+def run_in_onnxruntime(network: Network, compiled: Path | None = None, *, threads: int, fused: bool = True) -> Run:
     """The network on `threads` threads. Without `fused` it rewrites nothing into its int8 kernels, which saturate on
-    processors without 8-bit dot products."""
+    processors without 8-bit dot products. Nothing is kept in `compiled`."""
     import onnxruntime as ort
 
     options = ort.SessionOptions()

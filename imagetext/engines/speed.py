@@ -8,12 +8,12 @@ import numpy as np
 
 from imagetext.engines.network import Array, Network, Run
 
-SECONDS = 0.5  # of measuring, for each engine
+SECONDS = 0.25  # of measuring, for each engine
 SIZES = (4, 8, 16, 32)  # of batches that are measured
 CALLS = 2  # of each size at least, after one that does not count; and of each engine in its turn
 LEAST_TURNS, MOST_TURNS = 2, 50
 EACH_S = 0.1  # of calls, for a size that needs less for those
-SIZES_S = 0.8  # no size is begun that would end later
+SIZES_S = 0.6  # no size is begun that would end later
 AROUND_S = 0.0003  # what a batch costs besides its network: it is collected, handed to a thread and shared out again
 WORTH = 0.95  # of the best rate: a smaller batch with it answers sooner
 

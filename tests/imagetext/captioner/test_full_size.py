@@ -6,50 +6,19 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
-from transformers import (
-    BertConfig,
-    BertLMHeadModel,
-    VisionEncoderDecoderConfig,
-    VisionEncoderDecoderModel,
-    ViTConfig,
-    ViTModel,
-)
+from transformers import VisionEncoderDecoderModel, ViTConfig, ViTModel
 
 from imagetext.captioner.engine import Captioner, DecodingOptions, load_captioner
 from imagetext.encoder.network import load_minilm
 from imagetext.errors import ModelError
+from tests.imagetext.captioner.tiny_full_size import SIZE, tiny_full_size
 
-SIZE = 32
 LENGTH = 8
-
-
-def tiny(vocabulary: int, width: int = 16) -> VisionEncoderDecoderModel:
-    torch.manual_seed(0)
-    vit = ViTConfig(
-        hidden_size=width,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=32,
-        image_size=SIZE,
-        patch_size=8,
-    )
-    bert = BertConfig(
-        vocab_size=vocabulary,
-        hidden_size=16,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=32,
-        is_decoder=True,
-        add_cross_attention=True,
-        initializer_range=0.5,
-    )
-    config = VisionEncoderDecoderConfig.from_encoder_decoder_configs(vit, bert)
-    return VisionEncoderDecoderModel(config, encoder=ViTModel(vit), decoder=BertLMHeadModel(bert)).eval()
 
 
 @pytest.fixture(scope="module")
 def model() -> VisionEncoderDecoderModel:
-    return tiny(30522)
+    return tiny_full_size()
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +101,7 @@ def test_a_folder_with_its_own_preprocessing_keeps_it(model: VisionEncoderDecode
 
 def test_a_projection_between_different_widths_is_used(tmp_path: Path) -> None:
     """An encoder wider than the decoder comes with a projection; the caption is made all the same."""
-    tiny(30522, width=24).save_pretrained(tmp_path)
+    tiny_full_size(width=24).save_pretrained(tmp_path)
 
     captioner = load_captioner(tmp_path)
 
@@ -141,7 +110,7 @@ def test_a_projection_between_different_widths_is_used(tmp_path: Path) -> None:
 
 def test_a_foreign_vocabulary_without_a_tokenizer_is_refused(tmp_path: Path) -> None:
     """Words cannot be guessed."""
-    tiny(100).save_pretrained(tmp_path)
+    tiny_full_size(100).save_pretrained(tmp_path)
 
     with pytest.raises(ModelError, match="tokenizer"):
         load_captioner(tmp_path)

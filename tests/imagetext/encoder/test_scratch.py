@@ -1,6 +1,5 @@
 """A CLIP from scratch behind the encoder's interface, with random weights."""
 
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -8,35 +7,15 @@ import pytest
 import torch
 from PIL import Image
 
-from imagetext.encoder.calibration import Calibration
 from imagetext.encoder.engine import load_encoder
-from imagetext.encoder.scratch import ARCHITECTURE
-from imagetext.encoder.scratch_network import ScratchClip, ScratchShape
+from imagetext.encoder.scratch_network import ScratchShape
 from imagetext.errors import ModelError
-from imagetext.transform import PictureTransform
-from imagetext.weights import changed_tensors, write_model_folder
-
-WORDS = ["red", "blue", "dog"]
-
-
-def save(folder: Path, words: list[str] = WORDS) -> ScratchClip:
-    torch.manual_seed(0)
-    network = ScratchClip(ScratchShape(len(WORDS) + 4, (8, 16), (1, 1), 16, 2, 6, 12))
-    config = {
-        "architecture": ARCHITECTURE,
-        "name": "tiny",
-        "shape": network.shape.to_config(),
-        "transform": PictureTransform(size=32).to_config(),
-        "calibration": asdict(Calibration(10.0, -3.0)),
-    }
-    files = {"vocabulary.txt": "\n".join(words) + "\n"}
-    write_model_folder(folder, config, changed_tensors("network", network), "", files)
-    return network.eval()
+from tests.imagetext.encoder.tiny_scratch import WORDS, save_tiny_scratch
 
 
 def test_vectors_are_unit_rows_of_both_kinds(tmp_path: Path) -> None:
     """A loaded folder encodes pictures and texts into one space, close to the network that was saved."""
-    network = save(tmp_path)
+    network = save_tiny_scratch(tmp_path)
     encoder = load_encoder(tmp_path)
     inputs = [encoder.prepare(Image.new("RGB", (60, 40), colour)) for colour in ("red", "blue")]
 
@@ -53,7 +32,7 @@ def test_vectors_are_unit_rows_of_both_kinds(tmp_path: Path) -> None:
 
 def test_a_text_has_one_vector_in_any_company(tmp_path: Path) -> None:
     """Padding for a longer text beside it changes nothing, and words beyond the longest text are not read."""
-    save(tmp_path)
+    save_tiny_scratch(tmp_path)
     encoder = load_encoder(tmp_path)
 
     alone = encoder.encode_texts(["red dog"])[0]
@@ -66,7 +45,7 @@ def test_a_text_has_one_vector_in_any_company(tmp_path: Path) -> None:
 
 def test_another_vocabulary_is_refused(tmp_path: Path) -> None:
     """Ids of other words would be read without an error."""
-    save(tmp_path, [*WORDS, "cat"])
+    save_tiny_scratch(tmp_path, [*WORDS, "cat"])
 
     with pytest.raises(ModelError, match="8 words, not 7"):
         load_encoder(tmp_path)

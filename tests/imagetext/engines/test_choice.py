@@ -41,10 +41,10 @@ def times(factor: float, takes_s: float = 0.0) -> Load:
         time.sleep(takes_s)
         return [factor * rows]
 
-    return lambda _: run
+    return lambda *_: run
 
 
-def broken(_: Network) -> Run:
+def broken(_: Network, compiled: Path | None) -> Run:
     raise RuntimeError("an operator is missing\nin a long message")
 
 
@@ -53,9 +53,13 @@ def files_in(folder: Path) -> dict[Path, int]:
     return {file: file.stat().st_mtime_ns for file in folder.rglob("*") if file.is_file()}
 
 
+def choices_in(folder: Path) -> list[Path]:
+    return list((folder / "choices").glob("*.json"))
+
+
 def test_the_fastest_that_agrees_is_taken(doubling: Network) -> None:
     """A faster engine wins, unless its numbers point elsewhere or it cannot take the network; the reason is known."""
-    loads = {"slow": times(2, 0.05), "wrong": times(-2), "right": times(2), "broken": broken, "no use": lambda _: None}
+    loads = {"slow": times(2, 0.05), "wrong": times(-2), "right": times(2), "broken": broken, "no use": lambda *_: None}
 
     loaded = fastest(loads, doubling)
 
@@ -99,7 +103,7 @@ def test_a_start_allows_half_of_what_is_promised(doubling: Network, off: float, 
     def run(rows: Array) -> list[Array]:
         return [2 * (rows + off * np.roll(rows, 1, 1))]
 
-    assert (fastest({"near": lambda _: run}, doubling) is not None) == agrees
+    assert (fastest({"near": lambda *_: run}, doubling) is not None) == agrees
 
 
 @pytest.mark.parametrize("factor", [2.0, -2.0])
@@ -139,11 +143,13 @@ def test_a_choice_is_remembered_for_its_model(line: Network, tmp_path: Path) -> 
     second = engines.load(line)
 
     assert first is not None and second is not None
-    assert files_in(tmp_path / "kept") == kept and len(kept) == 1
+    assert files_in(tmp_path / "kept") == kept
+    assert len(choices_in(tmp_path / "kept")) == 1
     assert (second.engine, list(second.seconds), second.refused) == (first.engine, list(first.seconds), first.refused)
+    assert {folder.name for folder in (tmp_path / "kept" / "choices").glob("*/*")} <= {first.engine}  # what it compiled
     assert (engines.has_chosen(line), engines.has_chosen(another)) == (True, False)
     engines.load(another)
-    assert len(files_in(tmp_path / "kept")) == 2
+    assert len(choices_in(tmp_path / "kept")) == 2
 
 
 def test_a_choice_belongs_to_streams_and_ceilings(
@@ -163,7 +169,7 @@ def test_an_engine_that_is_asked_for_changes_no_choice(line: Network, tmp_path: 
     loaded = Engines(tmp_path, only="onnxruntime").load(line)
 
     assert loaded is not None and loaded.engine == "onnxruntime"
-    assert files_in(tmp_path) == {}
+    assert choices_in(tmp_path) == []
     assert Engines(tmp_path, only="onnxruntime").has_chosen(line)
 
 
@@ -180,12 +186,12 @@ def test_a_folder_that_cannot_be_made_is_no_obstacle(line: Network, tmp_path: Pa
 def test_what_cannot_be_kept_is_no_obstacle(line: Network, tmp_path: Path) -> None:
     """On a full disk, or in somebody else's folder, the choice is made all the same."""
     Engines(tmp_path).load(line)
-    (file,) = files_in(tmp_path)
+    (file,) = choices_in(tmp_path)
     file.unlink()
     file.mkdir()  # so that no file can get this name
 
     assert Engines(tmp_path).load(line) is not None
-    assert list(tmp_path.rglob("*")) == [file.parent, file]
+    assert list(tmp_path.rglob("unfinished*")) == []
 
 
 @pytest.mark.parametrize(
@@ -196,7 +202,7 @@ def test_what_cannot_be_kept_is_no_obstacle(line: Network, tmp_path: Path) -> No
 def test_a_choice_that_cannot_be_read_is_made_anew(line: Network, tmp_path: Path, kept: str) -> None:
     """What an earlier version kept, half of a file, or an engine that is installed no more."""
     Engines(tmp_path).load(line)
-    (file,) = files_in(tmp_path)
+    (file,) = choices_in(tmp_path)
     file.write_text(kept)
 
     assert Engines(tmp_path).load(line) is not None
@@ -231,13 +237,13 @@ print(loaded.engine, "torch" in sys.modules)
 
 
 def test_replicas_that_start_together_share_one_choice(line: Network, tmp_path: Path) -> None:
-    """One measures, the other waits and takes what it has found; neither needs torch, and nothing unfinished is left."""
+    """One measures, the other waits and takes what it has found; neither needs torch, and no half of a file stays."""
     command = [sys.executable, "-c", _START, tmp_path, line.folder]
     starts = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
     said = [start.communicate() for start in starts]
 
     assert [start.returncode for start in starts] == [0, 0]
-    (file,) = files_in(tmp_path)
+    (file,) = choices_in(tmp_path)
     assert {answer for answer, _ in said} == {f"{json.loads(file.read_text())['engine']} False\n"}
     assert "".join(log for _, log in said).count("line of line-1 runs in") == 1
 

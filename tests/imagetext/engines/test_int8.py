@@ -179,7 +179,7 @@ def test_the_choice_is_remembered(layers: tuple[Program, Network], tmp_path: Pat
     """The next start loads the rewritten file."""
     program, network = layers
     Engines(tmp_path).load(network)
-    (kept,) = (tmp_path / "choices").iterdir()
+    (kept,) = (tmp_path / "choices").glob("*.json")
     kept.write_text('{"engine": "openvino-int8-64", "batches": {"1": 1.0}, "refused": {}}')
 
     loaded = Engines(tmp_path).load(network)

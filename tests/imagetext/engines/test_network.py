@@ -25,7 +25,7 @@ class Sum(nn.Module):
 
 
 def test_what_is_exported_is_read_again(tmp_path: Path) -> None:
-    """All cases with torch's outputs, the usual one first, and the rules for comparing; equal arrays are stored once."""
+    """All cases with torch's outputs, the usual one first, and what is allowed; equal arrays are stored once."""
     one, many = torch.ones(1, 1000), torch.arange(3000.0).view(3, 1000)
     program = Program("sum", Sum(), (one, one), ((0,), (0,)), ((many, many),), tolerance=0.25)
 

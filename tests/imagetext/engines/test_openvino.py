@@ -2,10 +2,12 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 
-from imagetext.engines import Network
+from imagetext.engines import Engines, Network
 
 _COME_AND_GO = """
 import gc, os, signal, sys
@@ -31,3 +33,23 @@ def test_signals_are_handled_while_networks_come_and_go(line: Network) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
 
     assert (done.returncode, done.stdout) == (0, "handled\n" * 2), done.stderr
+
+
+def test_half_of_what_was_compiled_is_no_obstacle(line: Network, tmp_path: Path) -> None:
+    """A start that was killed may leave such a file: the next one compiles again, and gives the same numbers."""
+    pytest.importorskip("openvino")
+    engines, rows = Engines(tmp_path), np.ones((3, 4), dtype=np.float32)
+    engines.load(line)
+    (choice,) = (tmp_path / "choices").glob("*.json")
+    choice.write_text('{"engine": "openvino-f32", "batches": {}, "refused": {}}')
+    whole = engines.load(line)
+    assert whole is not None and whole.engine == "openvino-f32"
+    compiled = [file for file in tmp_path.rglob("openvino-f32/*") if file.is_file()]
+    assert compiled
+
+    for file in compiled:
+        file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    half = engines.load(line)
+
+    assert half is not None and half.engine == "openvino-f32"
+    assert np.array_equal(half.run(rows)[0], whole.run(rows)[0])
