@@ -19,6 +19,9 @@ from imagetext.transform import PictureTransform
 _USUAL_TEXT = "a brown dog runs across the grass with a ball in its mouth"
 
 
+SMALL = 10**8  # parameters of a model whose weights may lie in memory twice
+
+
 class PictureTower(nn.Module):
     """Prepared pictures (n, 3, size, size) in bytes -> unit rows (n, dimensions), through a network of scaled ones."""
 
@@ -69,7 +72,14 @@ class TwoTowers(Encoder):
         texts += [[_USUAL_TEXT, "a dog", " ".join(words * 2)], words]
         usual, *others = [tuple(map(torch.from_numpy, self.tokens(some))) for some in [[_USUAL_TEXT], *texts]]
         return [
-            Program(PICTURES, self.modules[PICTURES], (pictures[:1],), ((0,),), ((pictures,),)),
+            Program(
+                PICTURES,
+                self.modules[PICTURES],
+                (pictures[:1],),
+                ((0,),),
+                ((pictures,),),
+                single=self.parameters < SMALL,
+            ),
             Program(TEXTS, self.modules[TEXTS], usual, ((0, 1),) * len(usual), tuple(others), lean=self.lean_texts()),
         ]
 

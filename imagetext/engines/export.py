@@ -35,7 +35,7 @@ def export(program: Program, folder: Path) -> Network:
         inputs = arrays(tensors)
         places.append([stored.add(inputs), stored.add(reference(*inputs))])
     save_file(stored.arrays, folder / f"{program.name}.safetensors")
-    facts = {"free": program.free, "tolerance": program.tolerance, "cases": places}
+    facts = {"free": program.free, "tolerance": program.tolerance, "single": program.single, "cases": places}
     for name in ("safetensors", "onnx"):
         (folder / f"{program.name}.{name}").chmod(0o644)  # safetensors lets only the owner read it
     (folder / f"{program.name}.json").write_text(json.dumps(facts), encoding="utf-8")

@@ -34,19 +34,21 @@ class Network:
         folder: where its files are.
         free: of each input, the axes whose length differs from call to call.
         tolerance: the largest difference that its first output may have; None where only its direction counts.
+        single: whether single examples are worth a compiled copy, which holds the weights once more.
     """
 
     name: str
     folder: Path
     free: tuple[tuple[int, ...], ...]
     tolerance: float | None = None
+    single: bool = False
 
     @classmethod
     def open(cls, folder: Path, name: str) -> "Network":
         """Raises ModelError where the export is damaged."""
         try:
             facts = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
-            return cls(name, folder, tuple(map(tuple, facts["free"])), facts["tolerance"])
+            return cls(name, folder, tuple(map(tuple, facts["free"])), facts["tolerance"], facts["single"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ModelError(f"The exported network {folder / name} is damaged: delete its folder.") from error
 

@@ -1,5 +1,7 @@
 """OpenVINO on the processor."""
 
+import io
+import logging
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,9 +9,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from imagetext.engines.kept import put
 from imagetext.engines.network import Array, Network, Run
 
-SMALL = 64 * 2**20  # bytes of a file
+GROUP = 64  # as in `int8.py`
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -39,7 +46,7 @@ def arithmetics() -> Mapping[str, Arithmetic]:
     found = {"f32": FLOAT32}
     if "BF16" in able:
         found["bf16"] = Arithmetic("bf16")
-    return found | {f"int8-{group}": Arithmetic(group=group) for group in (64, 32)}
+    return found | {f"int8-{GROUP}": Arithmetic(group=GROUP)}
 
 
 @cache
@@ -51,6 +58,10 @@ def core() -> Any:
     """
     import openvino as ov
 
+    # Its bindings look for NumPy when they are first given an array. Two threads that come first together wait for each
+    # other for ever: one holds the GIL, the other the lock of what is being initialised (OpenVINO 2026.4).
+    ov.Type.f32.to_dtype()
+    ov.Tensor(np.zeros(1, dtype=np.float32))
     return ov.Core()
 
 
@@ -74,27 +85,39 @@ def run_in_openvino(
     }
     if not arithmetic.quantised:
         settings["LP_TRANSFORMS_MODE"] = "NO"
-    if compiled is not None:
-        settings["CACHE_DIR"] = str(compiled)
-    run = _compiled(file, settings)
-    if streams > 1 or not _worth_a_copy(network, file):
+    run = _run(_compiled(file, settings, compiled))
+    if streams > 1 or not network.single:
         return run
-    alone = _compiled(file, settings, of_one=True)
+    alone = _run(_compiled(file, settings, compiled, of_one=True))
     return lambda *inputs: (alone if len(inputs[0]) == 1 else run)(*inputs)
 
 
-def _worth_a_copy(network: Network, file: Path) -> bool:
-    """Whether only the number of examples is free, and the weights may lie in memory twice."""
-    return all(axes == (0,) for axes in network.free) and file.stat().st_size <= SMALL
-
-
-def _compiled(file: Path, settings: Mapping[str, object], *, of_one: bool = False) -> Run:
-    """`of_one` is for a single example: without a shape to find out each call takes a tenth less."""
+def _compiled(file: Path, settings: Mapping[str, object], kept: Path | None, *, of_one: bool = False) -> Any:
+    """`of_one` is for a single example: without a shape to find out each call takes less."""
+    blob = None if kept is None else kept / ("one.blob" if of_one else "any.blob")
+    if blob is not None and blob.exists():
+        return core().import_model(io.BytesIO(blob.read_bytes()), "CPU", dict(settings))
     # `convert_model` would do without the file, but it reports its use to its makers.
     model = core().read_model(file)
     if of_one:
         model.reshape({each: [1, *list(each.partial_shape)[1:]] for each in model.inputs})
     compiled = core().compile_model(model, "CPU", dict(settings))
+    if blob is not None:
+        _keep(compiled, blob)
+    return compiled
+
+
+def _keep(compiled: Any, blob: Path) -> None:
+    written = io.BytesIO()
+    try:
+        compiled.export_model(written)
+        blob.parent.mkdir(parents=True, exist_ok=True)
+        put(blob, lambda unfinished: unfinished.write_bytes(written.getvalue()))
+    except (OSError, RuntimeError):
+        log.warning("%s cannot be written: networks are compiled anew at every start", blob.parent)
+
+
+def _run(compiled: Any) -> Run:
     own = _OwnRequest(compiled)
     outputs = len(compiled.outputs)
 

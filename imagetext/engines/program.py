@@ -21,6 +21,7 @@ class Program:
         others: more inputs, of other lengths; an engine must agree with torch on all of them.
         tolerance: the largest difference that its first output may have, where a direction is not all that counts.
         int8: whether matrices may be tried in int8; not where a search goes on from the outputs: it decides by little.
+        single: whether engines should keep a compiled copy for single examples, with the weights once more.
         lean: gives what the module gives, and is exported in its place; engines are compared with the module.
     """
 
@@ -31,6 +32,7 @@ class Program:
     others: tuple[tuple[Tensor, ...], ...] = ()
     tolerance: float | None = None
     int8: bool = True
+    single: bool = False
     lean: nn.Module | None = None
 
 

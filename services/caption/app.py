@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry
 
 from imagetext.captioner.engine import Captioner, load_captioner
 from imagetext.engines import Engines
+from imagetext.memory import give_back_freed_memory
 from services.caption.captioning import Captioning
 from services.caption.endpoints import router
 from services.caption.lifespan import Load, lifespan_of
@@ -43,4 +44,5 @@ def _load(settings: Settings, source: str) -> Captioner:
     engines = Engines(settings.engines, settings.engine or None, settings.threads, exported=settings.exported)
     captioner = load_captioner(source, engines)
     captioner.load()
+    give_back_freed_memory()
     return captioner

@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry
 
 from imagetext.encoder.engine import Encoder, load_encoder
 from imagetext.engines import Engines
+from imagetext.memory import give_back_freed_memory
 from services.chassis import app as chassis
 from services.chassis.admission import Admission
 from services.chassis.json_logging import configure_logging
@@ -71,4 +72,5 @@ def _load(settings: Settings, source: str) -> Encoder:
     engines = Engines(settings.engines, settings.engine or None, settings.threads, exported=settings.exported)
     encoder = load_encoder(source, engines)
     encoder.load()
+    give_back_freed_memory()
     return encoder

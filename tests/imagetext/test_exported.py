@@ -19,7 +19,8 @@ from imagetext.encoder.engine import Encoder, load_encoder
 from imagetext.encoder.load import load_in_torch
 from imagetext.engines import Engines
 from imagetext.errors import ModelError
-from imagetext.exported import MODEL, name_of
+from imagetext.export import export_model
+from imagetext.exported import ENCODER, MODEL, name_of
 from imagetext.model_folder import CARD
 from tests.imagetext.captioner.tiny_full_size import tiny_full_size
 from tests.imagetext.encoder.tiny_clip import save_tiny_clip
@@ -105,8 +106,11 @@ def test_nothing_is_exported_twice(sources: dict[str, Path], exports: Path) -> N
     written = files_in(exports)
 
     load_encoder(sources["scratch"].parent / "clip" / ".." / "scratch", Engines(exports))
+    folder = export_model(ENCODER, str(sources["scratch"]), exports)
 
     assert files_in(exports) == written
+    assert folder == exports / str(name_of(sources["scratch"]))
+    assert not list(exports.glob("*.unfinished"))
 
 
 @pytest.mark.parametrize(("source", "file"), [("scratch", "vocabulary.txt"), ("clip", "merges.txt")])

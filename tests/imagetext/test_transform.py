@@ -63,7 +63,36 @@ def test_resizing_is_bicubic(size: tuple[int, int]) -> None:
     expected = picture.resize((224, 224), Image.Resampling.BICUBIC, reducing_gap=3.0)
     difference = np.abs(resized.transpose(1, 2, 0).astype(int) - np.asarray(expected))
     assert difference.mean() < 0.1
-    assert resized.flags.c_contiguous
+
+
+SIZES = [(1, 1), (2, 3), (1, 500), (500, 1), (3, 2000), (4000, 3), (224, 224), (225, 223), (671, 672), (673, 1345)]
+
+
+@pytest.mark.parametrize("side", [224, 96])
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+@pytest.mark.parametrize("size", SIZES)
+def test_resizing_is_off_by_rounding_alone(size: tuple[int, int], mode: str, side: int) -> None:
+    """By one of 255 at most: tiny and thin pictures, grey ones, and sizes around those that are reduced first."""
+    channels = (3,) if mode == "RGB" else ()
+    pixels = np.random.default_rng(0).integers(0, 256, (*size[::-1], *channels), dtype=np.uint8)
+    picture = Image.fromarray(pixels).convert("RGB")
+
+    resized = PictureTransform(size=side).resize(picture)
+
+    factors = [max(1, length // (3 * side)) for length in size]
+    expected = exactly_bicubic(picture.reduce((factors[0], factors[1])), side)
+    assert (resized.shape, resized.dtype, resized.flags.c_contiguous) == ((3, side, side), np.uint8, True)
+    assert np.abs(resized - expected).max() <= 1
+
+
+def exactly_bicubic(picture: Image.Image, side: int) -> np.ndarray:
+    """Pillow's bicubic resampling in floating point, of a picture that goes on beyond its edges as it ends there."""
+    beyond = 3 * max(1, *(length // side + 1 for length in picture.size))
+    pixels = np.pad(np.asarray(picture, dtype=np.float32), ((beyond, beyond), (beyond, beyond), (0, 0)), "edge")
+    box = (beyond, beyond, beyond + picture.width, beyond + picture.height)
+    channels = [Image.fromarray(np.ascontiguousarray(channel)) for channel in pixels.transpose(2, 0, 1)]
+    resized = [channel.resize((side, side), Image.Resampling.BICUBIC, box) for channel in channels]
+    return np.rint(np.stack([np.asarray(channel) for channel in resized]).clip(0, 255))
 
 
 @pytest.mark.parametrize("fit", ["squash", "crop"])

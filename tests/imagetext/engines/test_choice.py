@@ -45,7 +45,7 @@ def times(factor: float, takes_s: float = 0.0) -> Load:
 
 
 def broken(_: Network, compiled: Path | None) -> Run:
-    raise RuntimeError("an operator is missing\nin a long message")
+    raise RuntimeError("Exception from some.cpp:117:\nan operator is missing\n\n")
 
 
 def files_in(folder: Path) -> dict[Path, int]:
