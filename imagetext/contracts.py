@@ -51,11 +51,16 @@ class ModelInfo(Contract):
     fingerprint: str
     parameters: int
     default: bool = True
+
+
+class LoadedModel(ModelInfo):
+    """A model with the engines that run it."""
+
     networks: dict[str, NetworkInfo] = Field({}, description="by name")
 
 
 class Models(Contract):
-    models: list[ModelInfo]
+    models: list[LoadedModel]
 
 
 # Captions

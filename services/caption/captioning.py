@@ -11,7 +11,7 @@ from PIL import Image
 
 from imagetext.batcher import Batcher
 from imagetext.captioner.engine import Captioner, DecodedCaption, DecodingOptions
-from imagetext.contracts import Caption, CaptionOptions, CaptionReply, CaptionResult, ModelInfo, Word
+from imagetext.contracts import Caption, CaptionOptions, CaptionReply, CaptionResult, LoadedModel, ModelInfo, Word
 from imagetext.errors import Busy, DeadlineExceeded, NotFound, Unavailable
 from imagetext.pictures import Limits, open_picture
 from services.caption.settings import Settings
@@ -72,9 +72,9 @@ class Captioning:
         return {} if self._batcher.alive else {"model": "The caption model does not answer."}
 
     @property
-    def models(self) -> list[ModelInfo]:
+    def models(self) -> list[LoadedModel]:
         return [
-            ModelInfo(
+            LoadedModel(
                 name=captioner.name,
                 kind="captioner",
                 fingerprint=captioner.fingerprint,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from imagetext.batcher import Batcher
-from imagetext.contracts import ModelInfo
+from imagetext.contracts import LoadedModel
 from imagetext.encoder.engine import Encoder, Kind
 from imagetext.errors import Unavailable
 from imagetext.pictures import Limits, open_picture
@@ -50,9 +50,9 @@ class QueryEncoder:
         return self._loaded
 
     @property
-    def model(self) -> ModelInfo:
+    def model(self) -> LoadedModel:
         encoder = self.encoder
-        return ModelInfo(
+        return LoadedModel(
             name=encoder.name,
             kind="encoder",
             fingerprint=encoder.fingerprint,

@@ -23,7 +23,7 @@ from imagetext.contracts import (
     Hit,
     IndexInfo,
     IndexRef,
-    ModelInfo,
+    LoadedModel,
     Models,
     Problem,
     SearchReply,
@@ -207,5 +207,5 @@ def _hit(picture: ShapePicture, relevance: float) -> Hit:
     )
 
 
-def _model(name: str, kind: str, *, default: bool = True) -> ModelInfo:
-    return ModelInfo(name=name, kind=kind, fingerprint="0" * 16, parameters=6_200_000, default=default)
+def _model(name: str, kind: str, *, default: bool = True) -> LoadedModel:
+    return LoadedModel(name=name, kind=kind, fingerprint="0" * 16, parameters=6_200_000, default=default)

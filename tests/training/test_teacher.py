@@ -52,7 +52,9 @@ def answer(teacher: CaptionModel, part: CaptionSet, rows: Tensor, captions: Tens
     return teacher.decoder.teach(inputs, memory, counted), counted
 
 
-def test_the_loss_is_the_cross_entropy_with_the_teacher(teacher: CaptionModel, part: CaptionSet, tmp_path: Path) -> None:
+def test_the_loss_is_the_cross_entropy_with_the_teacher(
+    teacher: CaptionModel, part: CaptionSet, tmp_path: Path
+) -> None:
     """For any pictures and captions in any order it is that of the teacher's probabilities, lowest for the teacher."""
     opinions = ask_teachers([teacher], part, tmp_path)
     rows, captions = torch.tensor([2, 0]), torch.tensor([[1, 0], [2, 1]])

@@ -44,11 +44,10 @@ def layers(tmp_path_factory: pytest.TempPathFactory) -> tuple[Program, Network]:
     return program, export(program, tmp_path_factory.mktemp("layers-1"))
 
 
-@pytest.mark.parametrize("group", [64, 32])
-def test_rows_point_the_same_way(layers: tuple[Program, Network], group: int) -> None:
+def test_rows_point_the_same_way(layers: tuple[Program, Network]) -> None:
     """With another number of rows than it was exported with, too."""
     program, network = layers
-    run = run_in_openvino(network, arithmetic=Arithmetic(group=group), threads=2)
+    run = run_in_openvino(network, arithmetic=Arithmetic(group=64), threads=2)
 
     assert run is not None
     for rows in (ROWS, ROWS[:2]):
@@ -170,8 +169,7 @@ def test_what_disagrees_is_refused(tmp_path: Path) -> None:
     first, second = Engines(tmp_path / "kept").load(network), Engines(tmp_path / "kept").load(network)
 
     assert first is not None and second is not None
-    assert {"openvino-int8-64", "openvino-int8-32"} <= set(first.refused)
-    assert first.refused["openvino-int8-32"].startswith("cosine")
+    assert first.refused["openvino-int8-64"].startswith("cosine")
     assert second.refused == first.refused
 
 

@@ -39,7 +39,7 @@ from imagetext.contracts import (
     IndexRef,
     IndexVersion,
     IndexVersions,
-    ModelInfo,
+    LoadedModel,
     Models,
     Published,
     PublishRequest,
@@ -109,8 +109,8 @@ class FakeCaptionService(FakeService):
         self.options: list[CaptionOptions] = []
 
     @property
-    def model(self) -> ModelInfo:
-        return ModelInfo(name="gru", kind="captioner", fingerprint=self.fingerprint, parameters=7)
+    def model(self) -> LoadedModel:
+        return LoadedModel(name="gru", kind="captioner", fingerprint=self.fingerprint, parameters=7)
 
     def router(self) -> APIRouter:
         router = APIRouter()
@@ -170,8 +170,8 @@ class FakeRetrievalService(FakeService):
         return IndexRef(version=self.version, size=1)
 
     @property
-    def model(self) -> ModelInfo:
-        return ModelInfo(name="clip", kind="encoder", fingerprint="e1", parameters=9)
+    def model(self) -> LoadedModel:
+        return LoadedModel(name="clip", kind="encoder", fingerprint="e1", parameters=9)
 
     def router(self) -> APIRouter:
         router = APIRouter()

@@ -13,7 +13,14 @@ async def test_model_is_listed(client_of, app):
         models = (await client.get("/v1/models")).json()["models"]
 
     assert models == [
-        {"name": "colours", "kind": "encoder", "fingerprint": "colours-1", "parameters": 9, "default": True}
+        {
+            "name": "colours",
+            "kind": "encoder",
+            "fingerprint": "colours-1",
+            "parameters": 9,
+            "default": True,
+            "networks": {},
+        }
     ]
 
 

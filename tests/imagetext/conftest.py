@@ -1,0 +1,42 @@
+"""A picture network in integers that several tests share: it is fitted and exported once."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from imagetext.backbone import EFFICIENTNET_LITE0, Backbone, load_backbone
+from imagetext.engines import Network
+from imagetext.engines.export import export
+from imagetext.engines.program import Program
+from training.quantizing import quantized
+
+SIZE = 96
+
+
+def coarse_pictures(number: int, seed: int) -> Tensor:
+    """Scaled bytes (number, 3, 96, 96), coarse enough for every channel to see something."""
+    random = torch.Generator().manual_seed(seed)
+    coarse = nn.functional.interpolate(torch.rand(number, 3, 12, 12, generator=random), (SIZE, SIZE), mode="bilinear")
+    return ((coarse * 255).round() - 127) / 128
+
+
+@pytest.fixture(scope="session")
+def pictures() -> Callable[[int, int], Tensor]:
+    """pictures(number, seed) -> scaled pictures."""
+    return coarse_pictures
+
+
+@pytest.fixture(scope="session")
+def integers() -> Backbone:
+    """EfficientNet-Lite0 in integers."""
+    return quantized(load_backbone(EFFICIENTNET_LITE0), coarse_pictures(8, seed=0))
+
+
+@pytest.fixture(scope="session")
+def exported_integers(integers: Backbone, tmp_path_factory: pytest.TempPathFactory) -> Network:
+    """The same as engines take it."""
+    folder = tmp_path_factory.mktemp("exported") / "integers-1"
+    folder.mkdir()
+    return export(Program("integers", integers, (coarse_pictures(2, seed=1),), ((0,),)), folder)
