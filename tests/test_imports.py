@@ -51,12 +51,31 @@ def test_rooms_import_only_what_they_may(room: str) -> None:
     assert not strangers
 
 
+def loaded(module: str, heavy: set[str]) -> list[str]:
+    """Which of the heavy packages a process has loaded once it has imported a module."""
+    code = f"import sys, {module}; print(*sorted({heavy} & sys.modules.keys()))"
+    found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    return found.stdout.split()
+
+
 @pytest.mark.parametrize("module", ["imagetext.contracts", "imagetext.errors", "services.gateway.app"])
 def test_the_gateways_process_stays_light(module: str) -> None:
     """What the gateway imports draws in no torch, numpy, PIL or faiss."""
-    heavy = "torch numpy PIL faiss transformers"
-    code = f"import sys, {module}; print([m for m in '{heavy}'.split() if m in sys.modules])"
+    assert loaded(module, {"torch", "numpy", "PIL", "faiss", "transformers"}) == []
 
-    found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
 
-    assert found.stdout.strip() == "[]"
+@pytest.mark.parametrize(
+    "module",
+    [
+        "services.caption.app",
+        "services.retrieval.app",
+        "imagetext.captioner.engine",
+        "imagetext.encoder.engine",
+        "imagetext.prepare",
+        "indexer.build_command",
+        "indexer.distributed.on_ray",
+    ],
+)
+def test_serving_imports_no_torch(module: str) -> None:
+    """Exported models run in engines, which are loaded when they are needed: torch takes seconds and half a GB."""
+    assert loaded(module, {"torch", "transformers", "onnx", "openvino", "onnxruntime"}) == []

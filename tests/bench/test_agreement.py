@@ -12,7 +12,7 @@ from PIL import Image
 from bench.agreement import main
 from bench.agreement_measures import PhotoSet
 from imagetext.captioner.engine import DecodedCaption, DecodingOptions
-from imagetext.engines import Engines
+from imagetext.engines import Engines, Loaded
 from imagetext.errors import NotFound
 
 NAMES = [f"photo{number}.jpg" for number in range(4)]
@@ -37,7 +37,7 @@ class Model:
 
     def __init__(self, error: float) -> None:
         self.error = error
-        self.engines = {"seeing": "quick"}
+        self.engines = {"seeing": Loaded(lambda *given: given, "quick")}
 
     def prepare(self, picture: Image.Image) -> np.ndarray:
         return np.asarray(picture, dtype=np.uint8)[0, 0]

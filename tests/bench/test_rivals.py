@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from imagetext.engines.examples import example_pictures
 from numpy.typing import NDArray
 from torch import nn
 
@@ -18,6 +17,7 @@ from imagetext.captioner.network import AttentionDecoder, DecoderShape
 from imagetext.captioner.vit_bert import VitBert, VitBertShape
 from imagetext.captioner.vocabulary import SPECIAL, Vocabulary
 from imagetext.encoder.dual import load_dual_encoder
+from imagetext.engines.network import example_pictures
 from imagetext.model_folder import ModelFolder
 from imagetext.transform import PictureTransform
 
@@ -79,7 +79,7 @@ def test_exactly_so_many_words(pictures: list[Picture]) -> None:
 def test_the_network_in_float32_is_the_one_in_integers() -> None:
     """But for rounding; and with its norms laid into the weights it gives the same numbers."""
     model = load_dual_encoder(ModelFolder.open(COMPACT))
-    inputs = [np.ascontiguousarray(picture) for picture in example_pictures(model.transform.size).numpy()[:3]]
+    inputs = list(example_pictures(model.transform.size)[:3])
     plain, folded = (in_float32(model, norms=norms).encode_pictures(inputs) for norms in (True, False))
 
     require_the_same_network(plain, model.encode_pictures(inputs))

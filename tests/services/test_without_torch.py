@@ -143,7 +143,7 @@ def test_the_indexer_builds(index: tuple[Path, dict[str, Any]]) -> None:
     """All pictures are encoded."""
     _, summary = index
 
-    assert (summary["size"], summary["encoded"], summary["skipped"]) == (PICTURES, PICTURES, [])
+    assert (summary["size"], summary["encoded"], summary["skipped"]) == (PICTURES, PICTURES, 0)
 
 
 def test_models_name_their_engines(gateway: httpx.Client, prepared: Prepared) -> None:
@@ -178,8 +178,8 @@ def test_pictures_are_found(gateway: httpx.Client, prepared: Prepared) -> None:
     by_picture = gateway.post("/v1/search/image", files={"image": picture})
 
     assert (by_words.status_code, by_picture.status_code) == (200, 200), by_words.text + by_picture.text
-    assert {hit["path"] for hit in by_words.json()["hits"]} == {file.name for file in prepared.images.iterdir()}
-    nearest = by_picture.json()["hits"][0]
+    assert {hit["path"] for hit in by_words.json()["results"]} == {file.name for file in prepared.images.iterdir()}
+    nearest = by_picture.json()["results"][0]
     assert nearest["path"] == "3.png" and nearest["score"] > 0.999
     assert re.search(r"\w", nearest["captions"][0])
 
