@@ -13,6 +13,7 @@ from bench.rounds import milliseconds
 from bench.row import Floor
 
 SIDE = 1536  # of the matrices; large enough for full speed
+SMALLEST = 192  # where a machine takes minutes for large ones, smaller ones tell as much
 COPIED = 256 * 2**20  # bytes; larger than any cache
 SECONDS = 0.5
 
@@ -48,13 +49,27 @@ def product_speed(kind: torch.dtype) -> float:
     """Operations a second of a large matrix product.
 
     Of int8 it is reckoned: an instruction takes twice as many numbers as of bfloat16 and four times as many as of
-    float32. torch's own product of int8 is slower than its product of bfloat16, and no bound.
+    float32. torch's own product of int8 is slower than its product of bfloat16, and no bound; nor is that one where the
+    machine has no instruction for it and float32 is the faster one.
     """
     if kind == torch.int8:
         return max(2 * product_speed(torch.bfloat16), 4 * product_speed(torch.float32))
-    left, right = torch.ones(SIDE, SIDE, dtype=kind), torch.ones(SIDE, SIDE, dtype=kind)
+    speed = _measured_speed(kind)
+    return speed if kind == torch.float32 else max(speed, product_speed(torch.float32))
+
+
+def _measured_speed(kind: torch.dtype) -> float:
+    """Of the largest matrices whose product does not take longer than the measurement may."""
+    side = SMALLEST
+    while (taken := _milliseconds_of(kind, side, seconds=0)) * 8 < SECONDS * 1000 and side < SIDE:
+        side *= 2
+    return 2 * side**3 / min(taken, _milliseconds_of(kind, side, SECONDS)) * 1000
+
+
+def _milliseconds_of(kind: torch.dtype, side: int, seconds: float) -> float:
+    left, right = torch.ones(side, side, dtype=kind), torch.ones(side, side, dtype=kind)
     with torch.inference_mode():
-        return 2 * SIDE**3 / milliseconds(lambda: left @ right, SECONDS) * 1000
+        return milliseconds(lambda: left @ right, seconds)
 
 
 @cache

@@ -9,7 +9,7 @@ from pathlib import Path
 from imagetext.errors import Busy
 from imagetext.index.build_progress import LOCK
 
-_TRIES = 5  # a reader of the progress looks at the lock by holding it, for some microseconds
+_TRIES = 50  # a reader of the progress looks at the lock by holding it: for some microseconds where it is not delayed
 _PAUSE_S = 0.02
 
 

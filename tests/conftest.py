@@ -1,6 +1,7 @@
 """Fixtures that every room may use, and what a test needs that not every machine has."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,11 @@ ROOT = Path(__file__).resolve().parents[1]
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--run-compose", action="store_true", help="also run the tests that need a Docker engine")
     parser.addoption("--run-ray", action="store_true", help="also kill a node of a Ray cluster of several nodes")
+
+
+def pytest_configure() -> None:
+    # A shell starts what runs in the background with Ctrl-C ignored, and all that is started from there ignores it too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -18,11 +18,11 @@ import uvicorn
 
 from tests.browser.fake_api import FakeApi, create_app
 from tests.browser.shapes import ShapePicture, shape_library
+from tests.patience import BROWSER_MS
 
 playwright = pytest.importorskip("playwright.async_api", reason="the browser tests need: pip install playwright")
 
-SLOW_MACHINE_MS = 30_000
-playwright.expect.set_options(timeout=SLOW_MACHINE_MS)
+playwright.expect.set_options(timeout=BROWSER_MS)
 
 HERE = Path(__file__).parent
 WEB = HERE.parents[1] / "services" / "web"
@@ -42,7 +42,7 @@ async def browser() -> AsyncIterator[playwright.Browser]:
     if chromium is None:
         pytest.skip("the browser tests need Chromium: apt-get install chromium")
     async with playwright.async_playwright() as driver:
-        browser = await driver.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
+        browser = await driver.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS, timeout=BROWSER_MS)
         yield browser
         await browser.close()
 
@@ -87,7 +87,7 @@ async def open_page(browser: playwright.Browser, base_url: str) -> AsyncIterator
         context = await browser.new_context(**{**options, **device})
         contexts.append(context)
         page = await context.new_page()
-        page.set_default_timeout(SLOW_MACHINE_MS)
+        page.set_default_timeout(BROWSER_MS)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("console", lambda message: complaints.extend(_complaint(message)))
         await page.goto(address)

@@ -9,6 +9,7 @@ from playwright.async_api import Error as PlaywrightError
 from tests.browser.conftest import WEB, Opener
 from tests.browser.fake_api import FakeApi
 from tests.browser.steps import caption, choose, tiles
+from tests.patience import BROWSER_MS
 
 PHONE = {"viewport": {"width": 360, "height": 740}, "is_mobile": True, "has_touch": True}
 WIDTHS = "[document.documentElement.scrollWidth, document.documentElement.clientWidth]"
@@ -109,6 +110,7 @@ async def test_everything_comes_from_the_same_origin(open_page: Opener, base_url
 async def test_the_policy_of_nginx_conf_is_in_force(browser: Browser, api: FakeApi) -> None:
     """The page runs under the very policy that is shipped: no markup from text, no script from elsewhere."""
     page = await browser.new_page()
+    page.set_default_timeout(BROWSER_MS)
     await page.goto(api.url)
 
     with pytest.raises(PlaywrightError, match="TrustedHTML"):

@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,10 +10,10 @@ import httpx
 import pytest
 
 from tests.journeys.conftest import free_port
+from tests.patience import PATIENCE, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = "imagetext-test"
-READY_S = 300
 
 pytestmark = pytest.mark.compose
 
@@ -35,21 +34,23 @@ class Compose:
         return done.stdout
 
     def client(self) -> httpx.Client:
-        return httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=60)
+        return httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=PATIENCE)
 
     def wait_until_ready(self) -> None:
-        deadline = time.monotonic() + READY_S
-        while True:
+        state = ""
+
+        def is_ready() -> bool:
+            nonlocal state
             try:
                 with self.client() as client:
                     reply = client.get("/health/ready")
-                if reply.status_code == 200:
-                    return
-                state = reply.text
             except httpx.TransportError as error:
                 state = str(error)
-            assert time.monotonic() < deadline, f"not ready after {READY_S} seconds: {state}"
-            time.sleep(1)
+                return False
+            state = reply.text
+            return reply.status_code == 200
+
+        wait_until(is_ready, lambda: f"not ready: {state}")
 
 
 @pytest.fixture(scope="module")

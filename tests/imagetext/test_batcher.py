@@ -9,8 +9,7 @@ import pytest
 
 from imagetext.batcher import Batcher
 from imagetext.errors import Busy, Unavailable
-
-PATIENCE = 60.0
+from tests.patience import PATIENCE, settle
 
 
 class Doubler:
@@ -317,7 +316,7 @@ async def test_nobody_is_run_at_once_while_the_model_works(model: Doubler) -> No
     """It would run on two threads."""
     async with _held(model, at_once=lambda key, item: key == "short") as batcher:
         waiting = asyncio.create_task(batcher.submit("short", 4))
-        await asyncio.sleep(0.01)
+        await settle()
         assert batcher.waiting == 1
 
         model.release()

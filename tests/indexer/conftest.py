@@ -1,6 +1,6 @@
 """Folders of small pictures, and encoders that encode them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from imagetext.index import IndexReader, current_version, version_folder
+from tests.indexer.build_process import BuildProcess
 from tests.indexer.fake_encoder import FakeEncoder
 
 
@@ -26,6 +27,21 @@ def images(tmp_path: Path) -> Path:
 @pytest.fixture
 def index(tmp_path: Path) -> Path:
     return tmp_path / "index"
+
+
+@pytest.fixture
+def start(images: Path, index: Path) -> Iterator[Callable[..., BuildProcess]]:
+    """start(into, free=…, pause=…) starts a build in a process, which does not outlive the test."""
+    started: list[BuildProcess] = []
+
+    def begin(into: Path = index, free: int | None = None, pause: float = 0.0) -> BuildProcess:
+        started.append(BuildProcess(images, into, free, pause))
+        return started[-1]
+
+    yield begin
+    for build in started:
+        if not build.has_ended():
+            build.kill()
 
 
 def draw(path: Path, seed: int, size: tuple[int, int] = (16, 12)) -> None:

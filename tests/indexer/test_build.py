@@ -5,6 +5,7 @@ import io
 import json
 import os
 import shutil
+import threading
 from contextlib import closing
 from pathlib import Path
 
@@ -28,25 +29,24 @@ from indexer.build import KEPT_VERSIONS, build
 from indexer.encode import BATCH
 from tests.indexer.conftest import content_of, draw, open_current
 from tests.indexer.fake_encoder import NAN, POISON, FakeEncoder
+from tests.patience import PATIENCE
 
 
 class MeetingEncoder(FakeEncoder):
-    """Takes two batches at once, and waits a little in each for another to come; `most` counts those that met."""
+    """Takes two batches at once, and does not begin before there are two; then they have `met`."""
 
     streams = 2
 
     def __init__(self) -> None:
-        super().__init__(pause=0.05)
-        self.most = 0
-        self._inside = 0
+        super().__init__()
+        self.met = False
+        self._meeting = threading.Barrier(2, timeout=PATIENCE)
 
     def encode_pictures(self, inputs):
-        self._inside += 1
-        self.most = max(self.most, self._inside)
-        try:
-            return super().encode_pictures(inputs)
-        finally:
-            self._inside -= 1
+        if not self.met:
+            self._meeting.wait()
+            self.met = True
+        return super().encode_pictures(inputs)
 
 
 def test_a_folder_becomes_a_published_version(images, index, draw_many, encoder):
@@ -202,7 +202,7 @@ def test_batches_side_by_side_give_the_same_index(images, index, draw_many, tmp_
     assert content_of(index) == content_of(tmp_path / "one")
     assert (side_by_side.size, side_by_side.encoded) == (alone.size, alone.encoded) == (3 * BATCH + 5, 3 * BATCH + 5)
     assert side_by_side.skipped == alone.skipped
-    assert encoder.most == 2
+    assert encoder.met
 
 
 def test_a_moved_folder_is_a_new_version_without_new_work(images, index, draw_many, encoder, tmp_path):

@@ -4,35 +4,21 @@ import os
 import random
 import signal
 import sqlite3
-import subprocess
-import sys
 import time
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 
-import indexer
 from imagetext.index import current_version, list_versions, verify, version_folder
 from imagetext.index.verification import sum_file
 from indexer.build import build
 from indexer.encode import BATCH, COMMIT_BATCHES
 from tests.indexer.conftest import content_of, draw, open_current
 from tests.indexer.fake_encoder import FakeEncoder
+from tests.patience import wait_until
 
 PICTURES = 24 * BATCH
 SHARD = COMMIT_BATCHES * BATCH  # pictures that are kept together
-
-
-def start(images, index, pause, log=os.devnull):
-    root = Path(indexer.__file__).parents[1]
-    return subprocess.Popen(
-        [sys.executable, Path(__file__).parent / "slow_build.py", images, index, str(pause), log],
-        env=os.environ | {"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
 
 
 def kept_vectors(index):
@@ -55,19 +41,13 @@ def kept_after_a_kill(index):
             return 0
 
 
-def wait_for_kept_vectors(index, number):
-    deadline = time.monotonic() + 60
-    while kept_vectors(index) < number:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
-def kill_a_build(images, index, kept):
-    """Kill a slow build once it would not lose so many vectors any more."""
-    process = start(images, index, 0.2)
-    wait_for_kept_vectors(index, kept)
-    process.kill()
-    process.communicate()
+def stopped_with(index, start, kept):
+    """A build that has kept so many vectors, and is held before it encodes all."""
+    free = kept // BATCH + COMMIT_BATCHES
+    build = start(free=free)
+    build.wait_for_batches(free + 1)
+    wait_until(lambda: kept_vectors(index) >= kept)
+    return build
 
 
 @pytest.fixture
@@ -78,9 +58,9 @@ def undisturbed(images, draw_many, tmp_path):
     return content_of(tmp_path / "peace")
 
 
-def test_a_killed_build_loses_little_and_shows_nothing(images, index, undisturbed):
+def test_a_killed_build_loses_little_and_shows_nothing(images, index, undisturbed, start):
     """After kill -9 there is no version, and the next build encodes only what was not kept."""
-    kill_a_build(images, index, COMMIT_BATCHES * BATCH)
+    stopped_with(index, start, SHARD).kill()
     kept = kept_vectors(index)
     assert 0 < kept < PICTURES
     assert current_version(index) is None
@@ -94,17 +74,15 @@ def test_a_killed_build_loses_little_and_shows_nothing(images, index, undisturbe
     assert sorted(os.listdir(index)) == [".lock", "CURRENT", "versions"]
 
 
-def test_builds_killed_at_any_moment_end_in_the_same_index(images, index, undisturbed):
+def test_builds_killed_at_any_moment_end_in_the_same_index(images, index, undisturbed, start, tmp_path):
     """Whenever the kill comes, what is visible verifies, and the last build gives what an undisturbed one gives."""
-    chance = random.Random(4)
-    finished = 0
+    chance, whole = random.Random(4), start(into=tmp_path / "whole").seconds()
     for _ in range(12):
         draw(images / "0/0000.png", chance.randrange(10**9))  # so that there is something to build
-        process = start(images, index, 0.0)
-        time.sleep(chance.uniform(0.2, 1.6))
+        process = start()
+        process.wait_for_encoder()
+        time.sleep(chance.uniform(0, whole))
         process.kill()
-        process.communicate()
-        finished += process.returncode == 0
         for version in list_versions(index):
             assert verify(index / "versions" / version).version == version
         if current_version(index) is not None:
@@ -116,30 +94,26 @@ def test_builds_killed_at_any_moment_end_in_the_same_index(images, index, undist
     assert all(not name.startswith(".") for name in os.listdir(index / "versions"))
 
 
-def test_twenty_kills_cost_a_shard_each_at_most(images, index, draw_many, tmp_path):
+def test_twenty_kills_cost_a_shard_each_at_most(images, index, draw_many, tmp_path, start):
     """2000 pictures: what a killed build encoded in vain is a shard at most, and in the end the index is the same."""
     draw_many(2_000)
     (images / "bad.png").write_bytes(b"no picture")
     build(images, tmp_path / "peace", FakeEncoder())
-    log, chance, kept, lost = tmp_path / "log", random.Random(6), 0, []
+    chance, kept, lost = random.Random(6), 0, []
     for _ in range(20):
-        log.write_text("")
-        process = start(images, index, 0.02, log)
-        while not log.stat().st_size and process.poll() is None:
-            time.sleep(0.005)
-        time.sleep(chance.uniform(0.0, 0.15))
+        free = chance.randrange(2 * COMMIT_BATCHES)
+        process = start(free=free)
+        process.wait_for_batches(free + 1)
+        time.sleep(chance.uniform(0, 0.02))
         process.kill()
-        process.communicate()
-        if current_version(index) is not None:
-            break
         before, kept = kept, kept_after_a_kill(index)
-        lost.append(sum(map(int, log.read_text().split())) - (kept - before))
+        lost.append(sum(process.batches()) - (kept - before))
+    assert current_version(index) is None
     encoder = FakeEncoder()
     summary = build(images, index, encoder)
 
-    assert max(lost) <= SHARD
-    assert len(lost) >= 10 and max(lost) > 0
-    assert sum(encoder.batches) == 2_000 - kept
+    assert 0 < max(lost) <= SHARD
+    assert sum(encoder.batches) == 2_000 - kept < 2_000
     assert [file.path for file in summary.skipped] == ["bad.png"]
     assert content_of(index) == content_of(tmp_path / "peace")
     assert files_of(index) == files_of(tmp_path / "peace")
@@ -151,10 +125,10 @@ def files_of(index):
     return {path.name: sum_file(path) for path in folder.iterdir() if path.name != "manifest.json"}
 
 
-def test_what_was_read_is_not_read_again(images, index, draw_many):
+def test_what_was_read_is_not_read_again(images, index, draw_many, start):
     """A build that goes on knows the files that it read by their looks, so it encodes again soon."""
     draw_many(PICTURES)
-    kill_a_build(images, index, SHARD)
+    stopped_with(index, start, SHARD).kill()
     kept = kept_vectors(index)
     with closing(sqlite3.connect(index / "work/encoded.sqlite")) as work:
         (path,) = work.execute("SELECT path FROM looks JOIN encoded USING (sha256) ORDER BY path").fetchone()
@@ -167,54 +141,46 @@ def test_what_was_read_is_not_read_again(images, index, draw_many):
     assert (summary.size, summary.encoded, summary.skipped) == (PICTURES, PICTURES - kept, [])
 
 
-def test_a_file_that_changed_after_a_kill_is_read_again(images, index, draw_many):
+def test_a_file_that_changed_after_a_kill_is_read_again(images, index, draw_many, start):
     """Its looks have changed, so its content is not taken for known."""
     draw_many(PICTURES)
-    kill_a_build(images, index, SHARD)
+    stopped_with(index, start, SHARD).kill()
     draw(images / "0" / "0000.png", 10**6)
     build(images, index, FakeEncoder())
 
     assert content_of(index)["0/0000.png"][0] == sum_file(images / "0" / "0000.png").sha256
 
 
-def test_a_kill_keeps_the_published_version(images, index, draw_many):
+def test_a_kill_keeps_the_published_version(images, index, draw_many, start):
     """A replica goes on with the old version, whole."""
     draw_many(BATCH)
     version = build(images, index, FakeEncoder()).version
     before = content_of(index)
     for seed in range(PICTURES):
         draw(images / f"more/{seed}.png", 10_000 + seed)
-    process = start(images, index, 0.2)
-    wait_for_kept_vectors(index, 1)
-    process.kill()
-    process.communicate()
+    stopped_with(index, start, 1).kill()
 
     assert current_version(index) == version
     assert content_of(index) == before
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "stop"])
-def test_an_interrupted_build_says_how_to_go_on(images, index, undisturbed, how):
+def test_an_interrupted_build_says_how_to_go_on(images, index, undisturbed, start, how):
     """One sentence, status 1, and nothing of what was encoded is lost."""
-    process = start(images, index, 0.2)
-    wait_for_kept_vectors(index, 1)
-    process.send_signal(how)
-    output, complaint = process.communicate(timeout=30)
+    process = stopped_with(index, start, 1)
+    process.process.send_signal(how)
+    process.go_on()
 
-    assert (process.returncode, output) == (1, "")
-    assert complaint == "Interrupted. The same command goes on from here.\n"
+    assert process.end() == (1, "", "Interrupted. The same command goes on from here.\n")
     assert list_versions(index) == []
     assert build(images, index, FakeEncoder()).encoded < PICTURES
     assert content_of(index) == undisturbed
 
 
-def test_the_work_of_another_encoder_is_not_taken(images, index, draw_many):
+def test_the_work_of_another_encoder_is_not_taken(images, index, draw_many, start):
     """A killed build of one model does not feed the build of another."""
     draw_many(PICTURES)
-    process = start(images, index, 0.2)
-    wait_for_kept_vectors(index, 1)
-    process.kill()
-    process.communicate()
+    stopped_with(index, start, 1).kill()
     summary = build(images, index, FakeEncoder("other"))
 
     assert summary.encoded == PICTURES
@@ -232,18 +198,14 @@ def test_a_damaged_work_file_is_thrown_away(images, index, draw_many, encoder, c
     assert not (index / "work").exists()
 
 
-def test_a_second_process_is_refused(images, index, draw_many):
+def test_a_second_process_is_refused(draw_many, start):
     """While the first one works; the first is not disturbed."""
     draw_many(PICTURES)
-    first = start(images, index, 0.1)
-    wait_for_kept_vectors(index, 1)
-    first.send_signal(signal.SIGSTOP)
-    second = start(images, index, 0.0)
-    output, complaint = second.communicate(timeout=60)
-    first.send_signal(signal.SIGCONT)
-    first_output, first_complaint = first.communicate(timeout=60)
+    first = start(free=1)
+    first.wait_for_batches(2)
 
-    assert (second.returncode, output) == (1, "")
-    assert complaint == "Another build is running on this index; wait for its end.\n"
-    assert first.returncode == 0, first_complaint
-    assert f'"size": {PICTURES}' in first_output
+    assert start().end() == (1, "", "Another build is running on this index; wait for its end.\n")
+    first.go_on()
+    status, output, complaint = first.end()
+    assert status == 0, complaint
+    assert f'"size": {PICTURES}' in output

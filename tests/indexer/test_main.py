@@ -14,6 +14,7 @@ from imagetext.index import current_version, list_versions, read_manifest, versi
 from indexer.__main__ import main
 from tests.indexer.conftest import draw
 from tests.indexer.fake_encoder import FakeEncoder
+from tests.patience import PATIENCE
 
 
 def run(*arguments, load=lambda _: FakeEncoder()):
@@ -174,7 +175,7 @@ def python(*arguments, **options):
         env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
         **options,
     )
@@ -216,9 +217,9 @@ def test_a_full_disk_is_one_sentence_and_no_version(images, index, draw_many, li
         f"import os, resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}));"
         "os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
     )
-    done = python("-c", limited, script, images, index, 0)
+    done = python("-c", limited, script, images, index)
 
     assert (done.returncode, done.stdout) == (1, "")
     assert "Traceback" not in done.stderr and done.stderr.count("\n") == 1
     assert list_versions(index) == []
-    assert python(script, images, index, 0).returncode == 0
+    assert python(script, images, index).returncode == 0

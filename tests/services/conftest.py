@@ -11,6 +11,14 @@ import uvicorn
 from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
+from tests.patience import PATIENCE, until
+from tests.timeless import loop_factories
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, type[asyncio.AbstractEventLoop]]:
+    return loop_factories(item)
+
+
 ClientOf = Callable[[FastAPI], AbstractAsyncContextManager[httpx.AsyncClient]]
 
 
@@ -33,12 +41,10 @@ def client_of() -> ClientOf:
 
 
 async def _queue_of(client: httpx.AsyncClient, count: int) -> None:
-    async with asyncio.timeout(60):
-        while True:
-            page = (await client.get("/metrics")).text
-            if f"model_queue_items {count}.0" in page:
-                return
-            await asyncio.sleep(0.01)
+    async def waits() -> bool:
+        return f"model_queue_items {count}.0" in (await client.get("/metrics")).text
+
+    await until(waits)
 
 
 @pytest.fixture
@@ -53,15 +59,11 @@ async def _port_of(app: FastAPI) -> AsyncIterator[int]:
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     try:
-        async with asyncio.timeout(60):
-            while True:
-                if server.started:
-                    break
-                await asyncio.sleep(0.01)
+        await until(lambda: server.started)
         yield server.servers[0].sockets[0].getsockname()[1]
     finally:
         server.should_exit = True
-        await asyncio.to_thread(thread.join, 60)
+        await asyncio.to_thread(thread.join, PATIENCE)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from tests.browser.shapes import shape_library
+from tests.patience import BROWSER_MS
 from training.bootstrap import bootstrap
 from training.dataset import CaptionedPicture
 from training.ranking import rank
@@ -164,7 +165,7 @@ async def browser() -> AsyncIterator[object]:
         pytest.skip("the report's page test needs Chromium: apt-get install chromium")
     async with playwright.async_playwright() as driver:
         browser = await driver.chromium.launch(
-            executable_path=chromium, args=["--headless", "--no-sandbox", "--disable-gpu"], timeout=120_000
+            executable_path=chromium, args=["--headless", "--no-sandbox", "--disable-gpu"], timeout=BROWSER_MS
         )
         yield browser
         await browser.close()
@@ -177,7 +178,7 @@ async def test_a_phone_never_scrolls_sideways(findings: Findings, tmp_path: Path
     page_file = write_report(findings, "Report", tmp_path)
     context = await browser.new_context(viewport={"width": 390, "height": 844}, color_scheme=scheme, is_mobile=True)
     page = await context.new_page()
-    page.set_default_timeout(120_000)
+    page.set_default_timeout(BROWSER_MS)
     asked: list[str] = []
     complaints: list[str] = []
     page.on("request", lambda request: asked.append(request.url))

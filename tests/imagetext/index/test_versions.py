@@ -117,22 +117,23 @@ def test_readers_always_find_a_whole_version_while_others_are_published(index):
                 with closing(IndexReader.open(version_folder(index.folder, version), verify=True)) as reader:
                     answers.add((version, reader.search(query, 5)[0].tobytes()))
             except Exception as error:
-                problems.append(repr(error))
-                return
+                if version in list_versions(index.folder):  # else ten newer ones came meanwhile
+                    problems.append(repr(error))
+                    return
 
     threads = [threading.Thread(target=keep_searching) for _ in range(4)]
     for thread in threads:
         thread.start()
-    for seed in range(1, 15):
+    seed = 0
+    while seed < 14 or (len(answers) < 2 and not problems):
+        seed += 1
         publish(index.folder, index.write(seed=seed))
         prune_versions(index.folder, 10)
-    time.sleep(0.1)
     stop.set()
     for thread in threads:
         thread.join()
 
     assert problems == []
-    assert len(answers) > 1
     assert len(answers) == len({version for version, _ in answers})
 
 

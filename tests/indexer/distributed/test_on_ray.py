@@ -16,6 +16,7 @@ from indexer.distributed.on_ray import reason
 from tests.indexer.conftest import content_of, draw, open_current
 from tests.indexer.fake_encoder import FakeEncoder
 from tests.indexer.sources.conftest import photo, png, write_tar
+from tests.patience import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[3]
 PICTURES, SHARDS = 400, 8
@@ -27,7 +28,7 @@ def on_cluster(images, index, log, *rest):
     """Runs cluster_build.py and returns its summary and what it said beside it."""
     environment = os.environ | {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled", "PYTHONPATH": str(ROOT)}
     command = [sys.executable, Path(__file__).with_name("cluster_build.py"), images, index, log, *map(str, rest)]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=240)
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout.splitlines()[-1]), done.stderr
 
@@ -36,7 +37,7 @@ def on_this_machine(code, images, index):
     """Runs the command on a cluster that it starts and ends itself."""
     command = [sys.executable, "-c", code, "build", "--images", images, "--index", index, "--on", "ray", "--json"]
     environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=PATIENCE)
 
 
 @pytest.fixture

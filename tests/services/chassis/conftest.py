@@ -92,7 +92,7 @@ def _router() -> APIRouter:
         async def work() -> str:
             request.state.shop.waiting.set()
             try:
-                await asyncio.sleep(30)
+                await asyncio.Event().wait()
             except asyncio.CancelledError:
                 request.state.shop.dropped.set()
                 raise

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from services.chassis.json_logging import JSONFormatter
+from tests.patience import PATIENCE
 
 
 def _line(message: str, *args: object, **extra: object) -> dict[str, object]:
@@ -71,7 +72,7 @@ def test_the_servers_own_logging_is_replaced():
     """Whatever uvicorn had set up, its lines are JSON on stdout as all others, and its access log is silent."""
     root = Path(__file__).parents[3]
     ended = subprocess.run(
-        [sys.executable, "-c", _PROCESS], cwd=root, capture_output=True, text=True, timeout=300, check=True
+        [sys.executable, "-c", _PROCESS], cwd=root, capture_output=True, text=True, timeout=PATIENCE, check=True
     )
     lines = [json.loads(line) for line in ended.stdout.splitlines()]
 

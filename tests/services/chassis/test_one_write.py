@@ -10,8 +10,8 @@ import pytest
 import uvicorn
 
 from services.chassis.one_write import JoiningTransport, OneWrite
+from tests.patience import PATIENCE
 
-PATIENCE = 60.0
 REQUEST = b"GET %s HTTP/1.1\r\nHost: a\r\n\r\n"
 
 

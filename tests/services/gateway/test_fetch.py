@@ -18,6 +18,7 @@ from starlette.routing import Route
 from imagetext.errors import DeadlineExceeded, ImageTextError, InvalidParameter, TooLarge, Unavailable
 from services.gateway.deadline import Deadline
 from services.gateway.fetch import Fetcher
+from tests.patience import PATIENCE
 
 HERE = "127.0.0.1"  # stands for a public address
 INSIDE = "127.0.0.2"  # stands for an address inside our network
@@ -84,7 +85,7 @@ def _unknown() -> list[str]:
     raise OSError
 
 
-def fetcher_of(names: Names, *, timeout_s: float = 30) -> Fetcher:
+def fetcher_of(names: Names, *, timeout_s: float = PATIENCE) -> Fetcher:
     return Fetcher(max_bytes=5_000, timeout_s=timeout_s, resolve=names.resolve, is_allowed=lambda ip: ip == HERE)
 
 
@@ -112,7 +113,7 @@ async def port(serve, site) -> int:
 
 
 async def fetched(fetcher: Fetcher, url: str) -> bytes:
-    return await fetcher.fetch(url, Deadline.after(30))
+    return await fetcher.fetch(url, Deadline.after(PATIENCE))
 
 
 async def test_a_picture(fetcher, site, port):
@@ -170,7 +171,7 @@ async def test_addresses_inside(fetcher, site, port, host):
 
 async def test_the_default_is_the_public_internet(site, port):
     """Without a judge of its own a fetcher refuses this machine by all its names."""
-    fetcher = Fetcher(max_bytes=5_000, timeout_s=30)
+    fetcher = Fetcher(max_bytes=5_000, timeout_s=PATIENCE)
     for host in ("127.0.0.1", "localhost", "127.1", "2130706433", "0x7f000001", "0", "[::1]", "[::ffff:127.0.0.1]"):
         with pytest.raises(InvalidParameter):
             await fetched(fetcher, f"http://{host}:{port}/picture.jpg")

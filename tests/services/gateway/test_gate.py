@@ -7,6 +7,9 @@ import pytest
 from imagetext.errors import Busy, DeadlineExceeded
 from services.gateway.deadline import Deadline
 from services.gateway.gate import Gate
+from tests.timeless import timeless
+
+pytestmark = timeless
 
 
 class Room:

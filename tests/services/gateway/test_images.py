@@ -15,6 +15,7 @@ from services.gateway import lifespan
 from services.gateway.app import create_app
 from services.gateway.images import RelayedImage
 from services.gateway.settings import Settings
+from tests.patience import PATIENCE
 
 
 async def test_picture(client, door):
@@ -110,9 +111,10 @@ class SlowGallery:
 async def _opened(serve, gallery: SlowGallery) -> AsyncIterator[httpx.Response]:
     """The answer to a request for a picture of `gallery` through a gateway on a real socket, its head received."""
     _, port = await serve(gallery.app)
-    _, door = await serve(create_app(Settings(retrieval_url=f"http://127.0.0.1:{port}")))
+    settings = Settings(retrieval_url=f"http://127.0.0.1:{port}", connect_timeout_s=PATIENCE, deadline_s=PATIENCE)
+    _, door = await serve(create_app(settings))
     async with (
-        httpx.AsyncClient(base_url=f"http://127.0.0.1:{door}") as client,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{door}", timeout=PATIENCE) as client,
         client.stream("GET", "/v1/images/0123456789abcdef") as response,
     ):
         yield response
@@ -121,7 +123,7 @@ async def _opened(serve, gallery: SlowGallery) -> AsyncIterator[httpx.Response]:
 async def test_pictures_are_streamed(serve):
     """The first bytes of a picture arrive while the service still sends the rest."""
     gallery = SlowGallery()
-    async with asyncio.timeout(30), _opened(serve, gallery) as response:
+    async with asyncio.timeout(PATIENCE), _opened(serve, gallery) as response:
         chunks = response.aiter_raw()
         first = await anext(chunks)
         gallery.second_half.set()
@@ -136,9 +138,9 @@ async def test_a_slow_reader_keeps_no_search_waiting(serve, monkeypatch):
     monkeypatch.setattr(lifespan, "_POOL_S", 0.2)
     gallery = SlowGallery()
     gallery.app.get("/v1/index")(gallery.index)
-    async with asyncio.timeout(30), _opened(serve, gallery) as response:
+    async with asyncio.timeout(PATIENCE), _opened(serve, gallery) as response:
         door = str(response.url.copy_with(path="/"))
-        async with httpx.AsyncClient(base_url=door) as another:
+        async with httpx.AsyncClient(base_url=door, timeout=PATIENCE) as another:
             picture = await another.get("/v1/images/0123456789abcdef")
             index = await another.get("/v1/index")
         gallery.second_half.set()
@@ -150,7 +152,7 @@ async def test_a_slow_reader_keeps_no_search_waiting(serve, monkeypatch):
 async def test_a_browser_that_leaves_ends_the_stream(serve, until):
     """When the browser goes away in the middle of a picture, so does the gateway from the service."""
     gallery = SlowGallery()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         async with _opened(serve, gallery) as response:
             await anext(response.aiter_raw())
         await until(lambda: gallery.left_early)

@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tests.patience import PATIENCE
+
 
 def test_no_model_libraries(pytestconfig):
     """The gateway starts without torch, numpy, Pillow or FAISS: it is small, and its image can be."""
@@ -53,4 +55,4 @@ def test_a_bad_start_says_why(pytestconfig):
 
 
 def _run(command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, **options)
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False, **options)

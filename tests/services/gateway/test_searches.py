@@ -2,12 +2,14 @@
 
 import asyncio
 import base64
+import time
 
 import pytest
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp
 
 from imagetext.contracts import INDEX_VERSION_HEADER
+from tests.timeless import timeless
 
 
 def path_of(response) -> str:
@@ -17,12 +19,14 @@ def path_of(response) -> str:
 async def test_second_time_is_a_hit(client, door):
     """A search is answered once; the second answer is the same, but for the time that it took."""
     first = await client.post("/v1/search", json={"text": "a dog"})
+    began = time.monotonic()
     second = await client.post("/v1/search", json={"text": "a dog"})
+    took_ms = 1000 * (time.monotonic() - began)
 
     assert (first.headers["X-Cache"], second.headers["X-Cache"]) == ("miss", "hit")
     assert first.json()["results"] == second.json()["results"]
     assert second.json()["index"] == {"version": "v1", "size": 1}
-    assert second.json()["took_ms"] < 1_000
+    assert second.json()["took_ms"] <= took_ms
     assert door.retrieval.calls["search"] == 1
 
 
@@ -219,6 +223,7 @@ async def test_search_by_picture(client, door):
     assert door.retrieval.calls["search/image"] == 4
 
 
+@timeless
 async def test_identical_searches_are_answered_by_one_call(client, door):
     """Concurrent identical searches make one upstream call."""
     door.retrieval.go_on.clear()
@@ -258,6 +263,7 @@ async def test_a_reply_betrays_the_new_version(door, until, ready_client):
         await until(is_new)
 
 
+@timeless
 async def test_a_swap_under_way_stores_nothing_wrong(client, door, until):
     """An answer that the old version gave after the swap was seen is not kept for the new one."""
     door.retrieval.go_on.clear()

@@ -5,6 +5,9 @@ import asyncio
 import pytest
 
 from services.gateway.single_flight import SingleFlight
+from tests.timeless import timeless
+
+pytestmark = timeless
 
 
 class Work:

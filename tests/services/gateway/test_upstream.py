@@ -1,6 +1,7 @@
 """What the gateway makes of services that fail, and of several replicas."""
 
 import asyncio
+import time
 from collections import Counter
 
 import httpx
@@ -11,10 +12,18 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from imagetext.errors import Busy, DeadlineExceeded, ImageTextError, Unavailable
 from services.gateway.app import create_app
 from services.gateway.settings import Settings
+from tests.patience import PATIENCE
+from tests.timeless import timeless
 
 
 def httpx_client(port: int) -> httpx.AsyncClient:
-    return httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60)
+    return httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE)
+
+
+def patient(**settings: object) -> Settings:
+    """Where real sockets are waited for."""
+    patience = {"connect_timeout_s": PATIENCE, "read_timeout_s": PATIENCE, "deadline_s": PATIENCE}
+    return Settings.model_validate(patience | settings)
 
 
 async def caption(client, picture: bytes = b"dog"):
@@ -38,6 +47,7 @@ async def test_both_replicas_work(two_captioners, client):
     assert min(asked["10.0.0.1:8001"], asked["10.0.0.3:8001"]) >= 5
 
 
+@timeless
 async def test_the_least_busy_replica_is_asked(two_captioners, client, until):
     """While one replica has a request in work, all that follow go to the other; after that both are asked again."""
     slow, quick = two_captioners.caption, type(two_captioners.caption)()
@@ -65,10 +75,12 @@ async def test_the_least_busy_replica_is_asked(two_captioners, client, until):
 async def test_a_dead_replica_is_passed_over(two_captioners, client):
     """With one of two replicas dead every request is answered, and few of them try the dead one."""
     del two_captioners.network.machines["10.0.0.1:8001"]
+    began = time.monotonic()
     replies = [await caption(client, f"p{i}".encode()) for i in range(40)]
+    took = time.monotonic() - began
 
     assert {reply.status_code for reply in replies} == {200}
-    assert two_captioners.network.asked["10.0.0.1:8001"] < 10  # one in five seconds, and machines that test are slow
+    assert two_captioners.network.asked["10.0.0.1:8001"] <= 2 + took / 5  # one in five seconds
 
 
 async def test_a_replica_that_breaks_off(two_captioners, client):
@@ -203,7 +215,7 @@ async def test_replica_dies_while_it_answers(door, serve, until):
     dying = await asyncio.start_server(_half_answer, "127.0.0.1", 0)
     dying_port = dying.sockets[0].getsockname()[1]
     _, port = await serve(door.caption.app)
-    settings = Settings(caption_url=f"http://127.0.0.1:{dying_port},http://127.0.0.1:{port}")
+    settings = patient(caption_url=f"http://127.0.0.1:{dying_port},http://127.0.0.1:{port}")
     _, gateway_port = await serve(create_app(settings))
     replies = Counter[int]()
     async with httpx_client(gateway_port) as client:
@@ -230,7 +242,7 @@ async def test_silent_service(silent_server, serve):
 
 async def test_read_timeout(silent_server, serve):
     """Over real sockets: silence that is longer than the read timeout is a 504 before the deadline."""
-    settings = Settings(retrieval_url=f"http://127.0.0.1:{silent_server}", read_timeout_s=0.3)
+    settings = patient(retrieval_url=f"http://127.0.0.1:{silent_server}", read_timeout_s=0.3)
     _, port = await serve(create_app(settings))
     async with httpx_client(port) as client:
         assert (await client.post("/v1/search", json={"text": "dog"})).status_code == 504
@@ -240,7 +252,7 @@ async def test_a_caller_that_leaves(door, serve, until):
     """Over real sockets: when the caller goes away, the work upstream is stopped."""
     door.retrieval.go_on.clear()
     _, retrieval_port = await serve(door.retrieval.app)
-    _, port = await serve(create_app(Settings(retrieval_url=f"http://127.0.0.1:{retrieval_port}")))
+    _, port = await serve(create_app(patient(retrieval_url=f"http://127.0.0.1:{retrieval_port}")))
     async with httpx_client(port) as client:
         asking = asyncio.create_task(client.post("/v1/search", json={"text": "dog"}))
         await until(lambda: door.retrieval.calls["search"] == 1)

@@ -8,6 +8,10 @@ from imagetext.errors import Unavailable
 from services.gateway.background import repeat
 from services.gateway.deadline import Deadline
 from services.gateway.watched import Watched
+from tests.patience import settle
+from tests.timeless import timeless
+
+pytestmark = timeless
 
 
 class Oracle:
@@ -81,7 +85,7 @@ async def test_a_bug_does_not_end_the_watch(until, caplog):
 async def test_cancelling_ends_the_watch():
     """Background work ends when it is cancelled."""
     task = asyncio.create_task(repeat(_step, _step))
-    await asyncio.sleep(0.01)
+    await settle()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

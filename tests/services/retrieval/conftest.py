@@ -18,9 +18,9 @@ from imagetext.contracts import BuildProgress
 from imagetext.index import EncoderRef, PictureRow, picture_id, publish, write_version
 from services.retrieval.app import create_app
 from services.retrieval.settings import Settings
+from tests.patience import PATIENCE
 
 COLOURS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255), "yellow": (255, 255, 0), "grey": (9, 9, 9)}
-PATIENCE = 60.0
 
 
 class ColourEncoder:
@@ -94,18 +94,24 @@ class Album:
         self, encoder: ColourEncoder, images_root: Path | None = None, known: dict[str, dict[str, object]] | None = None
     ) -> str:
         """Indexes all the pictures and publishes the version; `known` has fields of PictureRow by path."""
+        version = self.write(encoder, images_root, known)
+        publish(self.index, version)
+        return version
+
+    def write(
+        self, encoder: ColourEncoder, images_root: Path | None = None, known: dict[str, dict[str, object]] | None = None
+    ) -> str:
+        """As `build`, but nobody knows of the version yet."""
         paths = sorted(path for path in self.images.rglob("*") if path.is_file())
         rows = [self._row(number, path) for number, path in enumerate(paths)]
         rows = [replace(row, **(known or {}).get(row.path, {})) for row in rows]
-        version = write_version(
+        return write_version(
             self.index,
             rows,
             encoder.encode_pictures([encoder.prepare(Image.open(path).convert("RGB")) for path in paths]),
             encoder=EncoderRef(encoder.name, encoder.fingerprint, encoder.dimensions),
             images_root=images_root or self.images,
         )
-        publish(self.index, version)
-        return version
 
     def _row(self, number: int, path: Path) -> PictureRow:
         name, status = path.relative_to(self.images).as_posix(), path.stat()
@@ -133,7 +139,7 @@ def make_app(album: Album, encoder: ColourEncoder) -> Callable[..., FastAPI]:
     """The service on the album, with any setting changed; it looks for a new version at every hundredth second."""
 
     def make(**changes: object) -> FastAPI:
-        settings = Settings(**{"index": album.index, "poll_s": 0.01} | changes)
+        settings = Settings(**{"index": album.index, "poll_s": 0.01, "deadline_s": PATIENCE} | changes)
         return create_app(settings, load=lambda source: encoder)
 
     return make

@@ -1,15 +1,5 @@
 """Waiting for a service that follows an index."""
 
-import asyncio
-
-
-async def until(condition) -> None:
-    async with asyncio.timeout(60):
-        while True:
-            if await condition():
-                return
-            await asyncio.sleep(0.02)
-
 
 def serves(client, version: str):
     async def condition() -> bool:

@@ -10,7 +10,9 @@ from imagetext.contracts import MAX_PICTURE_CAPTIONS, MAX_PICTURE_TAGS
 from imagetext.index import picture_id, publish
 from imagetext.index.changes import Addition
 from imagetext.index.journal import JournalReader
+from tests.patience import until
 from tests.services.retrieval.conftest import ColourEncoder
+from tests.services.retrieval.following import serves
 
 
 async def add(client, *pictures, **fields):
@@ -185,12 +187,8 @@ async def test_an_older_version_shows_the_changes_too(make_app, album, encoder, 
     async with client_of(make_app()) as client:
         await add(client, picture("red"), path="new.png")
         publish(album.index, first)
-        async with asyncio.timeout(30):
-            while True:
-                found = await paths(client, "grey")
-                if "grey.png" not in found:
-                    break
-                await asyncio.sleep(0.01)
+        await until(serves(client, f"{first}+1"))
+        found = await paths(client, "grey")
         version = (await client.get("/v1/index")).json()["version"]
 
     assert "new.png" in found

@@ -10,6 +10,7 @@ from imagetext.errors import IndexVersionError, Unavailable
 from imagetext.index import publish
 from services.retrieval.current_index import CurrentIndex
 from services.retrieval.metrics import IndexMetrics
+from tests.patience import PATIENCE
 
 
 @pytest.fixture
@@ -25,11 +26,11 @@ async def test_version_stays_open_while_a_thread_reads_it(current, album, encode
 
     def read(reader) -> None:
         began.set()
-        assert go_on.wait(60)
+        assert go_on.wait(PATIENCE)
         found.append((reader.info.size, reader.row(0).path, reader))
 
     caller = asyncio.create_task(current.use(read))
-    assert await asyncio.to_thread(began.wait, 60)
+    assert await asyncio.to_thread(began.wait, PATIENCE)
     album.add("more.png", "grey")
     album.build(encoder)
     await current.refresh()
@@ -52,10 +53,12 @@ async def test_small_indexes_are_searched_at_once(current, album, encoder):
     album.build(encoder)
     await current.start(encoder.fingerprint)
     go_on = threading.Event()
-    busy = [asyncio.create_task(current.use(lambda _: go_on.wait(60))) for _ in range(4)]
+    busy = [asyncio.create_task(current.use(lambda _: go_on.wait(PATIENCE))) for _ in range(4)]
     await asyncio.sleep(0.05)
 
-    assert await asyncio.wait_for(current.search(lambda reader: threading.get_ident()), 30) == threading.get_ident()
+    assert (
+        await asyncio.wait_for(current.search(lambda reader: threading.get_ident()), PATIENCE) == threading.get_ident()
+    )
     go_on.set()
     assert await asyncio.gather(*busy) == [True] * 4
     await current.stop()

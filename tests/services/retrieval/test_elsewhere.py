@@ -8,7 +8,8 @@ from imagetext.index import picture_id, verify, version_folder
 from imagetext.index.object_store import ObjectStore
 from imagetext.index.places import StoreAddress
 from imagetext.index.push import push
-from tests.services.retrieval.following import ready, until
+from tests.patience import until
+from tests.services.retrieval.following import ready
 
 VERSION = "20260101T000000Z-000000"
 

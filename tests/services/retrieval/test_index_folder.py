@@ -10,6 +10,7 @@ import pytest
 from imagetext.index import EncoderRef, SkippedFile, current_version, list_versions, publish, write_version
 from imagetext.index.build_progress import write_progress
 from imagetext.index.reader import IndexReader
+from tests.patience import until
 
 
 @pytest.fixture
@@ -30,12 +31,14 @@ def _spoil(album, version, name="vectors.npy"):
 
 async def _until(client, holds):
     """The list, once it is as wanted."""
-    async with asyncio.timeout(60):
-        while True:
-            listed = (await client.get("/v1/index/versions")).json()
-            if holds(listed):
-                return listed
-            await asyncio.sleep(0.01)
+    listed = {}
+
+    async def is_wanted():
+        listed.update((await client.get("/v1/index/versions")).json())
+        return holds(listed)
+
+    await until(is_wanted)
+    return listed
 
 
 async def _until_open(client, version):
@@ -226,22 +229,26 @@ async def test_a_progress_file_that_is_nonsense_is_none(client_of, make_app, alb
     assert (reply.status_code, reply.json()) == (200, {"running": None, "stopped": None})
 
 
+def opened(fifo, writers):
+    """Whether somebody reads there; then it is opened for the writers, too."""
+    try:
+        writers.append(os.open(fifo, os.O_WRONLY | os.O_NONBLOCK))
+    except OSError:
+        return False
+    return True
+
+
 async def test_two_do_not_publish_at_once(client_of, make_app, album, versions):
     """The second is told to come again while the first is verified."""
     file = album.index / "versions" / versions[0] / "skipped.jsonl"
     file.unlink()
+    writers = []
     os.mkfifo(file)  # of no bytes, as the manifest says; reading it waits for a writer
     async with client_of(make_app()) as client:
         first = asyncio.create_task(client.post("/v1/index/publish", json={"version": versions[0]}))
-        async with asyncio.timeout(60):
-            while True:
-                try:
-                    writer = os.open(file, os.O_WRONLY | os.O_NONBLOCK)
-                    break
-                except OSError:
-                    await asyncio.sleep(0.01)
+        await until(lambda: opened(file, writers))
         second = await client.post("/v1/index/publish", json={"version": versions[1]})
-        os.close(writer)
+        os.close(*writers)
         await first
 
     assert (second.status_code, "Retry-After" in second.headers) == (429, True)

@@ -3,7 +3,6 @@
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,8 +13,9 @@ from imagetext.index.milvus_connection import MilvusConnection
 from imagetext.index.milvus_loading import load
 from imagetext.index.milvus_store import MilvusStore
 from imagetext.index.places import MilvusAddress
+from tests.patience import until, wait_until
 from tests.services.retrieval.conftest import ColourEncoder
-from tests.services.retrieval.following import metric, ready, serves, until
+from tests.services.retrieval.following import metric, ready, serves
 
 pytest.importorskip("pymilvus", reason="needs pymilvus: pip install 'imagetext[milvus]'")
 pytest.importorskip("milvus_lite", reason="needs milvus-lite: pip install 'imagetext[milvus]'")
@@ -38,13 +38,11 @@ class Server:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        end = time.monotonic() + 60
-        while True:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return
-            assert time.monotonic() < end, "Milvus Lite does not start"
-            time.sleep(0.05)
+        wait_until(self._listens, lambda: "Milvus Lite does not start")
+
+    def _listens(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
     def stop(self) -> None:
         if self._process is not None:

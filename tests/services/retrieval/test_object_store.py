@@ -14,8 +14,9 @@ from imagetext.index.object_store import ObjectStore
 from imagetext.index.places import StoreAddress, folder_name
 from imagetext.index.push import push
 from services.retrieval.store_source import StoreSource
+from tests.patience import PATIENCE, until
 from tests.services.retrieval.conftest import ColourEncoder
-from tests.services.retrieval.following import metric, serves, until
+from tests.services.retrieval.following import metric, serves
 
 moto_server = pytest.importorskip("moto.server", reason="needs moto, flask and s3fs: pip install 'imagetext[dev]'")
 pytest.importorskip("s3fs", reason="needs s3fs: pip install 'imagetext[s3]'")
@@ -49,7 +50,7 @@ class Bucket:
         self.server = server
         self.address = StoreAddress(f"s3://{name}/index")
         self.store = ObjectStore(self.address)
-        httpx.put(f"http://127.0.0.1:{server.port}/{name}").raise_for_status()
+        httpx.put(f"http://127.0.0.1:{server.port}/{name}", timeout=PATIENCE).raise_for_status()
 
     def push(self, index: Path, version: str) -> None:
         push(index, version, verify(version_folder(index, version)), self.store)

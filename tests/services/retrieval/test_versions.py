@@ -6,27 +6,13 @@ import shutil
 from pathlib import Path
 
 from imagetext.index import publish
+from tests.patience import until
+from tests.services.retrieval.following import metric, serves
 
 
 async def _version(client) -> str | None:
     reply = await client.get("/v1/index")
     return reply.json()["version"] if reply.status_code == 200 else None
-
-
-async def _until(client, version: str) -> None:
-    async with asyncio.timeout(60):
-        while True:
-            if await _version(client) == version:
-                return
-            await asyncio.sleep(0.01)
-
-
-async def _until_metric(client, line: str) -> None:
-    async with asyncio.timeout(60):
-        while True:
-            if line in (await client.get("/metrics")).text:
-                return
-            await asyncio.sleep(0.01)
 
 
 async def test_index_is_described(client_of, app, album, encoder):
@@ -57,7 +43,7 @@ async def test_first_version_is_picked_up(client_of, make_app, album, encoder):
         replies = [await client.post("/v1/search", json={"text": "red"}), await client.get("/v1/index")]
         replies += [await client.get("/v1/images/0123"), await client.get("/v1/images/0123/thumbnail")]
         version = album.build(encoder)
-        await _until(client, version)
+        await until(serves(client, version))
         ready_now = await client.get("/health/ready")
 
     assert ready.status_code == 503
@@ -81,11 +67,7 @@ async def test_swap_fails_no_request(client_of, app, album, encoder):
                 answers.append((reply.status_code, index["version"], index["size"], len(body["results"])))
 
         async def until_answered_by(version: str) -> None:
-            async with asyncio.timeout(60):
-                while True:
-                    if any(version in answer for answer in answers):
-                        return
-                    await asyncio.sleep(0.01)
+            await until(lambda: any(version in answer for answer in answers))
 
         searches = [asyncio.create_task(search()) for _ in range(3)]
         await until_answered_by(next(iter(versions)))
@@ -106,9 +88,9 @@ async def test_rollback(client_of, app, album, encoder):
     old = (album.index / "CURRENT").read_text().strip()
     async with client_of(app) as client:
         album.add("more.png", "grey")
-        await _until(client, album.build(encoder))
+        await until(serves(client, album.build(encoder)))
         publish(album.index, old)
-        await _until(client, old)
+        await until(serves(client, old))
 
 
 async def test_version_of_another_encoder_is_refused(client_of, app, album, encoder, caplog):
@@ -116,11 +98,11 @@ async def test_version_of_another_encoder_is_refused(client_of, app, album, enco
     old = (album.index / "CURRENT").read_text().strip()
     async with client_of(app) as client:
         album.build(type(encoder)("colours-2"))
-        await _until_metric(client, "index_refused 1.0")
+        await until(metric(client, "index_refused 1.0"))
         during = await client.post("/v1/search", json={"text": "red"})
         ready = await client.get("/health/ready")
         publish(album.index, old)
-        await _until_metric(client, "index_refused 0.0")
+        await until(metric(client, "index_refused 0.0"))
 
     assert (during.status_code, during.json()["index"]["version"], ready.status_code) == (200, old, 200)
     assert "colours-2" in caplog.text
@@ -131,13 +113,10 @@ async def test_damaged_version_is_refused(client_of, app, album, encoder, caplog
     old = (album.index / "CURRENT").read_text().strip()
     async with client_of(app) as client:
         album.add("more.png", "grey")
-        new = album.build(encoder)
+        new = album.write(encoder)
         _change_a_byte(album.index / "versions" / new / "vectors.npy")
-        # The version may have been opened before it was damaged: only a fresh look is told.
-        publish(album.index, old)
-        await _until(client, old)
         publish(album.index, new)
-        await _until_metric(client, "index_refused 1.0")
+        await until(metric(client, "index_refused 1.0"))
         await asyncio.sleep(0.1)
 
         assert await _version(client) == old
@@ -166,7 +145,7 @@ async def test_pointer_that_is_nonsense(client_of, app, album, caplog):
     old = (album.index / "CURRENT").read_text().strip()
     async with client_of(app) as client:
         (album.index / "CURRENT").write_text("../../etc")
-        await _until_metric(client, "index_refused 1.0")
+        await until(metric(client, "index_refused 1.0"))
         nonsense = await _version(client)
         await asyncio.sleep(0.1)
         (album.index / "CURRENT").unlink()
@@ -183,12 +162,8 @@ async def test_old_version_closes_after_its_last_request(client_of, app, album, 
     async with client_of(app) as client:
         album.add("more.png", "grey")
         new = album.build(encoder)
-        await _until(client, new)
-        async with asyncio.timeout(60):
-            while True:
-                if not any(old in file for file in _open_files()):
-                    break
-                await asyncio.sleep(0.01)
+        await until(serves(client, new))
+        await until(lambda: not any(old in file for file in _open_files()))
 
         assert any(new in file for file in _open_files())
 

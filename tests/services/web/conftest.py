@@ -6,13 +6,14 @@ import shutil
 import socket
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
 import pytest
+
+from tests.patience import PATIENCE, wait_until
 
 WEB = Path(__file__).parents[3] / "services" / "web"
 
@@ -74,11 +75,11 @@ def web(gateway: EchoGateway, tmp_path: Path) -> Iterator[httpx.Client]:
     conf.write_text(_adapted(port, gateway.port, tmp_path))
     command = [binary, "-e", str(tmp_path / "error.log"), "-c", str(conf), "-g", "daemon off;"]
     process = subprocess.Popen(command)
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE) as client:
         _await_answer(client, process)
         yield client
     process.terminate()
-    assert process.wait(timeout=30) == 0
+    assert process.wait(timeout=PATIENCE) == 0
 
 
 def _adapted(port: int, gateway_port: int, folder: Path) -> str:
@@ -100,14 +101,14 @@ def _adapted(port: int, gateway_port: int, folder: Path) -> str:
 
 
 def _await_answer(client: httpx.Client, process: subprocess.Popen[bytes]) -> None:
-    for _ in range(300):
+    def answers() -> bool:
         assert process.poll() is None, "nginx refused its configuration"
         try:
-            client.get("/")
-            return
+            return client.get("/").is_success
         except httpx.TransportError:
-            time.sleep(0.1)
-    raise AssertionError("nginx did not answer")
+            return False
+
+    wait_until(answers, lambda: "nginx did not answer")
 
 
 def _free_port() -> int:

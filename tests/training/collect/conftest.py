@@ -14,6 +14,7 @@ import uvicorn
 from PIL import Image
 from starlette.types import ASGIApp
 
+from tests.patience import PATIENCE
 from training.collect.client import PoliteClient
 from training.collect.folder import CollectionFolder, FoundPicture, Search
 from training.data.content import measure
@@ -41,8 +42,9 @@ def serve() -> Iterator[Callable[[ASGIApp], str]]:
 
 @pytest.fixture
 def client() -> Iterator[PoliteClient]:
-    """Polite, but in a hurry."""
-    client = PoliteClient("imagetext-collect/1 (tests)", pause_s=0, attempts=3, timeout_s=2, whole_s=3, wait_s=0.01)
+    """Polite and patient, but quick to ask again."""
+    patience = {"timeout_s": PATIENCE, "whole_s": PATIENCE}
+    client = PoliteClient("imagetext-collect/1 (tests)", pause_s=0, attempts=3, wait_s=0.01, **patience)
     yield client
     client.close()
 

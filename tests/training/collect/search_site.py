@@ -78,7 +78,7 @@ name = "Test search"
 address = "{url}/search?q={{words}}"
 terms = "{url}/terms"
 permission = "The site is ours."
-patience_s = 3
+patience_s = 300
 pause_s = 0
 most = 10
 consent = "#consent button"

@@ -15,6 +15,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from imagetext.errors import DeadlineExceeded, InvalidParameter, TooLarge, Unavailable
+from tests.patience import PATIENCE
 from training.collect.client import PoliteClient, _seconds
 
 
@@ -86,14 +87,13 @@ def test_a_host_that_names_a_time_is_obeyed(client: PoliteClient, url: str) -> N
     assert client.ask("GET", f"{url}/busy/1").status == 200
     assert time.monotonic() - began >= 1
     assert client.ask("GET", f"{url}/busy/86400").status == 429
-    assert time.monotonic() - began < 30
 
 
 def test_retry_after_may_be_a_date() -> None:
     """Both forms of the header are read, and neither's nonsense harms."""
-    soon = format_datetime(datetime.now(UTC) + timedelta(seconds=60), usegmt=True)
+    soon = format_datetime(datetime.now(UTC) + timedelta(seconds=3_600), usegmt=True)
 
-    assert 50 < (_seconds(soon) or 0) <= 60
+    assert 3_600 - PATIENCE < (_seconds(soon) or 0) <= 3_600
     assert (_seconds("7"), _seconds("soon"), _seconds(None)) == (7, None, None)
 
 
@@ -101,8 +101,10 @@ def test_too_much_and_too_slow(client: PoliteClient, site: Site, url: str) -> No
     """Endless answers end at the cap of bytes, dripping ones at the cap of time; neither is asked again."""
     with pytest.raises(TooLarge):
         client.ask("GET", f"{url}/endless", max_bytes=10_000)
+    hurried = PoliteClient("tests", pause_s=0, whole_s=1)
     with pytest.raises(DeadlineExceeded):
-        client.ask("GET", f"{url}/slow")
+        hurried.ask("GET", f"{url}/slow")
+    hurried.close()
     assert (site.visits["endless"], site.visits["slow"]) == (1, 1)
 
 
@@ -118,13 +120,20 @@ def test_no_host_no_address_no_end(client: PoliteClient, url: str) -> None:
 
 
 def test_a_host_is_left_in_peace_between_requests(url: str) -> None:
-    """Three requests to one host take two pauses; another host does not wait for it."""
+    """Three requests to one host take two pauses."""
     client = PoliteClient("tests", pause_s=0.3)
     began = time.monotonic()
     for _ in range(3):
         client.ask("GET", f"{url}/page")
-    took = time.monotonic() - began
-    client.ask("GET", f"{url.replace('127.0.0.1', 'localhost')}/page")
     client.close()
 
-    assert 0.6 <= took < 5
+    assert time.monotonic() - began >= 0.6
+
+
+def test_another_host_does_not_wait(url: str) -> None:
+    """However long the first one is left in peace."""
+    client = PoliteClient("tests", pause_s=3_600)
+    answers = [client.ask("GET", f"{host}/page") for host in (url, url.replace("127.0.0.1", "localhost"))]
+    client.close()
+
+    assert [answer.status for answer in answers] == [200, 200]

@@ -26,7 +26,7 @@ def test_the_shipped_page_files_are_whole() -> None:
         ('address = "http', 'address = "file', "http address"),
         ('each = ".result"', "", "result_each is missing"),
         ('each = ".result"', 'each = ".result"\nevery = 1', "unknown key result_every"),
-        ("patience_s = 3", 'patience_s = "3"', "patience_s must be a number"),
+        ("patience_s = 300", 'patience_s = "3"', "patience_s must be a number"),
         ("most = 10", "most = true", "most must be a whole number"),
         ('licence = ".licence"', "", "say where the licence stands"),
         ("source = \"//a[@class='where']@href\"", "", "must lead to the page"),

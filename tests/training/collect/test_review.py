@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 
 from imagetext.errors import InvalidParameter, NotFound
 from imagetext.pictures import open_picture
+from tests.patience import PATIENCE
 from tests.training.collect.conftest import SENTENCES
 from training.collect.__main__ import main
 from training.collect.folder import CollectionFolder
@@ -25,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 @pytest.fixture
 def caller(collection: CollectionFolder, serve: Callable[[ASGIApp], str]) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=serve(create_app(collection))) as caller:
+    with httpx.Client(base_url=serve(create_app(collection)), timeout=PATIENCE) as caller:
         yield caller
 
 
@@ -118,7 +119,7 @@ def test_the_command_serves_on_this_machine_alone_and_survives_being_killed(coll
         assert process.stderr
         line = process.stderr.readline()
         assert line.startswith("Review at http://127.0.0.1:")
-        with httpx.Client(base_url=line.split()[2], timeout=30) as caller:
+        with httpx.Client(base_url=line.split()[2], timeout=PATIENCE) as caller:
             decide(caller, "accepted")
         assert main(["review", "--folder", str(collection.folder), "--port", "0"]) == 1
     finally:

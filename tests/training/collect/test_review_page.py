@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from starlette.types import ASGIApp
 
+from tests.patience import BROWSER_MS
 from tests.training.collect.conftest import SENTENCES
 from training.collect.folder import CollectionFolder
 from training.collect.review.app import create_app
@@ -25,9 +26,9 @@ def browser() -> Iterator["playwright.Browser"]:
     chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if chromium is None:
         pytest.skip("the browser tests need Chromium: apt-get install chromium")
-    expect.set_options(timeout=30_000)
+    expect.set_options(timeout=BROWSER_MS)
     with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=chromium, args=FLAGS)
+        browser = driver.chromium.launch(executable_path=chromium, args=FLAGS, timeout=BROWSER_MS)
         yield browser
         browser.close()
 
@@ -44,6 +45,7 @@ def open_page(
     def open(**device: object) -> "playwright.Page":
         contexts.append(browser.new_context(base_url=url, **device))
         page = contexts[-1].new_page()
+        page.set_default_timeout(BROWSER_MS)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("console", lambda message: complaints.extend(_complaint(message)))
         page.goto("/")

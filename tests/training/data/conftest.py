@@ -8,6 +8,7 @@ import time
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -50,7 +51,9 @@ class Site:
         self.agents: set[str] = set()
         self.at_once = 0
         self.most_at_once = 0
-        self.pause_s = 0.0
+        self.meeting: threading.Barrier | None = None  # where so many requests wait for one another
+        self.free: int | None = None  # so many are answered before `go_on`
+        self.go_on = threading.Event()
         self._lock = threading.Lock()
 
     def handle(self, request: "Request") -> None:
@@ -61,14 +64,15 @@ class Site:
             self.agents.add(request.headers["User-Agent"])
             self.at_once += 1
             self.most_at_once = max(self.most_at_once, self.at_once)
-        try:
-            time.sleep(self.pause_s)
+            number = self.visits.total()
+        if self.meeting is not None:
+            self.meeting.wait()
+        if self.free is not None and number > self.free:
+            self.go_on.wait()
+        with self._lock:
+            self.at_once -= 1  # before the answer: who has it may come again before this thread is next
+        with suppress(BrokenPipeError, ConnectionResetError):  # the visitor has had enough
             self.answer(request, path)
-        except (BrokenPipeError, ConnectionResetError):
-            pass  # the visitor has had enough
-        finally:
-            with self._lock:
-                self.at_once -= 1
 
     def answer(self, request: "Request", path: str) -> None:
         match path.split("/"):
@@ -113,11 +117,11 @@ class Site:
             case ["huge"]:
                 request.send(draw(1), headers={"Content-Length": "3000000000"})
             case ["endless"]:
-                request.stream(lambda: b"\xff\xd8\xff" + b"x" * 50_000, 0)
+                request.stream(b"\xff\xd8\xff" + b"x" * 50_000, 0)
             case ["slow"]:
-                request.stream(lambda: b"\xff", 0.05)
+                request.stream(b"\xff", 0.05)
             case ["silent"]:
-                time.sleep(5)
+                request.rfile.read(1)  # until the visitor leaves
             case ["opted-out"]:
                 request.send(draw(11), headers={"X-Robots-Tag": "noindex, noai"})
             case ["opted-out-other"]:
@@ -146,12 +150,12 @@ class Request(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def stream(self, piece: Callable[[], bytes], pause_s: float) -> None:
+    def stream(self, piece: bytes, pause_s: float) -> None:
+        """Until the visitor leaves."""
         self.send_response(200)
         self.end_headers()
-        until = time.monotonic() + 20
-        while time.monotonic() < until:
-            self.wfile.write(piece())
+        while True:
+            self.wfile.write(piece)
             time.sleep(pause_s)
 
     def log_message(self, format: str, *args: object) -> None:
