@@ -6,6 +6,10 @@ from pathlib import Path
 
 import pytest
 
+# Threads of torch and FAISS wait for each other by spinning. Beside other work, the one that is waited for does not run
+# then, and a test of a second takes minutes. It must be said before either is imported, and holds for subprocesses.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
