@@ -87,8 +87,11 @@ class Coded:
     recall: float
 
 
-def coded(size: int) -> Coded:
-    """Filled chunk by chunk, so that whole vectors are never all in memory; what is nearest is looked up on the way."""
+def coded(size: int, trained: int | None = None) -> Coded:
+    """Codes for `size` vectors, learned from `trained` of them, or from as many as the cells need.
+
+    Filled chunk by chunk, so that whole vectors are never all in memory; what is nearest is looked up on the way.
+    """
     source = Clusters()
     asked = source.queries(CODED_QUERIES)
     number = max(LEAST_CELLS, round(2 * size**0.5))
@@ -96,7 +99,8 @@ def coded(size: int) -> Coded:
         f"IVF{number}_HNSW32,PQ{CODE}"  # a graph over the cells: comparing each vector with all of them takes longest
     )
     index: Any = faiss.index_factory(DIMENSIONS, name, faiss.METRIC_INNER_PRODUCT)
-    index.train(Clusters().draw(max(TRAINED_WITH * number, LEAST_TRAINED), np.random.default_rng(0)))
+    trained = trained or max(TRAINED_WITH * number, LEAST_TRAINED)
+    index.train(Clusters().draw(trained, np.random.default_rng(0)))
     index.nprobe = PROBES
     nearest: Any = faiss.ResultHeap(len(asked), NEIGHBOURS, keep_max=True)
     for chunk in tqdm(source.chunks(size), total=-(-size // CHUNK), desc=f"codes of {size:,}", unit="chunk"):

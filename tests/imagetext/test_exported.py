@@ -233,6 +233,12 @@ def test_a_damaged_export_is_a_model_error(sources: dict[str, Path], exported_cl
         load_encoder(sources["clip"], Engines(exported_clip))
 
 
+def test_a_model_of_another_kind_is_refused(sources: dict[str, Path], exported_clip: Path) -> None:
+    """Also where it is exported as what it is."""
+    with pytest.raises(ModelError):
+        load_captioner(sources["clip"], Engines(exported_clip))
+
+
 @pytest.mark.parametrize("name", ["tokenizer.json", "texts.json"])
 def test_an_export_that_lacks_a_file_is_a_model_error(sources: dict[str, Path], exported_clip: Path, name: str) -> None:
     """At the start, and not with the first text."""

@@ -48,6 +48,15 @@ def broken(_: Network, compiled: Path | None) -> Run:
     raise RuntimeError("Exception from some.cpp:117:\nan operator is missing\n\n")
 
 
+def failing(_: Network, compiled: Path | None) -> Run:
+    """An engine that takes the network, but not these inputs."""
+
+    def run(rows: Array) -> list[Array]:
+        raise RuntimeError("a length does not fit")
+
+    return run
+
+
 def files_in(folder: Path) -> dict[Path, int]:
     """Of all files, when they were written."""
     return {file: file.stat().st_mtime_ns for file in folder.rglob("*") if file.is_file()}
@@ -59,15 +68,17 @@ def choices_in(folder: Path) -> list[Path]:
 
 def test_the_fastest_that_agrees_is_taken(doubling: Network) -> None:
     """A faster engine wins, unless its numbers point elsewhere or it cannot take the network; the reason is known."""
-    loads = {"slow": times(2, 0.05), "wrong": times(-2), "right": times(2), "broken": broken, "no use": lambda *_: None}
+    loads = {"slow": times(2, 0.05), "wrong": times(-2), "right": times(2), "broken": broken, "failing": failing}
+    loads["no use"] = lambda *_: None
 
     loaded = fastest(loads, doubling)
 
     assert loaded is not None
     assert loaded.engine == "right"
-    assert set(loaded.refused) == {"wrong", "broken"}
+    assert set(loaded.refused) == {"wrong", "broken", "failing"}
     assert "cosine -1" in loaded.refused["wrong"]
     assert loaded.refused["broken"].endswith("an operator is missing")
+    assert loaded.refused["failing"].endswith("a length does not fit")
 
 
 def test_nothing_is_taken_where_all_fail(doubling: Network, caplog: pytest.LogCaptureFixture) -> None:

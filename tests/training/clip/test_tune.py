@@ -1,6 +1,7 @@
 """Real runs of the fine-tuning, of a tiny CLIP on pictures of colours."""
 
 import json
+import signal
 import threading
 import time
 from _thread import interrupt_main
@@ -60,6 +61,8 @@ def start(tmp_path: Path) -> Path:
 
 def interrupt_when(file: Path) -> threading.Thread:
     """Ctrl-C as soon as the file is there."""
+    # A shell starts what runs in the background with Ctrl-C ignored, and then Python leaves it so.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def wait() -> None:
         while not file.exists():
