@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -58,9 +59,13 @@ def export_model(kind: str, source: str, engines: Path) -> Path:
     if name is None:
         raise ModelError(f"{source} is not in the hub's cache.")
     folder, unfinished = engines / name, engines / f"{name}.unfinished"
+    if (folder / MODEL).is_file():
+        return folder
     unfinished.mkdir(parents=True, exist_ok=True)
     with alone(unfinished):  # of processes that start together one exports
         if (folder / MODEL).is_file():
+            with suppress(OSError):
+                unfinished.rmdir()
             return folder
         for rest in unfinished.iterdir():
             rest.unlink()

@@ -93,9 +93,17 @@ def exported(kind: str, source: str | Path, engines: Engines) -> ExportedModel:
         else:
             (folder,) = _export([wanted], _writable(engines.folder))
     try:
-        return ExportedModel(kind, str(source), folder, json.loads((folder / MODEL).read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"The exported model {folder} is damaged: delete the folder.") from error
+        facts = json.loads((folder / MODEL).read_text(encoding="utf-8"))
+        found = facts["kind"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise damaged(folder) from error
+    if found != kind:
+        raise ModelError(f"{source} is of the kind {found}, and {kind} is needed here.")
+    return ExportedModel(kind, str(source), folder, facts)
+
+
+def damaged(folder: Path) -> ModelError:
+    return ModelError(f"The exported model {folder} is damaged: delete the folder.")
 
 
 def export_missing(wanted: Sequence[Wanted], engines: Engines) -> None:

@@ -14,7 +14,7 @@ from imagetext.captioner.beam import Floats, Hypothesis, Ints, Likely, Search, b
 from imagetext.captioner.vocabulary import Words, load_words
 from imagetext.engines import Array, Engines, Loaded, Run, best_size, joined
 from imagetext.engines.choice import TORCH
-from imagetext.exported import CAPTIONER, exported, load_networks
+from imagetext.exported import CAPTIONER, damaged, exported, load_networks
 from imagetext.transform import PictureTransform
 
 ENCODER, STEP = "encoder", "decoder-step"  # the two networks
@@ -193,5 +193,8 @@ def load_captioner(source: str | Path, engines: Engines | None = None) -> Captio
 
         return load_in_torch(source)
     model = exported(CAPTIONER, source, engines)
-    facts, vocabulary = CaptionerFacts.from_config(model.facts), load_words(model.folder, model.facts["vocabulary"])
+    try:
+        facts, vocabulary = CaptionerFacts.from_config(model.facts), load_words(model.folder, model.facts["vocabulary"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise damaged(model.folder) from error
     return Captioner(facts, vocabulary, load_networks(model, engines))

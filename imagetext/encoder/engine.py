@@ -15,7 +15,7 @@ from imagetext.encoder.calibration import Calibration, load_calibration
 from imagetext.encoder.tokenizer import Ids, Tokenizer, load_tokenizer
 from imagetext.engines import Array, Engines, Loaded, best_size
 from imagetext.engines.choice import TORCH
-from imagetext.exported import ENCODER, exported, load_networks
+from imagetext.exported import ENCODER, damaged, exported, load_networks
 from imagetext.transform import PictureTransform
 
 Kind = Literal["text", "picture"]
@@ -148,8 +148,11 @@ def load_encoder(source: str | Path, engines: Engines | None = None) -> Encoder:
 
         return load_in_torch(source)
     model = exported(ENCODER, source, engines)
-    facts = EncoderFacts.read(model.folder, model.facts)
-    tokenizer = load_tokenizer(model.folder, model.facts["tokenizer"])
+    try:
+        facts = EncoderFacts.read(model.folder, model.facts)
+        tokenizer = load_tokenizer(model.folder, model.facts["tokenizer"])
+    except (KeyError, TypeError) as error:
+        raise damaged(model.folder) from error
     return Encoder(facts, tokenizer, load_networks(model, engines), engines.streams)
 
 

@@ -1,8 +1,10 @@
 """A CLIP small enough to be trained from random weights on a few thousand pictures, in torch."""
 
+from torch import nn
+
 from imagetext.captioner.vocabulary import Vocabulary
 from imagetext.encoder.calibration import Calibration, load_calibration
-from imagetext.encoder.scratch_network import ScratchClip, ScratchShape, UnitRows
+from imagetext.encoder.scratch_network import LeanTextTower, ScratchClip, ScratchShape, UnitRows
 from imagetext.encoder.tokenizer import WordTokenizer
 from imagetext.encoder.towers import TwoTowers
 from imagetext.errors import ModelError
@@ -28,7 +30,11 @@ class ScratchEncoder(TwoTowers):
     ) -> None:
         pictures, texts, shape = UnitRows(network.picture), UnitRows(network.text), network.shape
         tokenizer = WordTokenizer(vocabulary, shape.max_words)
+        self._lean = UnitRows(LeanTextTower(network.text, shape.heads)).eval()
         super().__init__(name, fingerprint, pictures, texts, shape.dimensions, transform, calibration, tokenizer)
+
+    def lean_texts(self) -> nn.Module:
+        return self._lean
 
 
 def load_scratch_clip(folder: ModelFolder) -> ScratchEncoder:

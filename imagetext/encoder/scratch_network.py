@@ -13,6 +13,7 @@ from imagetext.errors import ModelError
 
 START_TEMPERATURE = 0.07  # Radford et al., 2021, section 2.4
 LARGEST_SCALE = 100.0
+MASKED = -1e4  # a score that is nothing after softmax, and within every precision
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,39 @@ class TextTower(nn.Module):
         weights = self.weigh(states).float().masked_fill(padding[..., None], -torch.inf).softmax(1)
         vectors: Tensor = self.head((states * weights).sum(1))
         return vectors
+
+
+class LeanTextTower(nn.Module):
+    """What a `TextTower` gives, with its weights, for texts of any length once it is exported.
+
+    torch's own layer takes the length that it is traced with for a constant.
+    """
+
+    def __init__(self, tower: TextTower, heads: int) -> None:
+        super().__init__()
+        self.tower = tower
+        self.heads = heads
+
+    def forward(self, words: Tensor) -> Tensor:
+        tower, layer = self.tower, self.tower.layer
+        padding = words == PAD
+        x = tower.words(words) + tower.places.weight[: words.shape[1]]
+        x = x + self._attended(layer.norm1(x), padding)
+        x = x + layer.linear2(F.gelu(layer.linear1(layer.norm2(x))))
+        weights = tower.weigh(x).masked_fill(padding[..., None], MASKED).softmax(1)
+        vectors: Tensor = tower.head((x * weights).sum(1))
+        return vectors
+
+    def _attended(self, x: Tensor, padding: Tensor) -> Tensor:
+        n, steps, width = x.shape
+        attention = self.tower.layer.self_attn
+        mixed = F.linear(x, attention.in_proj_weight, attention.in_proj_bias)
+        of_heads = mixed.view(n, steps, 3 * self.heads, width // self.heads).transpose(1, 2)
+        query, key, value = of_heads.chunk(3, 1)
+        scores = query @ key.transpose(2, 3) * (width // self.heads) ** -0.5
+        shares = scores.masked_fill(padding[:, None, None], MASKED).softmax(3)
+        found: Tensor = attention.out_proj((shares @ value).transpose(1, 2).reshape(n, steps, width))
+        return found
 
 
 class UnitRows(nn.Module):

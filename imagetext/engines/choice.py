@@ -200,7 +200,7 @@ def fastest(loads: Mapping[str, Load], network: Network, compiled: Path | None =
         name = waiting.pop(0)
         run, reason = _run(name, loads, network, compiled)
         if run is not None:
-            reason = disagreement(run, network)
+            reason = _why_refused(run, network)
         elif reason is None:
             continue
         if run is None or reason is not None:
@@ -224,6 +224,19 @@ def fastest(loads: Mapping[str, Load], network: Network, compiled: Path | None =
     return Loaded(runs[best], best, seconds_by_size(runs[best], network, seconds[best]), refused)
 
 
+def _why_refused(run: Run, network: Network) -> str | None:
+    """None where the engine agrees with torch."""
+    try:
+        return disagreement(run, network)
+    except Exception as error:  # as `_run`
+        return f"it fails: {_last_line(error)}"
+
+
+def _last_line(error: Exception) -> str:
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__
+
+
 def _run(
     name: str, loads: Mapping[str, Load], network: Network, compiled: Path | None
 ) -> tuple[Run | None, str | None]:
@@ -232,5 +245,4 @@ def _run(
         return loads[name](network, compiled and compiled / name), None
     except Exception as error:  # engines raise whatever their own parts raise
         log.debug("%s cannot be loaded into %s", network.name, name, exc_info=True)
-        lines = [line for line in str(error).splitlines() if line.strip()]
-        return None, f"it cannot be loaded: {lines[-1] if lines else type(error).__name__}"
+        return None, f"it cannot be loaded: {_last_line(error)}"

@@ -28,5 +28,5 @@ def test_each_channel_has_a_step_of_its_own() -> None:
 
     steps = weight_steps(weight)
 
-    assert steps[:2].tolist() == [2.0**-7 * 2, 1.0]
+    assert steps[:2].tolist() == [2.0**-6, 2.0]
     assert 0 < steps[2] < 1e-4
