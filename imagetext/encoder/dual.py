@@ -42,8 +42,6 @@ class TextTower:
 class DualEncoder(TwoTowers):
     """The compact retrieval model."""
 
-    int8_texts = False  # MiniLM's single words are too far off in int8 (docs/decisions/engines.md), for 60 MB more
-
     def __init__(
         self,
         name: str,

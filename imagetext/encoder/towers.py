@@ -59,9 +59,6 @@ class TwoTowers(Encoder):
         self.modules = {PICTURES: PictureTower(transform, pictures).eval(), TEXTS: texts.eval()}
         super().__init__(facts, tokenizer, lambda name: Loaded(run_in_torch(self.modules[name]), TORCH))
 
-    # Whether the text network may be tried with int8 weights.
-    int8_texts = True
-
     def lean_texts(self) -> nn.Module | None:
         """The text network as engines are given it, where that is not as it runs in torch."""
         return None
@@ -89,7 +86,6 @@ class TwoTowers(Encoder):
                 usual,
                 ((0, 1),) * len(usual),
                 tuple(others),
-                int8=self.int8_texts,
                 lean=self.lean_texts(),
             ),
         ]

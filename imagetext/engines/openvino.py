@@ -96,7 +96,10 @@ def _compiled(file: Path, settings: Mapping[str, object], kept: Path | None, *, 
     """`of_one` is for a single example: without a shape to find out each call takes less."""
     blob = None if kept is None else kept / ("one.blob" if of_one else "any.blob")
     if blob is not None and blob.exists():
-        return core().import_model(io.BytesIO(blob.read_bytes()), "CPU", dict(settings))
+        try:
+            return core().import_model(io.BytesIO(blob.read_bytes()), "CPU", dict(settings))
+        except (OSError, RuntimeError):
+            log.warning("%s is damaged: the network is compiled anew", blob)
     # `convert_model` would do without the file, but it reports its use to its makers.
     model = core().read_model(file)
     if of_one:
