@@ -58,6 +58,10 @@ class LoadedModel(ModelInfo):
 
     networks: dict[str, NetworkInfo] = Field({}, description="by name")
 
+    def without_networks(self) -> ModelInfo:
+        """As a reply names it."""
+        return ModelInfo(**self.model_dump(exclude={"networks"}))
+
 
 class Models(Contract):
     models: list[LoadedModel]

@@ -87,7 +87,7 @@ class Captions:
         """The model that will answer, as far as the last poll knows."""
         for model in self._models.value.models if self._models.value else ():
             if model.name == options.model or (options.model is None and model.default):
-                return model
+                return model.without_networks()
         return None
 
     async def _look_up(self, digests: Sequence[str], options: CaptionOptions, model: ModelInfo) -> _Captioned:
