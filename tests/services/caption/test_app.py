@@ -2,6 +2,7 @@
 
 import pytest
 
+from imagetext.engines import Loaded
 from imagetext.errors import ModelError
 from services.caption.app import create_app
 from services.caption.settings import Settings
@@ -14,6 +15,25 @@ async def test_models_are_listed(client_of, app):
 
     assert [(model["name"], model["default"]) for model in models] == [("gru", True), ("vit", False)]
     assert {model["kind"] for model in models} == {"captioner"}
+
+
+async def test_networks_are_described_where_models_are_listed(client_of, app, captioners, picture):
+    """With engine, milliseconds and what was refused; a reply names its model without them."""
+    refused = {"openvino-bf16": "off by 0.1, at most 0.01 is allowed"}
+    captioners["gru"].engines = {
+        "encoder": Loaded(lambda *given: given, "onnxruntime", {1: 0.0123456, 4: 0.04}, refused),
+        "decoder-step": Loaded(lambda *given: given, "torch"),
+    }
+    async with client_of(app) as client:
+        gru, vit = (await client.get("/v1/models")).json()["models"]
+        reply = await client.post("/v1/captions", files={"image": ("a.png", picture("red"))})
+
+    assert gru["networks"] == {
+        "encoder": {"engine": "onnxruntime", "milliseconds": 12.346, "refused": refused},
+        "decoder-step": {"engine": "torch", "milliseconds": None, "refused": {}},
+    }
+    assert vit["networks"] == {}
+    assert reply.json()["model"] == {key: value for key, value in gru.items() if key != "networks"}
 
 
 async def test_every_model_is_warmed_up_before_the_service_is_ready(client_of, app, captioners):
