@@ -19,7 +19,7 @@ from imagetext.engines.network import Network, Run
 from imagetext.engines.onnxruntime import run_in_onnxruntime
 from imagetext.engines.openvino import NOT_QUANTISED, arithmetics, run_in_openvino
 from imagetext.engines.speed import seconds_by_size, seconds_by_turns, seconds_of_a_call
-from imagetext.errors import InvalidParameter
+from imagetext.errors import InvalidParameter, ModelError
 
 TORCH = "torch"
 # One more whenever engines must agree in more or are tried otherwise: what was chosen before is chosen anew.
@@ -228,6 +228,8 @@ def _why_refused(run: Run, network: Network) -> str | None:
     """None where the engine agrees with torch."""
     try:
         return disagreement(run, network)
+    except ModelError:  # it is the export that is damaged
+        raise
     except Exception as error:  # as `_run`
         return f"it fails: {_last_line(error)}"
 

@@ -137,15 +137,19 @@ from imagetext.engines import Engines
 from imagetext.errors import ModelError
 try:
     encoder = load_encoder(sys.argv[1], Engines(Path(sys.argv[2])))
+    if "networks" in sys.argv:
+        encoder.load()
     print(encoder.fingerprint, "torch" in sys.modules)
 except ModelError as error:
     print(error.detail)
 """
 
 
-def start(source: Path, engines: Path, environment: dict[str, str] | None = None) -> "subprocess.Popen[str]":
-    """A process that loads an encoder, without its networks, as a service does."""
-    command = [sys.executable, "-c", _START, str(source), str(engines)]
+def start(
+    source: Path, engines: Path, environment: dict[str, str] | None = None, *more: str
+) -> "subprocess.Popen[str]":
+    """A process that loads an encoder as a service does; its networks only with "networks"."""
+    command = [sys.executable, "-c", _START, str(source), str(engines), *more]
     pipe = subprocess.PIPE
     return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=pipe, stderr=pipe, text=True)
 
@@ -239,7 +243,7 @@ def test_a_model_of_another_kind_is_refused(sources: dict[str, Path], exported_c
         load_captioner(sources["clip"], Engines(exported_clip))
 
 
-@pytest.mark.parametrize("name", ["tokenizer.json", "texts.json"])
+@pytest.mark.parametrize("name", ["tokenizer.json", "texts.json", "texts.safetensors"])
 def test_an_export_that_lacks_a_file_is_a_model_error(sources: dict[str, Path], exported_clip: Path, name: str) -> None:
     """At the start, and not with the first text."""
     (file,) = exported_clip.rglob(name)
@@ -285,15 +289,20 @@ def test_what_cannot_be_exported_is_named_by_its_own_error(tmp_path: Path) -> No
     assert not (tmp_path / "engines").exists() or list((tmp_path / "engines").iterdir()) == []
 
 
-def test_where_all_engines_disagree_it_runs_in_torch(
-    sources: dict[str, Path], exported_clip: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Slower, with a warning, but with the right vectors."""
+@pytest.fixture
+def disputed_clip(exported_clip: Path) -> Path:
+    """The export, where what torch is said to give points elsewhere: as if all engines gave something else."""
     (file,) = exported_clip.rglob("texts.safetensors")
     arrays = load_file(file)
-    # What torch is said to have given points elsewhere: as if all engines computed something else.
     save_file({name: -array if array.dtype == np.float32 else array for name, array in arrays.items()}, file)
-    plain, encoder = load_in_torch(sources["clip"]), load_encoder(sources["clip"], Engines(exported_clip))
+    return exported_clip
+
+
+def test_where_all_engines_disagree_it_runs_in_torch(
+    sources: dict[str, Path], disputed_clip: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Slower, with a warning, but with the right vectors."""
+    plain, encoder = load_in_torch(sources["clip"]), load_encoder(sources["clip"], Engines(disputed_clip))
 
     vectors = encoder.encode_texts(TEXTS)
     encoder.load()
@@ -302,3 +311,11 @@ def test_where_all_engines_disagree_it_runs_in_torch(
     assert encoder.engines["texts"].engine == "torch"
     assert encoder.engines["pictures"].engine != "torch"
     assert f"texts of {sources['clip']} runs in torch" in caplog.text
+
+
+def test_where_all_engines_disagree_torch_is_needed(sources: dict[str, Path], disputed_clip: Path) -> None:
+    """Without it the start ends with a sentence."""
+    sentence, log = start(sources["clip"], disputed_clip, without_torch(), "networks").communicate()
+
+    assert "No engine can run texts" in sentence and "torch" in sentence, log
+    assert sentence.count("\n") == 1
