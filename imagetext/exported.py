@@ -106,8 +106,8 @@ def damaged(folder: Path) -> ModelError:
     return ModelError(f"The exported model {folder} is damaged: delete the folder.")
 
 
-def export_missing(wanted: Sequence[Wanted], engines: Engines) -> None:
-    """Export those that are not exported yet, several at once.
+def export_missing(wanted: Sequence[Wanted], engines: Engines) -> bool:
+    """Export those that are not exported yet, several at once; False where there are none.
 
     Raises:
         ModelError: one cannot be loaded, or torch is not installed.
@@ -117,6 +117,7 @@ def export_missing(wanted: Sequence[Wanted], engines: Engines) -> None:
     missing = [each for each in wanted if _found(each.source, engines) is None]
     if missing:
         _export(missing, _writable(engines.folder))
+    return bool(missing)
 
 
 def load_networks(model: ExportedModel, engines: Engines) -> Callable[[str], Loaded]:
@@ -125,6 +126,8 @@ def load_networks(model: ExportedModel, engines: Engines) -> Callable[[str], Loa
     def load(name: str) -> Loaded:
         loaded = engines.load(Network.open(model.folder, name))
         if loaded is None:
+            if find_spec("torch") is None:
+                raise ModelError(f"No engine can run {name} of {model.source} here, and torch is not installed.")
             from imagetext.export import network_in_torch
 
             log.warning("%s of %s runs in torch: no engine can take it", name, model.source)

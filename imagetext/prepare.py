@@ -49,14 +49,14 @@ def prepare(uses: Sequence[Use], folder: Path, *, export_only: bool) -> None:
     """Raises ModelError where a model cannot be loaded."""
     began = time.monotonic()
     engines = Engines(folder)
-    export_missing(list(dict.fromkeys(use.wanted for use in uses)), engines)
+    has_exported = export_missing(list(dict.fromkeys(use.wanted for use in uses)), engines)
     left = [] if export_only else [choice for use in uses for choice in _choices(use, folder)]
     for number, choice in enumerate(left, 1):
         sys.stderr.write(f"Choosing engines ({number}/{len(left)}): {choice.network} of {choice.model.source} ... ")
         sys.stderr.flush()
         loaded = load_networks(choice.model, choice.engines)(choice.network)
         sys.stderr.write(f"{loaded.engine}, {loaded.seconds.get(1, 0) * 1000:.2f} ms\n")
-    if time.monotonic() - began > 1:
+    if has_exported or left:
         sys.stderr.write(f"Prepared in {time.monotonic() - began:.0f} s; the next start takes seconds.\n")
 
 

@@ -49,7 +49,8 @@ class PictureTransform:
     def resize(self, picture: Image.Image) -> NDArray[np.uint8]:
         """An RGB picture of any size -> (3, size, size) bytes: small enough to queue, and ready for `scale`.
 
-        kornia-rs resamples as Pillow's bicubic does, but for the rounding, in a quarter of the time.
+        kornia-rs resamples as Pillow's bicubic does in a quarter of the time, but for rounding, and for what is near an
+        edge: it goes on beyond the edges as the picture ends there.
         """
         picture = _centre(picture) if self.fit == "crop" else picture
         factors = [max(1, side // (self.size * REDUCING_GAP)) for side in picture.size]

@@ -73,6 +73,7 @@ def trained(passes: int) -> tuple[Table, list[float]]:
 
 
 def test_samples_earn_more_with_every_pass() -> None:
+    """What is drawn after training is rewarded several times as much as what was drawn at first."""
     _, rewards = trained(60)
     assert sum(rewards[-5:]) > 3 * sum(rewards[:5])
 
@@ -84,6 +85,7 @@ def test_words_that_are_never_drawn_are_no_sink() -> None:
 
 
 def test_samples_hold_only_words_a_sentence_may_hold() -> None:
+    """Banned tokens are never drawn."""
     decoder, _ = trained(0)
     drawn = sample(decoder, (torch.zeros(4, 1),), 4, 50, 5)
     before_end = drawn[:, :, 0]

@@ -6,6 +6,7 @@ from training.step import rise_and_fall
 
 
 def test_without_a_rise_the_rate_falls_evenly_from_its_peak() -> None:
+    """It begins at the peak, and each step takes the same away."""
     assert [rise_and_fall(step, 3, 0.0) for step in range(4)] == [1, 0.75, 0.5, 0.25]
 
 

@@ -14,6 +14,7 @@ def network() -> VitBert:
 
 
 def test_a_larger_picture_is_seen_at_more_places() -> None:
+    """The memory has a row for each place of its grid."""
     memory = network().remember(torch.randn(2, 25, 8))
     assert {tensor.shape[-2] for tensor in memory} == {25}
 
@@ -29,5 +30,6 @@ def test_positions_are_spread_over_the_larger_grid() -> None:
 
 
 def test_a_grid_of_the_trained_size_has_the_learned_positions() -> None:
+    """Nothing is spread where nothing has to be."""
     made = network()
     assert made.positions_of(9) is made.positions
