@@ -53,7 +53,7 @@ def export_model(kind: str, source: str, engines: Path) -> Path:
         ModelError: it cannot be loaded or exported.
     """
     began = time.monotonic()
-    sys.stderr.write(f"Exporting {source} for this project's engines, once ...\n")
+    sys.stderr.write(f"Exporting {source} (once) ...\n")
     model = load_in_torch(kind, source)  # a hub id is in the hub's cache after that
     name = name_of(source)
     if name is None:
@@ -97,15 +97,13 @@ def network_in_torch(kind: str, source: str, name: str, threads: int) -> Loaded:
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m imagetext.export", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument(
-        "models", nargs="+", type=Wanted.parse, metavar="KIND:MODEL", help="encoder or captioner; a model"
-    )
+    parser.add_argument("models", nargs="+", type=Wanted.parse, metavar="KIND:MODEL", help="encoder:… or captioner:…")
     parser.add_argument("--engines", type=Path, default=Path("data/engines"), help="where exports are kept")
     options = parser.parse_args(argv)
     if len(options.models) == 1:
         return _export_one(options.models[0], options.engines)
     # Half of the time goes into imports: so they happen once, and each model is exported by a fork.
-    with ProcessPoolExecutor(usable_cores(), get_context("fork"), max_tasks_per_child=None) as pool:
+    with ProcessPoolExecutor(usable_cores(), get_context("fork")) as pool:
         return max(pool.map(partial(_export_one, engines=options.engines), options.models))
 
 

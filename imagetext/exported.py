@@ -19,6 +19,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -118,6 +119,30 @@ def export_missing(wanted: Sequence[Wanted], engines: Engines) -> bool:
     if missing:
         _export(missing, _writable(engines.folder))
     return bool(missing)
+
+
+class Networks:
+    """Networks by name, each loaded once, when it is first asked for; by several threads at once."""
+
+    def __init__(self, load: Callable[[str], Loaded]) -> None:
+        self._load = load
+        self._loaded: dict[str, Loaded] = {}
+        self._loading = threading.Lock()
+
+    def __getitem__(self, name: str) -> Loaded:
+        if name not in self._loaded:
+            with self._loading:
+                if name not in self._loaded:
+                    self._loaded[name] = self._load(name)
+        return self._loaded[name]
+
+    def load(self, *names: str) -> None:
+        for name in names:
+            self[name]
+
+    def loaded(self) -> dict[str, Loaded]:
+        """Those that were asked for."""
+        return dict(self._loaded)
 
 
 def load_networks(model: ExportedModel, engines: Engines) -> Callable[[str], Loaded]:

@@ -55,7 +55,10 @@ def prepare(uses: Sequence[Use], folder: Path, *, export_only: bool) -> None:
         sys.stderr.write(f"Choosing engines ({number}/{len(left)}): {choice.network} of {choice.model.source} ... ")
         sys.stderr.flush()
         loaded = load_networks(choice.model, choice.engines)(choice.network)
-        sys.stderr.write(f"{loaded.engine}, {loaded.seconds.get(1, 0) * 1000:.2f} ms\n")
+        took = f", {loaded.seconds[1] * 1000:.2f} ms" if 1 in loaded.seconds else ""
+        sys.stderr.write(f"{loaded.engine}{took}\n")
+        for engine, reason in loaded.refused.items():
+            sys.stderr.write(f"    {engine} is left out: {reason}\n")
     if has_exported or left:
         sys.stderr.write(f"Prepared in {time.monotonic() - began:.0f} s; the next start takes seconds.\n")
 
@@ -73,7 +76,7 @@ def _choices(use: Use, folder: Path) -> list[Choice]:
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m imagetext.prepare", description=(__doc__ or "").splitlines()[0])
     parser.add_argument(
-        "models", nargs="+", type=Use.parse, metavar="KIND:MODEL", help="encoder, captioner or indexing; a model"
+        "models", nargs="+", type=Use.parse, metavar="KIND:MODEL", help="encoder:…, captioner:… or indexing:…"
     )
     parser.add_argument("--engines", type=Path, default=Path("data/engines"), help="where exports and choices are kept")
     parser.add_argument("--export-only", action="store_true", help="choose no engines")

@@ -1,6 +1,5 @@
 """The captioner as it is served: pictures in, sentences out. It knows no HTTP and imports no torch."""
 
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from imagetext.captioner.beam import Floats, Hypothesis, Ints, Likely, Search, b
 from imagetext.captioner.vocabulary import Words, load_words
 from imagetext.engines import Array, Engines, Loaded, Run, best_size, joined
 from imagetext.engines.choice import TORCH
-from imagetext.exported import CAPTIONER, damaged, exported, load_networks
+from imagetext.exported import CAPTIONER, Networks, damaged, exported, load_networks
 from imagetext.transform import PictureTransform
 
 ENCODER, STEP = "encoder", "decoder-step"  # the two networks
@@ -90,23 +89,21 @@ class Captioner:
         self.name, self.fingerprint, self.parameters = facts.name, facts.fingerprint, facts.parameters
         self.transform, self.length_exponent = facts.transform, facts.length_exponent
         self.vocabulary = vocabulary
-        self._networks = networks
-        self._loaded: dict[str, Loaded] = {}
-        self._loading = threading.Lock()
+        self._networks = Networks(networks)
 
     def load(self) -> None:
         """Load both networks now."""
-        self._network(ENCODER), self._network(STEP)
+        self._networks.load(ENCODER, STEP)
 
     @property
     def engines(self) -> dict[str, Loaded]:
         """The networks that are loaded, with their engines."""
-        return dict(self._loaded)
+        return self._networks.loaded()
 
     @property
     def best_batch(self) -> int | None:
         """How many pictures are captioned at once at nearly the best rate; None where that was not measured."""
-        return best_size(joined(self._network(ENCODER).seconds, self._network(STEP).seconds, USUAL_WORDS))
+        return best_size(joined(self._networks[ENCODER].seconds, self._networks[STEP].seconds, USUAL_WORDS))
 
     @property
     def decoded_side(self) -> int:
@@ -119,7 +116,7 @@ class Captioner:
 
     def caption(self, inputs: Sequence[NDArray[np.uint8]], options: DecodingOptions) -> list[list[DecodedCaption]]:
         """For each input its `num_captions` best captions, best first."""
-        return self._search(self._network(ENCODER).run(np.stack(inputs)), options)
+        return self._search(self._networks[ENCODER].run(np.stack(inputs)), options)
 
     def _search(self, memory: Sequence[Array], options: DecodingOptions) -> list[list[DecodedCaption]]:
         search = Search(
@@ -129,7 +126,7 @@ class Captioner:
             end=self.vocabulary.end,
             length_exponent=self.length_exponent,
         )
-        step = _Stepper(self._network(STEP).run, memory, self._begin(memory, search.beams))
+        step = _Stepper(self._networks[STEP].run, memory, self._begin(memory, search.beams))
         found = beam_search(step, len(memory[0]), search)
         return [[self._decoded(h, options.attention) for h in one[: options.num_captions]] for one in found]
 
@@ -137,13 +134,6 @@ class Captioner:
         """The state of every row before the first word."""
         state = [memory[place] if whole else memory[place][:, :, :0] for place, whole in self.facts.begin]
         return [np.repeat(tensor, beams, 0) for tensor in state]
-
-    def _network(self, name: str) -> Loaded:
-        if name not in self._loaded:
-            with self._loading:
-                if name not in self._loaded:
-                    self._loaded[name] = self._networks(name)
-        return self._loaded[name]
 
     def _decoded(self, hypothesis: Hypothesis, attention: bool) -> DecodedCaption:
         words: list[tuple[str, list[Floats]]] = []

@@ -1,7 +1,6 @@
 """The encoder as it is served: pictures and texts in, unit vectors out. It knows no HTTP and imports no torch."""
 
 import math
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from imagetext.encoder.calibration import Calibration, load_calibration
 from imagetext.encoder.tokenizer import Ids, Tokenizer, load_tokenizer
 from imagetext.engines import Array, Engines, Loaded, best_size
 from imagetext.engines.choice import TORCH
-from imagetext.exported import ENCODER, damaged, exported, load_networks
+from imagetext.exported import ENCODER, Networks, damaged, exported, load_networks
 from imagetext.transform import PictureTransform
 
 Kind = Literal["text", "picture"]
@@ -73,26 +72,24 @@ class Encoder:
         self.parameters, self.transform, self.calibration = facts.parameters, facts.transform, facts.calibration
         self.tokenizer = tokenizer
         self.streams = streams
-        self._networks = networks
-        self._loaded: dict[str, Loaded] = {}
-        self._loading = threading.Lock()
+        self._networks = Networks(networks)
 
     def load(self) -> None:
         """Load both networks now."""
-        self._network(PICTURES), self._network(TEXTS)
+        self._networks.load(PICTURES, TEXTS)
 
     @property
     def engines(self) -> dict[str, Loaded]:
         """The networks that are loaded, with their engines."""
-        return dict(self._loaded)
+        return self._networks.loaded()
 
     def best_batch(self, kind: Kind) -> int | None:
         """How many of a kind are encoded at once at nearly the best rate; None where that was not measured."""
-        return best_size(self._network(f"{kind}s").seconds)
+        return best_size(self._networks[f"{kind}s"].seconds)
 
     def seconds_alone(self, kind: Kind) -> float:
         """What one of a kind takes; infinity where that was not measured."""
-        return self._network(f"{kind}s").seconds.get(1, math.inf)
+        return self._networks[f"{kind}s"].seconds.get(1, math.inf)
 
     @property
     def decoded_side(self) -> int:
@@ -110,7 +107,7 @@ class Encoder:
 
     def encode_pictures(self, inputs: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
         """Prepared pictures -> unit rows (n, dimensions), in batches of the best size."""
-        run, size = self._network(PICTURES).run, self.best_batch("picture") or len(inputs)
+        run, size = self._networks[PICTURES].run, self.best_batch("picture") or len(inputs)
         if len(inputs) <= size:
             return _rows(run(_together(inputs)))
         parts = [inputs[start : start + size] for start in range(0, len(inputs), size)]
@@ -118,7 +115,7 @@ class Encoder:
 
     def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Texts -> unit rows (n, dimensions)."""
-        return _rows(self._network(TEXTS).run(*self.tokens(texts)))
+        return _rows(self._networks[TEXTS].run(*self.tokens(texts)))
 
     def relevance(self, query: NDArray[np.float32], scores: NDArray[np.float32]) -> NDArray[np.float32]:
         """A query's unit vector (dimensions,) and cosine similarities to it (n,) -> probabilities of a match (n,).
@@ -126,13 +123,6 @@ class Encoder:
         Within one query it rises with the similarity.
         """
         return self.calibration.relevance(query, scores)
-
-    def _network(self, name: str) -> Loaded:
-        if name not in self._loaded:
-            with self._loading:
-                if name not in self._loaded:
-                    self._loaded[name] = self._networks(name)
-        return self._loaded[name]
 
 
 def load_encoder(source: str | Path, engines: Engines | None = None) -> Encoder:
