@@ -103,7 +103,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if len(options.models) == 1:
         return _export_one(options.models[0], options.engines)
     # Half of the time goes into imports: so they happen once, and each model is exported by a fork.
-    with ProcessPoolExecutor(usable_cores(), get_context("fork")) as pool:
+    threads = max(1, usable_cores() // len(options.models))
+    with ProcessPoolExecutor(usable_cores(), get_context("fork"), torch.set_num_threads, (threads,)) as pool:
         return max(pool.map(partial(_export_one, engines=options.engines), options.models))
 
 

@@ -35,7 +35,7 @@ from imagetext.model_folder import CONFIG, ModelFolder, require_source
 ENCODER, CAPTIONER = "encoder", "captioner"  # kinds
 MODEL = "model.json"
 # One more whenever what is exported changes: what was exported before is exported anew.
-FORMAT = 4
+FORMAT = 5
 LARGE = 2**24  # bytes of a file whose size and time stand for its content
 
 log = logging.getLogger(__name__)

@@ -21,7 +21,7 @@ from bench.rows.embedding import CLIP, COMPACT, clip_folder
 from bench.rows.pictures import folders, opened
 from bench.setting import Setting
 from imagetext.encoder.dual import load_dual_encoder
-from imagetext.encoder.engine import Encoder, load_encoder
+from imagetext.encoder.engine import PICTURES, Encoder, load_encoder
 from imagetext.engines import Engines
 from imagetext.index import IndexReader, version_folder
 from imagetext.model_folder import ModelFolder
@@ -83,6 +83,7 @@ def indexing_with_clip(setting: Setting) -> Iterator[Contest]:
     """Pictures a second with a model that leaves time for reading, against that model on pictures that are ready."""
     engines = Engines(setting.engine_folder(CLIP), threads=setting.threads, streams=STREAMS)
     encoder = load_encoder(clip_folder(setting), engines)
+    encoder.load(PICTURES)
     (pictures,) = folders(setting, 1, setting.sized(CLIP_PICTURES, 40))
     yield Contest(
         ours=lambda: indexing_rate(setting, pictures, encoder),
@@ -93,7 +94,9 @@ def indexing_with_clip(setting: Setting) -> Iterator[Contest]:
 
 def compact_encoder(setting: Setting, *, threads: int | None = None, streams: int = STREAMS) -> Encoder:
     engines = Engines(setting.engine_folder(COMPACT.name), threads=threads or setting.threads, streams=streams)
-    return load_encoder(COMPACT, engines)
+    encoder = load_encoder(COMPACT, engines)
+    encoder.load(PICTURES)
+    return encoder
 
 
 def indexing_rate(setting: Setting, pictures: Path, encoder: Encoder) -> float:

@@ -74,9 +74,9 @@ class Encoder:
         self.streams = streams
         self._networks = Networks(networks)
 
-    def load(self) -> None:
-        """Load both networks now."""
-        self._networks.load(PICTURES, TEXTS)
+    def load(self, *networks: str) -> None:
+        """Load networks now: those that are named, or both."""
+        self._networks.load(*networks or (PICTURES, TEXTS))
 
     @property
     def engines(self) -> dict[str, Loaded]:

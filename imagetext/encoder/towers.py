@@ -19,7 +19,7 @@ from imagetext.transform import PictureTransform
 _USUAL_TEXT = "a brown dog runs across the grass with a ball in its mouth"
 
 
-SMALL = 10**8  # parameters of a model whose weights may lie in memory twice
+SMALL = 10**8  # parameters of a model whose weights may lie in memory twice; larger ones are worth int8
 
 
 class PictureTower(nn.Module):
@@ -78,6 +78,7 @@ class TwoTowers(Encoder):
                 (pictures[:1],),
                 ((0,),),
                 ((pictures,),),
+                int8=self.parameters >= SMALL,
                 single=self.parameters < SMALL,
             ),
             Program(
@@ -86,6 +87,7 @@ class TwoTowers(Encoder):
                 usual,
                 ((0, 1),) * len(usual),
                 tuple(others),
+                int8=self.parameters >= SMALL,
                 lean=self.lean_texts(),
             ),
         ]

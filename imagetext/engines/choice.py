@@ -18,13 +18,14 @@ from imagetext.engines.kept import alone, put
 from imagetext.engines.network import Network, Run
 from imagetext.engines.onnxruntime import run_in_onnxruntime
 from imagetext.engines.openvino import NOT_QUANTISED, arithmetics, run_in_openvino
-from imagetext.engines.speed import seconds_by_size, seconds_by_turns, seconds_of_a_call
+from imagetext.engines.speed import batch_of, seconds_by_size, seconds_by_turns, seconds_of_a_call
 from imagetext.errors import InvalidParameter, ModelError
 
 TORCH = "torch"
 # One more whenever engines must agree in more or are tried otherwise: what was chosen before is chosen anew.
-CHECK = 7
-CLOSE = 1.3  # times the fastest: engines within it are measured once more, interleaved
+CHECK = 8
+CLOSE = 1.3  # times the fastest: engines within it are measured once more, interleaved, alone and in a batch
+TOGETHER = 8  # examples of that batch; both times count the same
 CEILINGS = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")  # environment variables that hide instructions from engines
 
 log = logging.getLogger(__name__)
@@ -95,6 +96,8 @@ class Engines:
             return fastest(loads, network)
         if (loaded := _remembered(loads, network, kept)) is not None:
             return loaded
+        if self.streams > 1:
+            loads = self._chosen_alone(loads, network)
         with alone(kept.parent):  # of replicas that start together one measures, and alone
             if (loaded := _remembered(loads, network, kept)) is None:
                 compiled = kept.with_suffix("")
@@ -102,6 +105,19 @@ class Engines:
                     _remember(kept, loaded)
                     _forget_others(compiled, loaded.engine)
             return loaded
+
+    def _chosen_alone(self, loads: Mapping[str, Load], network: Network) -> Mapping[str, Load]:
+        """The engine of single calls: of several calls at once it is the fastest, too, and is not looked for again."""
+        engines = Engines(self.folder, threads=self.threads)
+        kept = engines._choice(network)
+        if kept is None:
+            return loads
+        try:
+            name = json.loads(kept.read_text())["engine"]
+        except (OSError, ValueError, KeyError, TypeError):
+            loaded = engines.load(network)
+            name = None if loaded is None else loaded.engine
+        return {name: loads[name]} if name in loads else loads
 
     def has_chosen(self, network: Network) -> bool:
         """Whether an engine is known for it, which `load` takes without measuring."""
@@ -214,9 +230,11 @@ def fastest(loads: Mapping[str, Load], network: Network, compiled: Path | None =
     if not runs:
         log.warning("No engine can run %s: %s", network.name, refused)
         return None
+    best = min(runs, key=seconds.__getitem__)
     if len(runs) > 1:
         seconds |= seconds_by_turns(runs, network.inputs)
-    best = min(runs, key=seconds.__getitem__)
+        together = seconds_by_turns(runs, batch_of(network, TOGETHER))
+        best = min(runs, key=lambda name: seconds[name] * together[name])
     times = {name: round(found * 1000, 3) for name, found in seconds.items()}
     log.info("%s of %s runs in %s; milliseconds: %s", network.name, network.folder.name, best, times)
     for name, reason in refused.items():

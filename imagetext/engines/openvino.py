@@ -4,6 +4,7 @@ import io
 import logging
 import threading
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -85,14 +86,16 @@ def run_in_openvino(
     }
     if not arithmetic.quantised:
         settings["LP_TRANSFORMS_MODE"] = "NO"
-    run = _run(_compiled(file, settings, compiled))
     if streams > 1 or not network.single:
-        return run
-    alone = _run(_compiled(file, settings, compiled, of_one=True))
+        return _run(_compiled(file, settings, compiled))
+    with ThreadPoolExecutor(2) as pool:
+        run, alone = (
+            _run(each) for each in pool.map(lambda of_one: _compiled(file, settings, compiled, of_one), (False, True))
+        )
     return lambda *inputs: (alone if len(inputs[0]) == 1 else run)(*inputs)
 
 
-def _compiled(file: Path, settings: Mapping[str, object], kept: Path | None, *, of_one: bool = False) -> Any:
+def _compiled(file: Path, settings: Mapping[str, object], kept: Path | None, of_one: bool = False) -> Any:
     """`of_one` is for a single example: without a shape to find out each call takes less."""
     blob = None if kept is None else kept / ("one.blob" if of_one else "any.blob")
     if blob is not None and blob.exists():

@@ -8,7 +8,7 @@ import numpy as np
 
 from imagetext.engines.network import Array, Network, Run
 
-SECONDS = 0.25  # of measuring, for each engine
+SECONDS = 0.15  # of measuring, for each engine
 SIZES = (4, 8, 16, 32)  # of batches that are measured
 CALLS = 2  # of each size at least, after one that does not count; and of each engine in its turn
 LEAST_TURNS, MOST_TURNS = 2, 50
@@ -57,9 +57,13 @@ def seconds_by_size(run: Run, network: Network, alone: float) -> dict[int, float
         expected = (CALLS + 1) * found[last] * size / last
         if time.perf_counter() - began + expected > SIZES_S:
             break
-        inputs = [np.concatenate([each] * size) for each in network.inputs]
-        found[size] = seconds_of_a_call(run, inputs, CALLS, EACH_S)
+        found[size] = seconds_of_a_call(run, batch_of(network, size), CALLS, EACH_S)
     return found
+
+
+def batch_of(network: Network, size: int) -> list[Array]:
+    """Its inputs for so many examples at once."""
+    return [np.concatenate([each] * size) for each in network.inputs]
 
 
 def best_size(seconds: Mapping[int, float]) -> int | None:

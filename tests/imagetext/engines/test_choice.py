@@ -81,6 +81,22 @@ def test_the_fastest_that_agrees_is_taken(doubling: Network) -> None:
     assert loaded.refused["failing"].endswith("a length does not fit")
 
 
+def test_engines_that_are_close_alone_are_compared_in_a_batch(doubling: Network) -> None:
+    """A tenth of a single call is worth less than most of a batch."""
+
+    def engine(alone_s: float, together_s: float) -> Load:
+        def run(rows: Array) -> list[Array]:
+            time.sleep(alone_s if len(rows) == len(doubling.inputs[0]) else together_s)
+            return [2 * rows]
+
+        return lambda *_: run
+
+    loaded = fastest({"alone": engine(0.020, 0.2), "together": engine(0.022, 0.02)}, doubling)
+
+    assert loaded is not None
+    assert loaded.engine == "together"
+
+
 def test_nothing_is_taken_where_all_fail(doubling: Network, caplog: pytest.LogCaptureFixture) -> None:
     """Whoever asked has torch for that; the log says why."""
     assert fastest({"broken": broken, "wrong": times(-2)}, doubling) is None
@@ -166,13 +182,26 @@ def test_a_choice_is_remembered_for_its_model(line: Network, tmp_path: Path) -> 
 def test_a_choice_belongs_to_streams_and_ceilings(
     line: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Which engine is the fastest with fewer threads, or with fewer instructions, is another question."""
+    """What is compiled for several streams is kept apart; with fewer instructions another engine may be the fastest."""
     Engines(tmp_path, threads=2).load(line)
 
     assert Engines(tmp_path, threads=2).has_chosen(line)
     assert not Engines(tmp_path, threads=2, streams=2).has_chosen(line)
     monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "SSE41")
     assert not Engines(tmp_path, threads=2).has_chosen(line)
+
+
+def test_several_streams_take_the_engine_of_one(line: Network, tmp_path: Path) -> None:
+    """It is not looked for again: every first start would wait for it."""
+    Engines(tmp_path, threads=2).load(line)
+    (kept,) = choices_in(tmp_path)
+    kept.write_text('{"engine": "onnxruntime", "batches": {"1": 1.0}, "refused": {}}')
+
+    loaded = Engines(tmp_path, threads=2, streams=2).load(line)
+
+    assert loaded is not None
+    assert loaded.engine == "onnxruntime"
+    assert Engines(tmp_path, threads=2, streams=2).has_chosen(line)
 
 
 def test_an_engine_that_is_asked_for_changes_no_choice(line: Network, tmp_path: Path) -> None:
