@@ -7,6 +7,7 @@ SYSTEM_PYTHON ?= python3.11
 # Settings, each with its default: `IMAGES=~/Pictures make run`
 IMAGES  ?=
 DATA    ?= ../shared/data/flickr8k
+OPEN    ?= ../shared/data/open-world
 INDEX   ?= data/index
 MODEL   ?= models/retrieval
 RETRIEVAL_MODEL ?= models/retrieval
@@ -68,8 +69,10 @@ train-retrieval: $(FLOATING)/caption-gru ## train models/retrieval: DATA=dir mak
 	$(PYTHON) -m training.retrieval --photos "$(DATA)" --drawn $(DRAWN) --out $(FLOATING)/retrieval
 	$(PYTHON) -m training.retrieval --config training/retrieval_again.toml --photos "$(DATA)" --drawn $(DRAWN) \
 	  --work .cache/retrieval-again --out $(FLOATING)/retrieval-again
-	$(QUANTIZE) --model $(FLOATING)/retrieval-again --out models/retrieval
-	$(PYTHON) -m training.relevance --photos "$(DATA)" --model models/retrieval --write
+	$(QUANTIZE) --model $(FLOATING)/retrieval-again --out $(FLOATING)/retrieval-int8
+	$(PYTHON) -m training.concepts --photos "$(DATA)" --drawn $(DRAWN) --open "$(OPEN)" \
+	  --model $(FLOATING)/retrieval-int8 --out models/retrieval
+	$(PYTHON) -m training.relevance --photos "$(DATA)" --open "$(OPEN)" --drawn $(DRAWN) --model models/retrieval --write
 
 train-captioner: $(FLOATING)/caption-gru ## train models/caption-gru, and models/caption-vit-bert, which it teaches
 	$(PYTHON) -m training.captioner vit-bert --photos "$(DATA)" --drawn $(DRAWN) --out $(FLOATING)/caption-vit-bert
@@ -87,6 +90,7 @@ train-clip-scratch: install-dev  ## train a small CLIP from random weights, on F
 evaluate: train-data             ## score the models on the dev split; the page is .cache/report/index.html
 	@$(PYTHON) -m training.evaluate --photos "$(DATA)" --drawn $(DRAWN) --retrieval "$(MODEL)" \
 	  --captioner models/caption-vit-bert --captioner models/caption-gru
+	@[ ! -d "$(OPEN)" ] || $(PYTHON) -m training.evaluate_open --photos "$(DATA)" --open "$(OPEN)" --model "$(MODEL)"
 
 meteor: install-dev              ## METEOR's jar for the evaluation (104 MB); needs Java
 	$(VENV)/bin/pip install --no-deps pycocoevalcap==1.2

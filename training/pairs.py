@@ -82,7 +82,6 @@ def pair_set(
     captions = [caption for picture in pictures for caption in picture.captions]
     each = len(pictures[0].captions)
     tokens = tower.tokens(captions)
-    sided = torch.tensor([bool(SIDES & set(words_of(caption))) for caption in captions])
     pooled, states = torch.empty(0), torch.empty(0)
     if untuned is not None:
         backbone, cache = untuned.backbone, untuned.cache
@@ -95,9 +94,14 @@ def pair_set(
         pooled,
         tokens.view(len(pictures), each, -1),
         states,
-        sided.view(len(pictures), each),
+        sided(captions).view(len(pictures), each),
         share,
     )
+
+
+def sided(captions: Sequence[str]) -> Tensor:
+    """Of each caption, whether no mirrored view of its picture fits it."""
+    return torch.tensor([bool(SIDES & set(words_of(caption))) for caption in captions])
 
 
 def _kept(cache: Path, kind: str, identity: Sequence[str], compute: Callable[[], Tensor]) -> Tensor:

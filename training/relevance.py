@@ -1,11 +1,15 @@
 """Fits relevance on captioned pictures, and says how well it tells questions that something fits from others.
 
-python -m training.relevance --photos DIR [--model FOLDER] [--write]
+python -m training.relevance --photos DIR [--open DIR --drawn DIR] [--model FOLDER] [--write]
 
 The questions are nouns, two nouns, a noun without another, two nouns as parts, and captions; a picture is right when
 its captions have all the wanted nouns and not the unwanted one. Each is asked twice: of all pictures, and of those that
 are not right, so that nothing fits. Curves are fitted on half of the pictures and measured on the others. `--write`
 fits on all of them and stores curve and background in the model's folder; indexes must then be built again.
+
+With `--open` and `--drawn` the curve that is stored is fitted on four kinds of collections alike: photographs, COCO,
+things and drawn scenes. There a question is the caption of a picture or the name of a thing; nothing fits where its
+picture and all that is alike are left out.
 """
 
 import argparse
@@ -24,16 +28,21 @@ from safetensors.numpy import save_file
 from imagetext.composition import composed
 from imagetext.encoder.calibration import BACKGROUND, BACKGROUND_TENSOR, Calibration
 from imagetext.encoder.engine import Encoder, load_encoder
+from imagetext.encoder.labels import PROMPT
 from imagetext.engines import Engines
 from imagetext.errors import ImageTextError
 from imagetext.model_folder import CONFIG
 from training.calibrating import fit_curve
 from training.dataset import CaptionedPicture, read_split
 from training.encoded import encode_pictures, encode_texts
+from training.evaluate_open import numbers_of
 from training.negation import NOUNS, Marks, pairs_of, shown
+from training.open_world import Things, read_coco_dev, read_things
 
 BACKGROUND_STEP = 4  # every fourth picture of the dev split is background, and no question is asked of it
 HITS = 10  # of each question
+ALIKE = 0.5  # cosine of two captions that may be of either's picture
+KINDS = Path(__file__).with_name("kinds.txt")
 FITTED = ("noun", "two nouns", "caption")  # composed queries have no part in the fit
 
 Vectors = NDArray[np.float32]
@@ -105,6 +114,75 @@ def fit(questions: dict[str, Questions], pictures: Vectors, background: Vectors 
     return replace(curve, background=background)
 
 
+@dataclass(frozen=True)
+class Domain:
+    """A kind of collection, and questions (n, dimensions): the pictures that answer them, and those that are alike
+    (n, pictures)."""
+
+    name: str
+    pictures: Vectors
+    questions: Vectors
+    right: Marks
+    alike: Marks
+
+    def nearness(self, background: Vectors) -> tuple[Vectors, Vectors]:
+        """Of each question (n,): the best answer's, and that of the best picture where nothing fits."""
+        scores = self.questions @ self.pictures.T
+        plain = Calibration(1.0, 0.0, background)
+        chance = np.array([plain.by_chance(vector) for vector in self.questions], dtype=np.float32)
+        best = np.where(self.right, scores, -2).max(1), np.where(self.right | self.alike, -2, scores).max(1)
+        return best[0] - chance, best[1] - chance
+
+
+def captioned_domain(name: str, encoder: Encoder, pictures: Sequence[CaptionedPicture], captions: int) -> Domain:
+    """Questions are the first captions of each picture. Alike are pictures with a caption that says much the same."""
+    vectors = encode_pictures(encoder, pictures)
+    texts = encode_texts(encoder, [caption for picture in pictures for caption in picture.captions[:captions]])
+    owner = np.repeat(np.arange(len(pictures)), captions)
+    said = (texts @ texts.T).reshape(len(texts), len(pictures), captions).max(2)
+    return Domain(name, vectors, texts, owner[:, None] == np.arange(len(pictures)), said > ALIKE)
+
+
+def thing_domain(encoder: Encoder, things: Things) -> Domain:
+    """Questions are names, alone and in a sentence. Alike are things of one kind."""
+    names = [things.names[number] for number in things.numbers]
+    texts = encode_texts(encoder, [*names, *(PROMPT.format(name) for name in names)])
+    kinds = [frozenset(numbers_of(line.split(";")[2])) for line in _kinds()]
+    of = np.array([[number in kind for kind in kinds] for number in things.numbers])
+    same = np.array(things.numbers)[:, None] == np.array(things.numbers)
+    alike = (of.astype(int) @ of.T) > 0
+    pictures = encode_pictures(encoder, things.pictures)
+    return Domain("things", pictures, texts, np.tile(same, (2, 1)), np.tile(alike, (2, 1)))
+
+
+def _kinds() -> list[str]:
+    lines = KINDS.read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def fit_domains(domains: Sequence[Domain], background: Vectors, half: int | None = None) -> Calibration:
+    """Each domain counts as much as another, and as often something fits as not; on all questions, or one half."""
+    found = [part[half::2] if half is not None else part for each in domains for part in each.nearness(background)]
+    curve = fit_curve(
+        torch.cat([torch.from_numpy(each) for each in found]),
+        torch.cat([torch.full((len(each),), number % 2 == 0) for number, each in enumerate(found)]),
+        torch.cat([torch.full((len(each),), 1000 / len(each)) for each in found]),
+    )
+    return replace(curve, background=background)
+
+
+def report_domains(domains: Sequence[Domain], background: Vectors) -> list[str]:
+    """Fitted on one half of the questions, measured on the other."""
+    curve = fit_domains(domains, background, half=0)
+    lines = []
+    for each in domains:
+        fits, none = (
+            1 / (1 + np.exp(-(curve.scale * part[1::2] + curve.offset))) for part in each.nearness(background)
+        )
+        lines.append(f"{each.name:12s} {len(fits):9d}  {(fits >= 0.5).mean():.2f}  {(none < 0.5).mean():.2f}")
+    return lines
+
+
 def separation(good: Vectors, bad: Vectors) -> float:
     """The probability that one of the good is above one of the bad (the area under the ROC curve)."""
     return float((good[:, None] > bad[None]).mean() + (good[:, None] == bad[None]).mean() / 2)
@@ -150,6 +228,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m training.relevance", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--photos", type=Path, required=True, help="a folder in the layout of Flickr8k")
     parser.add_argument("--model", type=Path, default=Path("models/retrieval"), help="an encoder's folder")
+    parser.add_argument("--open", type=Path, help="pictures from beyond it; with --drawn")
+    parser.add_argument("--drawn", type=Path, help="drawn scenes in the layout of Flickr8k; with --open")
     parser.add_argument("--write", action="store_true", help="store the result in the model's folder")
     options = parser.parse_args(argv)
     try:
@@ -165,7 +245,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     head = "kind         questions  right among the first ten, relevance, the same where nothing fits, told apart"
     for name, used in (("the cosine alone", None), ("against background pictures", background)):
         sys.stdout.write("\n".join([f"{name}\n{head}", *report(questions, pictures, used)]) + "\n\n")
-    fitted = fit(questions, pictures, background)
+    if options.open and options.drawn:
+        domains = [
+            captioned_domain("photographs", encoder, photos, 5),
+            captioned_domain("COCO", encoder, read_coco_dev(options.open), 5),
+            thing_domain(encoder, read_things(options.open)),
+            captioned_domain("drawn scenes", encoder, read_split(options.drawn, "dev"), 1),
+        ]
+        head = "kind         questions  relevance of an answer at least 0.5, below 0.5 where nothing fits"
+        sys.stdout.write("\n".join([head, *report_domains(domains, background)]) + "\n\n")
+        fitted = fit_domains(domains, background)
+    else:
+        fitted = fit(questions, pictures, background)
     sys.stdout.write(f"scale {fitted.scale}, offset {fitted.offset}\n")
     if options.write:
         write(options.model, fitted)

@@ -16,9 +16,17 @@ LEAST_COSINE = 0.95  # of vectors with and without rounding, noise included: wha
 
 def in_float32(model: DualEncoder, *, norms: bool = True) -> DualEncoder:
     """The same model, in torch, with its picture network in float32."""
-    towers = model.picture_head, model.text_tower, model.text_head
     return DualEncoder(
-        model.name, model.fingerprint, _plain(model.backbone, norms), *towers, model.transform, model.calibration
+        model.name,
+        model.fingerprint,
+        _plain(model.backbone, norms),
+        model.picture_head,
+        model.text_tower,
+        model.text_head,
+        model.transform,
+        model.calibration,
+        model.concepts,
+        model.labels,
     )
 
 

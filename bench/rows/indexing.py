@@ -11,7 +11,6 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
-from torch import Tensor
 
 from bench.rivals.data_loader import Network, vectors_of
 from bench.rivals.plain_pictures import in_float32
@@ -47,17 +46,9 @@ def indexing(setting: Setting) -> Iterator[Contest]:
     plain = in_float32(reference)
     ours_next, rival_next = cycle(parts), cycle(parts)
 
-    def network(batch: Tensor) -> Tensor:
-        rows: Tensor = reference.picture_head(reference.backbone.pooled(batch))
-        return rows
-
-    def plain_network(batch: Tensor) -> Tensor:
-        rows: Tensor = plain.picture_head(plain.backbone.pooled(batch))
-        return rows
-
     def rival() -> float:
         start = time.perf_counter()
-        found = vectors_of(next(rival_next), plain.transform, plain_network, seconds=RIVAL_S)
+        found = vectors_of(next(rival_next), plain.transform, plain.picture_network.rows, seconds=RIVAL_S)
         return len(found) / (time.perf_counter() - start)
 
     def indexed() -> float:
@@ -71,7 +62,7 @@ def indexing(setting: Setting) -> Iterator[Contest]:
         engine=f"pictures: {ours.engines['pictures'].engine}, {ours.streams} batches at once",
         details=lambda: {
             "pictures": each * (len(parts) - 1),
-            "cosine": _agreement(setting, parts[0], ours, network),
+            "cosine": _agreement(setting, parts[0], ours, reference.picture_network.rows),
             **_shares(setting, parts[1], ours, median(rates[1:])),
             "of the model with a core": _kept_by_one_core(setting, parts[1]),
         },

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from imagetext.backbone import Backbone, load_backbone
 from imagetext.encoder.bert import LeanBert
 from imagetext.encoder.calibration import Calibration, load_calibration
-from imagetext.encoder.network import PAD, Head, HeadShape, load_minilm, mean_state, text_states
+from imagetext.encoder.labels import Labels, load_labels
+from imagetext.encoder.network import PAD, Concepts, Head, HeadShape, load_minilm, mean_state, text_states
 from imagetext.encoder.tokenizer import SubwordTokenizer
 from imagetext.encoder.towers import TwoTowers
 from imagetext.model_folder import ModelFolder
@@ -52,25 +53,44 @@ class DualEncoder(TwoTowers):
         text_head: Head,
         transform: PictureTransform,
         calibration: Calibration,
+        concepts: Concepts | None = None,
+        labels: Labels | None = None,
     ) -> None:
-        self.backbone, self.picture_head = backbone, picture_head
+        """`concepts` name what `labels` lists; a model without them gives vectors alone."""
+        self.backbone, self.picture_head, self.concepts = backbone, picture_head, concepts
         self.text_tower, self.text_head = text_tower, text_head
-        pictures, texts = _Pictures(backbone, picture_head), _Texts(text_tower.bert, text_head)
+        self.picture_network = PictureNetwork(backbone, picture_head, concepts)
+        texts = _Texts(text_tower.bert, text_head)
         dimensions, tokenizer = picture_head.shape.dimensions, text_tower.tokenizer
-        super().__init__(name, fingerprint, pictures, texts, dimensions, transform, calibration, tokenizer)
+        super().__init__(
+            name, fingerprint, self.picture_network, texts, dimensions, transform, calibration, tokenizer, labels
+        )
 
     def lean_texts(self) -> nn.Module:
         return _LeanTexts(self.text_tower.bert, self.text_head).eval()
 
 
-class _Pictures(nn.Module):
-    def __init__(self, backbone: Backbone, head: Head) -> None:
+class PictureNetwork(nn.Module):
+    """Scaled pictures (n, 3, size, size) -> unit rows (n, dimensions); with concepts log probabilities (n, names)."""
+
+    def __init__(self, backbone: Backbone, head: Head, concepts: Concepts | None) -> None:
         super().__init__()
         self.backbone = backbone
         self.head = head
+        self.concepts = concepts
 
-    def forward(self, scaled: Tensor) -> Tensor:
-        rows: Tensor = self.head(self.backbone.pooled(scaled))
+    def forward(self, scaled: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        pooled = self.backbone.pooled(scaled)
+        rows: Tensor = self.head(pooled)
+        if self.concepts is None:
+            return rows
+        joined: tuple[Tensor, Tensor] = self.concepts(rows, pooled)
+        return joined
+
+    def rows(self, scaled: Tensor) -> Tensor:
+        """The unit rows alone."""
+        found = self(scaled)
+        rows: Tensor = found[0] if isinstance(found, tuple) else found
         return rows
 
 
@@ -106,6 +126,11 @@ def load_dual_encoder(folder: ModelFolder) -> DualEncoder:
     picture_head, text_head = Head(HeadShape(**config["picture_head"])), Head(HeadShape(**config["text_head"]))
     bert, tokenizer = load_minilm()
     modules = {"backbone": backbone, "picture_head": picture_head, "bert": bert, "text_head": text_head}
+    labels = load_labels(folder.path, config["labels"]) if "labels" in config else None
+    concepts = None
+    if labels is not None:
+        concepts = Concepts(picture_head.shape.inputs, len(labels.names), picture_head.shape.dimensions)
+        modules["concepts"] = concepts
     load_weights(folder, modules)
     return DualEncoder(
         config["name"],
@@ -116,4 +141,6 @@ def load_dual_encoder(folder: ModelFolder) -> DualEncoder:
         text_head,
         PictureTransform.from_config(config["transform"]),
         load_calibration(folder.path, config["calibration"]),
+        concepts,
+        labels,
     )

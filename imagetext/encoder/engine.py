@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from imagetext.encoder.calibration import Calibration, load_calibration
+from imagetext.encoder.labels import Labels, load_labels
 from imagetext.encoder.tokenizer import Ids, Tokenizer, load_tokenizer
-from imagetext.engines import Array, Engines, Loaded, best_size
+from imagetext.engines import Engines, Loaded, best_size
 from imagetext.engines.choice import TORCH
 from imagetext.exported import ENCODER, Networks, damaged, exported, load_networks
 from imagetext.transform import PictureTransform
@@ -31,6 +32,7 @@ class EncoderFacts:
     parameters: int
     transform: PictureTransform
     calibration: Calibration
+    labels: Labels | None = None
 
     def save(self, folder: Path) -> dict[str, Any]:
         """Write what is too large for JSON; what is given back goes to `read`."""
@@ -41,15 +43,24 @@ class EncoderFacts:
             "parameters": self.parameters,
             "transform": self.transform.to_config(),
             "calibration": self.calibration.save(folder),
+            **({} if self.labels is None else {"labels": self.labels.save(folder)}),
         }
 
     @classmethod
     def read(cls, folder: Path, facts: Mapping[str, Any]) -> "EncoderFacts":
         transform = PictureTransform.from_config(facts["transform"])
         calibration = load_calibration(folder, facts["calibration"])
-        return cls(
-            facts["name"], facts["fingerprint"], facts["dimensions"], facts["parameters"], transform, calibration
-        )
+        labels = load_labels(folder, facts["labels"]) if "labels" in facts else None
+        numbers = facts["dimensions"], facts["parameters"]
+        return cls(facts["name"], facts["fingerprint"], *numbers, transform, calibration, labels)
+
+
+@dataclass(frozen=True)
+class EncodedPictures:
+    """`rows` (n, dimensions) are of unit length; `log_probabilities` (n, names) of a model that has labels."""
+
+    rows: NDArray[np.float32]
+    log_probabilities: NDArray[np.float32] | None
 
 
 class Encoder:
@@ -70,6 +81,7 @@ class Encoder:
         self.facts = facts
         self.name, self.fingerprint, self.dimensions = facts.name, facts.fingerprint, facts.dimensions
         self.parameters, self.transform, self.calibration = facts.parameters, facts.transform, facts.calibration
+        self.labels = facts.labels
         self.tokenizer = tokenizer
         self.streams = streams
         self._networks = Networks(networks)
@@ -107,15 +119,20 @@ class Encoder:
 
     def encode_pictures(self, inputs: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
         """Prepared pictures -> unit rows (n, dimensions), in batches of the best size."""
+        return self.encode_with_labels(inputs).rows
+
+    def encode_with_labels(self, inputs: Sequence[NDArray[np.uint8]]) -> EncodedPictures:
+        """As `encode_pictures`, with what is recognised in them."""
         run, size = self._networks[PICTURES].run, self.best_batch("picture") or len(inputs)
-        if len(inputs) <= size:
-            return _rows(run(_together(inputs)))
-        parts = [inputs[start : start + size] for start in range(0, len(inputs), size)]
-        return np.concatenate([_rows(run(_together(part))) for part in parts])
+        parts = [run(_together(inputs[start : start + size])) for start in range(0, len(inputs), size)]
+        rows, *more = parts[0] if len(parts) == 1 else [np.concatenate(each) for each in zip(*parts, strict=True)]
+        return EncodedPictures(
+            np.asarray(rows, dtype=np.float32), np.asarray(more[0], dtype=np.float32) if more else None
+        )
 
     def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Texts -> unit rows (n, dimensions)."""
-        return _rows(self._networks[TEXTS].run(*self.tokens(texts)))
+        return np.asarray(self._networks[TEXTS].run(*self.tokens(texts))[0], dtype=np.float32)
 
     def relevance(self, query: NDArray[np.float32], scores: NDArray[np.float32]) -> NDArray[np.float32]:
         """A query's unit vector (dimensions,) and cosine similarities to it (n,) -> probabilities of a match (n,).
@@ -149,7 +166,3 @@ def load_encoder(source: str | Path, engines: Engines | None = None) -> Encoder:
 def _together(inputs: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
     """One array of all, (n, 3, size, size); a single picture is not copied."""
     return inputs[0][None] if len(inputs) == 1 else np.stack(inputs)
-
-
-def _rows(found: Sequence[Array]) -> NDArray[np.float32]:
-    return np.asarray(found[0], dtype=np.float32)

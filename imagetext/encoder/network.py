@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from imagetext.errors import ModelError
 
 PAD = 0  # BERT's
+SHARPER = 1.5  # the likeliest names count more in a picture's vector than they are likely
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,43 @@ class Head(nn.Module):
     def forward(self, pooled: Tensor) -> Tensor:
         x = self.dropout((pooled - self.mean) / self.std)
         return F.normalize(self.linear(x) + self.narrow(self.dropout(F.gelu(self.widen(x)))), dim=-1)
+
+
+class Concepts(nn.Module):
+    """Names what is in a picture, and joins the names to the picture's vector.
+
+    The names' vectors are those of texts, so that a picture lies near the words for what is recognised in it, even
+    where no caption ever said them (ConSE: Norouzi et al., 2014, "Zero-Shot Learning by Convex Combination of Semantic
+    Embeddings").
+    """
+
+    vectors: Tensor
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, inputs: int, names: int, dimensions: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(inputs))
+        self.register_buffer("std", torch.ones(inputs))
+        self.register_buffer("vectors", torch.zeros(names, dimensions))
+        self.classifier = nn.Linear(inputs, names)
+        self.weight = nn.Parameter(torch.tensor(1.0))  # of the names, where that of the rest is 1
+        self.sharpness = nn.Parameter(torch.tensor(1.0), requires_grad=False)  # of the probabilities that are told
+
+    def logits(self, pooled: Tensor) -> Tensor:
+        """Pooled features (n, inputs) -> (n, names)."""
+        logits: Tensor = self.classifier((pooled - self.mean) / self.std)
+        return logits
+
+    def joined(self, rows: Tensor, logits: Tensor, vectors: Tensor) -> Tensor:
+        """Unit rows of pictures (n, dimensions), with what the logits name: unit rows again."""
+        named = (SHARPER * logits).softmax(-1) @ vectors
+        return F.normalize(rows + self.weight * named, dim=-1)
+
+    def forward(self, rows: Tensor, pooled: Tensor) -> tuple[Tensor, Tensor]:
+        """-> unit rows (n, dimensions), log probabilities of the names (n, names)."""
+        logits = self.logits(pooled)
+        return self.joined(rows, logits, self.vectors), (self.sharpness * logits).log_softmax(-1)
 
 
 def pooled_grid(grid: Tensor) -> Tensor:

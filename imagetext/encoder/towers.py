@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from imagetext.encoder.calibration import Calibration
 from imagetext.encoder.engine import PICTURES, TEXTS, Encoder, EncoderFacts
+from imagetext.encoder.labels import Labels
 from imagetext.encoder.tokenizer import Tokenizer
 from imagetext.engines import Loaded
 from imagetext.engines.choice import TORCH
@@ -23,16 +24,16 @@ SMALL = 10**8  # parameters of a model whose weights may lie in memory twice; la
 
 
 class PictureTower(nn.Module):
-    """Prepared pictures (n, 3, size, size) in bytes -> unit rows (n, dimensions), through a network of scaled ones."""
+    """Prepared pictures (n, 3, size, size) in bytes -> what a network gives of scaled ones."""
 
     def __init__(self, transform: PictureTransform, network: nn.Module) -> None:
         super().__init__()
         self.pixels = Pixels(transform)
         self.network = network
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        rows: Tensor = self.network(self.pixels(pictures))
-        return rows
+    def forward(self, pictures: Tensor) -> Tensor | tuple[Tensor, ...]:
+        found: Tensor | tuple[Tensor, ...] = self.network(self.pixels(pictures))
+        return found
 
 
 class TwoTowers(Encoder):
@@ -48,14 +49,16 @@ class TwoTowers(Encoder):
         transform: PictureTransform,
         calibration: Calibration,
         tokenizer: Tokenizer,
+        labels: Labels | None = None,
     ) -> None:
         """
         Args:
-            pictures: scaled pictures (n, 3, size, size) -> unit rows.
+            pictures: scaled pictures (n, 3, size, size) -> unit rows; where there are labels, and their log
+                probabilities.
             texts: what `tokenizer` gives -> unit rows.
         """
         parameters = sum(p.numel() for p in {*pictures.parameters(), *texts.parameters()})
-        facts = EncoderFacts(name, fingerprint, dimensions, parameters, transform, calibration)
+        facts = EncoderFacts(name, fingerprint, dimensions, parameters, transform, calibration, labels)
         self.modules = {PICTURES: PictureTower(transform, pictures).eval(), TEXTS: texts.eval()}
         super().__init__(facts, tokenizer, lambda name: Loaded(run_in_torch(self.modules[name]), TORCH))
 

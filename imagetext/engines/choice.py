@@ -86,7 +86,7 @@ class Engines:
         Raises:
             InvalidParameter: there is no engine `only` here.
         """
-        loads = self._loads()
+        loads: Mapping[str, Load] = self._loads()
         if self.only is not None and self.only not in loads:
             raise InvalidParameter(f"There is no engine {self.only!r} here; there are {', '.join([*loads, TORCH])}.")
         if self.only is not None:

@@ -7,24 +7,45 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from imagetext.contracts import CaptionOptions, CaptionReply, IndexInfo, Models, SearchReply, SearchRequest
+from imagetext.contracts import (
+    CaptionOptions,
+    CaptionReply,
+    IndexInfo,
+    LabelJSONRequest,
+    LabelledCaptionJSONRequest,
+    LabelledCaptionOptions,
+    LabelOptions,
+    LabelReply,
+    Models,
+    SearchReply,
+    SearchRequest,
+)
 from imagetext.errors import ImageTextError
 from services.chassis.admission import Admission
 from services.chassis.disconnect import while_connected
+from services.chassis.forms import documented_form
 from services.chassis.json_body import AT_ONCE_BYTES, documented, read_json
+from services.chassis.picture_requests import read_picture_request
 from services.chassis.plain_route import PlainRoute
 from services.gateway.answer import Answer, Source
-from services.gateway.caption_requests import caption_body, read_caption_request
-from services.gateway.captions import Captions
 from services.gateway.deadline import Deadline
 from services.gateway.fetch import Fetcher
 from services.gateway.image_search_requests import image_search_body, read_image_search
 from services.gateway.images import checked_id, relay_image
+from services.gateway.picture_answers import PictureAnswers
 from services.gateway.search_replies import closed
 from services.gateway.searches import Search, Searches, search_by_picture, search_by_request
+from services.gateway.settings import MAX_PICTURES
 from services.gateway.upstream import Upstream
 
 CACHE_HEADER = "X-Cache"
+
+_CAPTION_BODY = documented_form(
+    LabelledCaptionOptions.model_json_schema()["properties"],
+    max_pictures=MAX_PICTURES,
+    or_json=LabelledCaptionJSONRequest,
+)
+_LABEL_BODY = documented_form(LabelOptions.form_properties(), max_pictures=MAX_PICTURES, or_json=LabelJSONRequest)
 
 router = APIRouter(prefix="/v1")
 plain_router = APIRouter(prefix="/v1", route_class=PlainRoute)
@@ -34,25 +55,72 @@ plain_router = APIRouter(prefix="/v1", route_class=PlainRoute)
     "/captions",
     response_model=CaptionReply,
     response_model_exclude_none=True,
-    openapi_extra=caption_body(),
+    openapi_extra=_CAPTION_BODY,
     tags=["captions"],
 )
 async def caption(request: Request) -> Response:
     """Captions for 1 to 16 pictures: one result or one error for each, in order."""
     admission: Admission = request.state.admission
     with admission.enter():
-        pictures, options = await read_caption_request(request)
+        pictures, options = await read_picture_request(
+            request, LabelledCaptionOptions, LabelledCaptionJSONRequest, max_pictures=MAX_PICTURES
+        )
         answer = await while_connected(request, _caption(request, pictures, options))
     return _json(answer.reply, answer.source)
 
 
-async def _caption(request: Request, pictures: list[bytes] | str, options: CaptionOptions) -> Answer[bytes]:
-    captions: Captions = request.state.captions
-    fetcher: Fetcher = request.state.fetcher
+async def _caption(request: Request, pictures: list[bytes] | str, options: LabelledCaptionOptions) -> Answer[bytes]:
     deadline = _deadline(request)
-    if isinstance(pictures, str):
-        pictures = [await fetcher.fetch(pictures, deadline)]
-    return await captions.answer(pictures, options, deadline)
+    taken = await _fetched(request, pictures, deadline)
+    captions: PictureAnswers = request.state.captions
+    labels: PictureAnswers = request.state.labels
+    asked = CaptionOptions(**options.model_dump(exclude={"labels"}))
+    if not options.labels:
+        return await captions.answer(taken, asked, deadline)
+    said, named = await asyncio.gather(
+        captions.answer(taken, asked, deadline), labels.answer(taken, LabelOptions.model_validate({}), deadline)
+    )
+    return Answer(_with_labels(said.reply, named.reply), said.source if said.source != "hit" else named.source)
+
+
+def _with_labels(captions: bytes, labels: bytes) -> bytes:
+    """A CaptionReply with the labels of a LabelReply of the same pictures."""
+    said, named = CaptionReply.model_validate_json(captions), LabelReply.model_validate_json(labels)
+    results = [
+        result.model_copy(update={"labels": other.labels} if result.error is None else {})
+        for result, other in zip(said.results, named.results, strict=True)
+    ]
+    return said.model_copy(update={"results": results}).model_dump_json(exclude_none=True).encode()
+
+
+@plain_router.post(
+    "/labels",
+    response_model=LabelReply,
+    response_model_exclude_none=True,
+    openapi_extra=_LABEL_BODY,
+    tags=["labels"],
+)
+async def label(request: Request) -> Response:
+    """Names for what is in 1 to 16 pictures, likeliest first: of those the model knows, or of those in `labels`."""
+    admission: Admission = request.state.admission
+    with admission.enter():
+        pictures, options = await read_picture_request(
+            request, LabelOptions, LabelJSONRequest, max_pictures=MAX_PICTURES
+        )
+        answer = await while_connected(request, _label(request, pictures, options))
+    return _json(answer.reply, answer.source)
+
+
+async def _label(request: Request, pictures: list[bytes] | str, options: LabelOptions) -> Answer[bytes]:
+    labels: PictureAnswers = request.state.labels
+    deadline = _deadline(request)
+    return await labels.answer(await _fetched(request, pictures, deadline), options, deadline)
+
+
+async def _fetched(request: Request, pictures: list[bytes] | str, deadline: Deadline) -> list[bytes]:
+    """The pictures, fetched where there is an address."""
+    fetcher: Fetcher = request.state.fetcher
+    return [await fetcher.fetch(pictures, deadline)] if isinstance(pictures, str) else pictures
 
 
 @plain_router.post("/search", response_model=SearchReply, openapi_extra=documented(SearchRequest), tags=["search"])

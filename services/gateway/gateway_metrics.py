@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry, Counter
 
 @dataclass(frozen=True)
 class GatewayMetrics:
-    lookups: Counter  # by `kind` (caption, search) and `outcome` (hit, miss)
+    lookups: Counter  # by `kind` (caption, label, search) and `outcome` (hit, miss)
     cache_errors: Counter
     retries: Counter
 

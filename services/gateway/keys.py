@@ -5,7 +5,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 
-from imagetext.contracts import CaptionOptions, IndexInfo, SearchOptions
+from imagetext.contracts import IndexInfo, SearchOptions
 
 _PARTS = {"text", "like", "image", "parts"}
 _FORMAT = "imagetext:4"  # another number when the stored bytes change their meaning
@@ -15,13 +15,9 @@ def digest_of(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def caption_key(picture: str, options: CaptionOptions, fingerprint: str) -> str:
-    """`picture` is the digest of its bytes. Which name the model was asked by does not matter."""
-    return f"{_FORMAT}:caption:{fingerprint}:{picture}:{decoding_of(options)}"
-
-
-def decoding_of(options: CaptionOptions) -> str:
-    return digest_of(options.model_dump_json(exclude={"model"}).encode())[:16]
+def answer_key(task: str, fingerprint: str, picture: str, asked: str) -> str:
+    """Of what a model says of a picture; `picture` is the digest of its bytes, `asked` that of the options."""
+    return f"{_FORMAT}:{task}:{fingerprint}:{picture}:{asked}"
 
 
 def query_identity(parts: Sequence[tuple[str, str, float]], options: SearchOptions) -> str:

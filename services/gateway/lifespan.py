@@ -16,12 +16,11 @@ from imagetext.contracts import IndexInfo, Models
 from services.chassis.admission import Admission
 from services.gateway.background import repeat
 from services.gateway.cache import Cache, MemoryCache
-from services.gateway.captions import Captions
 from services.gateway.changes import Changes
 from services.gateway.fetch import Fetcher
 from services.gateway.gate import Gate
 from services.gateway.gateway_metrics import GatewayMetrics
-from services.gateway.redis_cache import RedisCache
+from services.gateway.picture_answers import CAPTION, LABEL, PictureAnswers
 from services.gateway.replicas import Replicas
 from services.gateway.searches import Searches
 from services.gateway.settings import Settings
@@ -39,7 +38,8 @@ _IDLE_S = 1.5  # less than the services keep an idle connection (gunicorn: 2), s
 class State(TypedDict):
     """What a request finds in `request.state`."""
 
-    captions: Captions
+    captions: PictureAnswers
+    labels: PictureAnswers
     searches: Searches
     fetcher: Fetcher
     caption: Upstream
@@ -63,6 +63,7 @@ class Gateway:
     state: State
     services: tuple[Service, Service]
     models: Watched[Models]
+    encoders: Watched[Models]
     index: Watched[IndexInfo]
     cache: Cache
 
@@ -75,6 +76,7 @@ class Gateway:
         steps = [
             *(repeat(each.replicas.refresh, partial(asyncio.sleep, _RESOLVE_EVERY_S)) for each in self.services),
             repeat(self.models.refresh, self.models.pause),
+            repeat(self.encoders.refresh, self.encoders.pause),
             repeat(self.index.refresh, self.index.pause),
         ]
         tasks = [asyncio.create_task(step) for step in steps]
@@ -104,11 +106,13 @@ def build_gateway(
     caption = service("caption", bases=settings.caption_url)
     retrieval = service("retrieval", bases=settings.retrieval_url)
     models = Watched("caption", described_by(caption.upstream, Models, "/v1/models"), every_s=settings.poll_s)
+    encoders = Watched("label", described_by(retrieval.upstream, Models, "/v1/models"), every_s=settings.poll_s)
     index = Watched("retrieval", described_by(retrieval.upstream, IndexInfo, "/v1/index"), every_s=settings.poll_s)
     cache = _cache(settings, metrics)
-    gate = Gate(settings.caption_concurrency, settings.caption_queue)
+    gates = [Gate(settings.caption_concurrency, settings.caption_queue) for _ in range(2)]
     state = State(
-        captions=Captions(caption.upstream, models, cache, gate, metrics.lookups),
+        captions=PictureAnswers(CAPTION, caption.upstream, models, cache, gates[0], metrics.lookups),
+        labels=PictureAnswers(LABEL, retrieval.upstream, encoders, cache, gates[1], metrics.lookups),
         searches=Searches(retrieval.upstream, index, cache, metrics.lookups),
         fetcher=fetcher or Fetcher(max_bytes=settings.fetch_max_bytes, timeout_s=settings.fetch_timeout_s),
         caption=caption.upstream,
@@ -118,7 +122,7 @@ def build_gateway(
         changes=Changes(retrieval.upstream, index),
         deadline_s=settings.deadline_s,
     )
-    return Gateway(state, (caption, retrieval), models, index, cache)
+    return Gateway(state, (caption, retrieval), models, encoders, index, cache)
 
 
 def _service(
@@ -144,6 +148,8 @@ def _service(
 
 def _cache(settings: Settings, metrics: GatewayMetrics) -> Cache:
     if settings.redis_url is not None:
+        from services.gateway.redis_cache import RedisCache  # 6 MB that a gateway without Redis does without
+
         return RedisCache(
             settings.redis_url,
             ttl_s=settings.cache_ttl_s,

@@ -19,6 +19,7 @@ from services.retrieval.current_index import CurrentIndex
 from services.retrieval.endpoints import plain_router, router
 from services.retrieval.index_endpoints import index_router
 from services.retrieval.index_folder import IndexFolder
+from services.retrieval.labelling import Labelling, label_router
 from services.retrieval.lifespan import Load, Retrieval, lifespan_of
 from services.retrieval.metrics import IndexMetrics
 from services.retrieval.picture_changes import PictureChanges
@@ -45,7 +46,7 @@ def create_app(settings: Settings | None = None, *, load: Load | None = None) ->
         lifespan=lifespan_of(retrieval, settings.model, load),
         ready=retrieval.not_ready,
         max_body_bytes=settings.max_body_bytes,
-        routers=[plain_router, router, index_router, change_router],
+        routers=[plain_router, router, label_router, index_router, change_router],
         registry=registry,
     )
 
@@ -61,6 +62,7 @@ def _build(settings: Settings, registry: CollectorRegistry) -> Retrieval:
         index=index,
         folder=None if folder is None else IndexFolder(folder, index),
         searching=Searching(queries, index, settings.deadline_s),
+        labelling=Labelling(queries, settings.deadline_s),
         shelf=PictureShelf(settings, index),
         changes=None if folder is None else PictureChanges(folder, settings, queries, index),
         admission=Admission(settings.max_searches),

@@ -14,6 +14,7 @@ from services.chassis.admission import Admission
 from services.chassis.app import Lifespan
 from services.retrieval.current_index import CurrentIndex
 from services.retrieval.index_folder import IndexFolder
+from services.retrieval.labelling import Labelling
 from services.retrieval.picture_changes import PictureChanges
 from services.retrieval.picture_shelf import PictureShelf
 from services.retrieval.query_encoder import QueryEncoder
@@ -30,6 +31,7 @@ class Retrieval:
     index: CurrentIndex
     folder: IndexFolder | None  # None: the versions lie in an object store or in Milvus
     searching: Searching
+    labelling: Labelling
     shelf: PictureShelf
     changes: PictureChanges | None  # None: as `folder`
     admission: Admission  # of searches

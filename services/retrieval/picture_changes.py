@@ -95,11 +95,12 @@ class PictureChanges:
         if isinstance(picture, ImageTextError):
             return picture
         try:
-            vector, (width, height) = await self._queries.encode_sized(picture.content)
+            encoded = await self._queries.encode_sized(picture.content)
         except (Busy, Unavailable):
             raise
         except ImageTextError as error:
             return error
+        vector, (width, height) = encoded.vector, encoded.size
         length = float((vector**2).sum())
         if not 0.99 < length < 1.01:  # a number that is none fails this, too
             return InvalidPicture("The encoder cannot encode this picture.")

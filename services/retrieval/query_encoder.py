@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,15 @@ UNMEASURED_BATCH = 16  # queries, where nobody measured and nobody said
 Vector = NDArray[np.float32]  # (dimensions,), of unit length
 
 
+@dataclass(frozen=True)
+class EncodedPicture:
+    """`log_probabilities` (names,) of a model that has labels; `size` is the upright (width, height) in pixels."""
+
+    vector: Vector
+    log_probabilities: NDArray[np.float32] | None
+    size: tuple[int, int]
+
+
 class QueryEncoder:
     """The encoder, with the pool and the queue in front of it."""
 
@@ -33,7 +43,7 @@ class QueryEncoder:
         self._max_batch = settings.max_batch
         self._limits = Limits(settings.max_picture_bytes, settings.max_picture_pixels)
         self._pool = ThreadPoolExecutor(settings.decode_threads, "decode")
-        self._batcher: Batcher[Kind, Any, Vector] = Batcher(
+        self._batcher: Batcher[Kind, Any, Any] = Batcher(
             self._run_batch,
             max_batch=self._batch_size,
             queue_size=settings.queue_size,
@@ -77,16 +87,18 @@ class QueryEncoder:
 
     async def encode_text(self, text: str) -> Vector:
         """Raises Busy or Unavailable."""
-        return await self._batcher.submit("text", text)
+        vector: Vector = await self._batcher.submit("text", text)
+        return vector
 
     async def encode_picture(self, picture: bytes) -> Vector:
         """Raises Busy, Unavailable, or what is wrong with the picture."""
-        return (await self.encode_sized(picture))[0]
+        return (await self.encode_sized(picture)).vector
 
-    async def encode_sized(self, picture: bytes) -> tuple[Vector, tuple[int, int]]:
-        """As `encode_picture`, with the upright (width, height) in pixels."""
+    async def encode_sized(self, picture: bytes) -> EncodedPicture:
+        """As `encode_picture`, with all that is known of the picture then."""
         prepared, size = await asyncio.get_running_loop().run_in_executor(self._pool, self._prepare, picture)
-        return await self._batcher.submit("picture", prepared), size
+        vector, log_probabilities = await self._batcher.submit("picture", prepared)
+        return EncodedPicture(vector, log_probabilities, size)
 
     def _prepare(self, picture: bytes) -> tuple[NDArray[Any], tuple[int, int]]:
         """In the pool."""
@@ -100,7 +112,12 @@ class QueryEncoder:
         """Never a picture: whether the event loop waits for it must not depend on a tenth of a millisecond."""
         return kind == "text" and len(item.encode()) <= SHORT and self.encoder.seconds_alone(kind) <= NO_TIME_S
 
-    def _run_batch(self, kind: Kind, items: list[Any]) -> Sequence[Vector]:
-        """On the model's thread."""
-        encode = self.encoder.encode_texts if kind == "text" else self.encoder.encode_pictures
-        return list(encode(items))
+    def _run_batch(self, kind: Kind, items: list[Any]) -> Sequence[Any]:
+        """On the model's thread: of a text its vector, of a picture also the log probabilities of its labels."""
+        if kind == "text":
+            return list(self.encoder.encode_texts(items))
+        if self.encoder.labels is None:
+            return [(row, None) for row in self.encoder.encode_pictures(items)]
+        found = self.encoder.encode_with_labels(items)
+        assert found.log_probabilities is not None, "a model with labels gives their probabilities"
+        return list(zip(found.rows, found.log_probabilities, strict=True))

@@ -17,6 +17,7 @@ class FakeEncoder:
     parameters = 0
     streams = 1
     decoded_side = 8
+    labels = None
 
     def __init__(self, fingerprint: str = "fake-1", dimensions: int = 16, pause: float = 0.0) -> None:
         self.fingerprint = fingerprint

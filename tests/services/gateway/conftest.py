@@ -38,6 +38,10 @@ from imagetext.contracts import (
     IndexRef,
     IndexVersion,
     IndexVersions,
+    Label,
+    LabelOptions,
+    LabelReply,
+    LabelResult,
     LoadedModel,
     Models,
     Published,
@@ -192,6 +196,15 @@ class FakeRetrievalService(FakeService):
             if upload.pictures[0].startswith(b"TXT"):
                 raise NotAPicture("This is not a picture.")
             return _found(f"{hashlib.sha256(upload.pictures[0]).hexdigest()[:6]} {upload.options['k']}", version)
+
+        @router.post("/v1/labels", response_model_exclude_none=True)
+        async def labels(request: Request) -> LabelReply:
+            upload = await read_upload(request, max_pictures=16)
+            options = LabelOptions.model_validate(upload.options)
+            await self.work("labels", request)
+            names = options.labels or [picture[:8].decode("latin-1") for picture in upload.pictures]
+            results = [LabelResult(labels=[Label(name=name, probability=0.9)], width=4, height=3) for name in names]
+            return LabelReply(model=self.model.without_networks(), results=results[: len(upload.pictures)])
 
         @router.get("/v1/models")
         async def models() -> Models:

@@ -1,21 +1,24 @@
 """Names of cached answers."""
 
-from imagetext.contracts import CaptionOptions, IndexInfo, SearchOptions, SearchRequest
-from services.gateway.keys import caption_key, digest_of, query_identity, search_key
+from imagetext.contracts import CaptionOptions, IndexInfo, LabelOptions, SearchOptions, SearchRequest
+from services.gateway.keys import answer_key, digest_of, query_identity, search_key
+from services.gateway.picture_answers import CAPTION, LABEL
 
 
-def test_caption_keys():
-    """Picture, decoding and model each make another key; the name by which the model was asked does not."""
+def test_answer_keys():
+    """Task, picture, options and model each make another key; the name by which the model was asked does not."""
     options, other = CaptionOptions(), CaptionOptions(attention=True)
     keys = {
-        caption_key(digest_of(picture), chosen, fingerprint)
+        answer_key(task.name, fingerprint, digest_of(picture), task.identity(chosen))
+        for task in (CAPTION, LABEL)
         for picture in (b"a", b"b")
         for chosen in (options, other)
         for fingerprint in ("c1", "c2")
     }
 
-    assert len(keys) == 8
-    assert caption_key("d", CaptionOptions(model="gru"), "c1") == caption_key("d", options, "c1")
+    assert len(keys) == 16
+    assert CAPTION.identity(CaptionOptions(model="gru")) == CAPTION.identity(options)
+    assert LABEL.identity(LabelOptions(labels=["cat"])) != LABEL.identity(LabelOptions())
 
 
 def test_search_keys():

@@ -15,6 +15,8 @@ from fastapi import FastAPI
 from PIL import Image
 
 from imagetext.contracts import BuildProgress
+from imagetext.encoder.engine import EncodedPictures
+from imagetext.encoder.labels import Labels
 from imagetext.index import EncoderRef, PictureRow, picture_id, publish, write_version
 from services.retrieval.app import create_app
 from services.retrieval.settings import Settings
@@ -32,8 +34,9 @@ class ColourEncoder:
     streams = 1
     decoded_side = 8
 
-    def __init__(self, fingerprint: str = "colours-1") -> None:
+    def __init__(self, fingerprint: str = "colours-1", labels: Labels | None = None) -> None:
         self.fingerprint = fingerprint
+        self.labels = labels  # names of colours
         self.batches: list[int] = []
         self.best: dict[str, int] = {}
         self.engines: dict[str, object] = {}
@@ -59,6 +62,13 @@ class ColourEncoder:
 
     def encode_pictures(self, inputs: Sequence[np.ndarray]) -> np.ndarray:
         return self._encode(inputs)
+
+    def encode_with_labels(self, inputs: Sequence[np.ndarray]) -> EncodedPictures:
+        rows = self._encode(inputs)
+        assert self.labels is not None
+        names = self._encode([COLOURS[name] for name in self.labels.names])
+        likely = np.exp(self.labels.scale * rows @ names.T)
+        return EncodedPictures(rows, np.log(likely / likely.sum(1, keepdims=True)).astype(np.float32))
 
     def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
         return self._encode([np.sum([COLOURS.get(word, (1, 1, 1)) for word in text.split()], 0) for text in texts])

@@ -12,6 +12,7 @@ import { insist, Line } from "./patience.js";
 import { refusalOf } from "./refusal.js";
 
 const PATH = "/v1/captions";
+const LABELS = "/v1/labels";
 const AT_ONCE = 2;
 const CAPTIONS = 3;
 
@@ -93,6 +94,7 @@ export class CaptionTab {
     try {
       const result = await this.#line.run(() => insist(() => this.#send(picture, card, signal), patience), signal);
       this.#show(picture, card, result);
+      this.#label(picture, card, signal);
     } catch (failure) {
       if (signal.aborted) return;
       card.showFailure(failure);
@@ -110,6 +112,17 @@ export class CaptionTab {
     if (result?.error) throw failureOf(result.error.status, result.error);
     if (!result?.captions?.length) throw new Failure("The service found no words for this picture.");
     return result;
+  }
+
+  /** What is recognised comes after the caption, and a card without it is as good. */
+  async #label({ file, url }, card, signal) {
+    try {
+      const asking = url ? postJSON(LABELS, { url }, signal) : sendForm(LABELS, formOf(file, {}), { signal });
+      const [result] = (await asking).results ?? [];
+      card.showLabels(result?.labels ?? [], (text) => format({ tab: "find", k: COUNTS[0], text }));
+    } catch {
+      card.showLabels([]);
+    }
   }
 
   #show({ name, file }, card, result) {
@@ -133,8 +146,12 @@ export class CaptionTab {
 const nameAt = ({ pathname, host }) => pathname.split("/").pop() || host;
 
 function upload(file, options, card, signal) {
+  return sendForm(PATH, formOf(file, options), { signal, onProgress: (share) => card.showUpload(share) });
+}
+
+function formOf(file, options) {
   const form = new FormData();
   form.append("image", file, file.name || "pasted");
   for (const [name, value] of Object.entries(options)) form.append(name, String(value));
-  return sendForm(PATH, form, { signal, onProgress: (share) => card.showUpload(share) });
+  return form;
 }

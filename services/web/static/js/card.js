@@ -6,6 +6,8 @@ import { Light } from "./light.js";
 import { count, bytesInWords, percent, whole } from "./numbers.js";
 import { captionElement, sentence } from "./words.js";
 
+const LIKELY = 0.05; // labels below it are not worth a look
+
 export class Card {
   element = stamp("card-template");
   #heat = new Heat(this.#part("heat"));
@@ -59,6 +61,16 @@ export class Card {
     this.#part("hint").hidden = !best.querySelector(".word");
     this.#part("alternatives").hidden = others.length === 0;
     this.#part("others").replaceChildren(...others.map(listed));
+  }
+
+  /**
+   * @param labels those of /v1/labels, likeliest first
+   * @param {(name: string) => string} addressOf where a label leads
+   */
+  showLabels(labels, addressOf) {
+    const likely = labels.filter(({ probability }) => probability >= LIKELY);
+    this.#part("labels").hidden = likely.length === 0;
+    this.#part("labels").replaceChildren(...likely.map((label) => listed(chip(label, addressOf))));
   }
 
   showFailure(failure) {
@@ -122,6 +134,15 @@ export class Card {
     this.element.style.setProperty("--ratio", width / height);
     this.#heat.fit(width, height);
   }
+}
+
+function chip({ name, probability }, addressOf) {
+  const link = document.createElement("a");
+  link.className = "chip";
+  link.href = addressOf(name);
+  link.textContent = name;
+  link.title = `${percent(probability)}; find pictures of it`;
+  return link;
 }
 
 function listed(element) {

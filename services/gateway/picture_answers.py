@@ -1,4 +1,4 @@
-"""Captions for pictures: each is looked up in the cache by its content, and the rest is asked for in one request.
+"""What a service says of pictures: each is looked up in the cache by its content, the rest is asked for in one request.
 
 What a picture's result is in a reply's JSON is kept as it is, so that a cached reply is put together and not written.
 """
@@ -9,7 +9,17 @@ from functools import lru_cache
 
 from prometheus_client import Counter
 
-from imagetext.contracts import CaptionOptions, CaptionReply, CaptionResult, ModelInfo, Models, Problem
+from imagetext.contracts import (
+    CaptionOptions,
+    CaptionReply,
+    CaptionResult,
+    LabelOptions,
+    LabelReply,
+    LabelResult,
+    ModelInfo,
+    Models,
+    Problem,
+)
 from imagetext.errors import InvalidPicture, NotAPicture, TooLarge
 from services.chassis.problems import problem_of
 from services.chassis.request_id import current_request_id
@@ -18,7 +28,7 @@ from services.gateway.cache import Cache
 from services.gateway.deadline import Deadline
 from services.gateway.digests import digests_of
 from services.gateway.gate import Gate
-from services.gateway.keys import caption_key, decoding_of
+from services.gateway.keys import answer_key, digest_of
 from services.gateway.outgoing import form_body
 from services.gateway.sealed import sealed, unsealed
 from services.gateway.single_flight import SingleFlight
@@ -27,11 +37,12 @@ from services.gateway.watched import Watched
 
 _PICTURE_ERRORS = (InvalidPicture, NotAPicture, TooLarge)
 
+Reply = CaptionReply | LabelReply
 Result = bytes | Problem  # JSON, but for a problem: that names the request which meets it
 
 
 @dataclass(frozen=True)
-class _Captioned:
+class _Done:
     """The work of one model: results by the digest of the picture."""
 
     model: ModelInfo
@@ -46,8 +57,37 @@ class _Ordered:
     results: Sequence[Result]
 
 
-class Captions:
-    def __init__(self, upstream: Upstream, models: Watched[Models], cache: Cache, gate: Gate, lookups: Counter) -> None:
+Options = CaptionOptions | LabelOptions
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is asked of a service for each picture, under `/v1/PATH`; replies are read as `reply`."""
+
+    name: str
+    path: str
+    reply: type[CaptionReply] | type[LabelReply]
+
+    def identity(self, options: Options) -> str:
+        """Changes with every option that an answer depends on; which name the model was asked by does not matter."""
+        return digest_of(options.model_dump_json(exclude={"model"}).encode())[:16]
+
+
+CAPTION = Task("caption", "/v1/captions", CaptionReply)
+LABEL = Task("label", "/v1/labels", LabelReply)
+
+
+class PictureAnswers:
+    def __init__(
+        self,
+        task: Task,
+        upstream: Upstream,
+        models: Watched[Models],
+        cache: Cache,
+        gate: Gate,
+        lookups: Counter,
+    ) -> None:
+        self._task = task
         self._upstream = upstream
         self._models = models
         self._cache = cache
@@ -55,19 +95,19 @@ class Captions:
         self._lookups = lookups
         self._flights: SingleFlight[Answer[_Ordered]] = SingleFlight()
 
-    async def answer(self, pictures: Sequence[bytes], options: CaptionOptions, deadline: Deadline) -> Answer[bytes]:
-        """A CaptionReply as JSON: one result per picture, in order; a picture that fails has its error there.
+    async def answer(self, pictures: Sequence[bytes], options: Options, deadline: Deadline) -> Answer[bytes]:
+        """A reply as JSON: one result per picture, in order; a picture that fails has its error there.
 
         Raises:
             ImageTextError: the error of the only picture, or what kept all of them from an answer.
         """
         digests = await digests_of(pictures)
-        flight = ":".join([options.model or "", decoding_of(options), *digests])
+        flight = ":".join([_model_asked(options) or "", self._task.identity(options), *digests])
         answer = await self._flights.run(flight, lambda: self._answer(digests, pictures, options, deadline))
         return Answer(_written(answer.reply), answer.source)
 
     async def _answer(
-        self, digests: Sequence[str], pictures: Sequence[bytes], options: CaptionOptions, deadline: Deadline
+        self, digests: Sequence[str], pictures: Sequence[bytes], options: Options, deadline: Deadline
     ) -> Answer[_Ordered]:
         by_digest = dict(zip(digests, pictures, strict=True))
         model = self._believed(options)
@@ -83,29 +123,29 @@ class Captions:
         # The model was replaced between then and now, and a reply is the work of one model.
         return Answer(_ordered(digests, await self._ask(by_digest, options, deadline)), "miss")
 
-    def _believed(self, options: CaptionOptions) -> ModelInfo | None:
+    def _believed(self, options: Options) -> ModelInfo | None:
         """The model that will answer, as far as the last poll knows."""
         for model in self._models.value.models if self._models.value else ():
-            if model.name == options.model or (options.model is None and model.default):
+            if model.name == _model_asked(options) or (_model_asked(options) is None and model.default):
                 return model.without_networks()
         return None
 
-    async def _look_up(self, digests: Sequence[str], options: CaptionOptions, model: ModelInfo) -> _Captioned:
-        values = await self._cache.get([caption_key(digest, options, model.fingerprint) for digest in digests])
+    async def _look_up(self, digests: Sequence[str], options: Options, model: ModelInfo) -> _Done:
+        values = await self._cache.get([self._key(digest, options, model) for digest in digests])
         stored = {digest: unsealed(value) for digest, value in zip(digests, values, strict=True)}
         results: dict[str, Result] = {digest: each for digest, each in stored.items() if each}
-        self._lookups.labels("caption", "hit").inc(len(results))
-        self._lookups.labels("caption", "miss").inc(len(digests) - len(results))
-        return _Captioned(model, results)
+        self._lookups.labels(self._task.name, "hit").inc(len(results))
+        self._lookups.labels(self._task.name, "miss").inc(len(digests) - len(results))
+        return _Done(model, results)
 
     async def _ask(
         self,
         pictures: Mapping[str, bytes],
-        options: CaptionOptions,
+        options: Options,
         deadline: Deadline,
         *,
         refused_by: ModelInfo | None = None,
-    ) -> _Captioned:
+    ) -> _Done:
         """Asks for all of `pictures` at once.
 
         The service answers a single picture that it refuses with the bare problem. If that picture is one of
@@ -118,38 +158,45 @@ class Captions:
             if refused_by is None or len(pictures) > 1:
                 raise
             problem = problem_of(error, current_request_id())
-            return _Captioned(refused_by, dict.fromkeys(pictures, problem))
+            return _Done(refused_by, dict.fromkeys(pictures, problem))
         if len(reply.results) != len(pictures):
-            raise self._upstream.unreadable(CaptionReply)
-        captioned = _Captioned(reply.model, dict(zip(pictures, map(_result, reply.results), strict=True)))
-        await self._store(captioned, options)
-        return captioned
+            raise self._upstream.unreadable(self._task.reply)
+        done = _Done(reply.model, dict(zip(pictures, map(_result, reply.results), strict=True)))
+        await self._store(done, options)
+        return done
 
-    async def _request(self, pictures: Sequence[bytes], options: CaptionOptions, deadline: Deadline) -> CaptionReply:
-        reply = await self._upstream.post("/v1/captions", form_body(pictures, options), deadline)
-        return self._upstream.parsed(CaptionReply, reply)
+    async def _request(self, pictures: Sequence[bytes], options: Options, deadline: Deadline) -> Reply:
+        reply = await self._upstream.post(self._task.path, form_body(pictures, options), deadline)
+        return self._upstream.parsed(self._task.reply, reply)
 
-    async def _store(self, captioned: _Captioned, options: CaptionOptions) -> None:
+    async def _store(self, done: _Done, options: Options) -> None:
         """Keeps what succeeded, under the model that did it, whichever was believed to answer."""
-        model = captioned.model
+        model = done.model
         if model != self._believed(options):
             self._models.wake()
         await self._cache.set(
             {
-                caption_key(digest, options, model.fingerprint): sealed(result)
-                for digest, result in captioned.results.items()
+                self._key(digest, options, model): sealed(result)
+                for digest, result in done.results.items()
                 if isinstance(result, bytes)
             }
         )
 
+    def _key(self, digest: str, options: Options, model: ModelInfo) -> str:
+        return answer_key(self._task.name, model.fingerprint, digest, self._task.identity(options))
 
-def _result(result: CaptionResult) -> Result:
+
+def _model_asked(options: Options) -> str | None:
+    return options.model if isinstance(options, CaptionOptions) else None
+
+
+def _result(result: CaptionResult | LabelResult) -> Result:
     return result.error or result.model_dump_json(exclude_none=True).encode()
 
 
-def _ordered(digests: Sequence[str], *captioned: _Captioned) -> _Ordered:
-    results = {digest: result for each in captioned for digest, result in each.results.items()}
-    return _Ordered(captioned[0].model, [results[digest] for digest in digests])
+def _ordered(digests: Sequence[str], *done: _Done) -> _Ordered:
+    results = {digest: result for each in done for digest, result in each.results.items()}
+    return _Ordered(done[0].model, [results[digest] for digest in digests])
 
 
 def _written(reply: _Ordered) -> bytes:

@@ -1,0 +1,195 @@
+"""How a retrieval model does beyond Flickr8k's world, as it is served: COCO, ImageNet, and short searches.
+
+    python -m training.evaluate_open --photos DIR --open DIR [--model FOLDER]
+
+Intervals are those of `training.bootstrap`. Things are scored in two halves; no choice was made by the second.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imagetext.captioner.vocabulary import words_of
+from imagetext.encoder.engine import Encoder, load_encoder
+from imagetext.encoder.labels import PROMPT
+from imagetext.engines import Engines
+from imagetext.errors import ImageTextError, InvalidParameter
+from imagetext.pictures import open_picture
+from training.bootstrap import Rows, bootstrap
+from training.dataset import read_split
+from training.encoded import BATCH, encode_pictures, encode_texts
+from training.open_world import Things, read_coco_dev, read_things
+from training.ranking import rank
+
+QUERIES = Path(__file__).with_name("short_queries.txt")
+BINS = 10  # of probabilities, for the calibration error
+FIRST = 10  # hits of a short search that are looked at
+LEAST = 2  # captions of a picture that must say a word: one alone may be mistaken
+Vectors = NDArray[np.float32]
+Scores = Callable[[Rows], dict[str, float]]
+
+
+@dataclass(frozen=True)
+class ShortQuery:
+    """A search of one or two words. A picture is right when its captions have a word of each group of `words`, or when
+    it shows one of the classes."""
+
+    text: str
+    words: tuple[frozenset[str], ...]
+    classes: frozenset[int]
+
+    def fits_captions(self, captions: Sequence[str]) -> bool:
+        said = [set(words_of(caption)) for caption in captions]
+        found = sum(all(group & words for group in self.words) for words in said)
+        return bool(self.words) and found >= LEAST
+
+
+def read_queries(file: Path = QUERIES) -> list[ShortQuery]:
+    """Raises InvalidParameter for a line that is no query."""
+    found = []
+    for line in file.read_text(encoding="utf-8").splitlines():
+        if not line or line.startswith("#"):
+            continue
+        try:
+            text, words, classes = (part.strip() for part in line.split(";"))
+            groups = [frozenset(_with_plurals(group.split())) for group in words.split("&") if group.strip()]
+            found.append(ShortQuery(text, tuple(groups), frozenset(numbers_of(classes))))
+        except ValueError:
+            raise InvalidParameter(f"{file.name}: {line!r} is not QUERY; WORDS; CLASSES.") from None
+    return found
+
+
+def numbers_of(text: str) -> list[int]:
+    """ "3 7-9" -> 3, 7, 8, 9. Raises ValueError."""
+    ends = [part.split("-") for part in text.split()]
+    return [number for first, *last in ends for number in range(int(first), int(last[0] if last else first) + 1)]
+
+
+def _with_plurals(words: Sequence[str]) -> list[str]:
+    return [form for word in words for form in (word, f"{word}s", f"{word}es")]
+
+
+@dataclass(frozen=True)
+class Collection:
+    """The joined dev pictures, and which are right for a query."""
+
+    pictures: Vectors
+    captions: list[tuple[str, ...]]  # of those with captions, which come first
+    numbers: list[int]  # the classes of the others
+
+    def right(self, query: ShortQuery) -> NDArray[np.bool_]:
+        of_captions = [query.fits_captions(captions) for captions in self.captions]
+        return np.array([*of_captions, *(number in query.classes for number in self.numbers)])
+
+
+def short_scores(queries: Sequence[ShortQuery], vectors: Vectors, collection: Collection) -> Scores:
+    """The first hit, the share of right ones among the first ten (of as many as there are) and mean average precision;
+    queries are drawn again."""
+    first, tenth, precision = [], [], []
+    for query, vector in zip(queries, vectors, strict=True):
+        right = collection.right(query)
+        scores = collection.pictures @ vector
+        if not query.classes:  # nobody knows whether a picture without captions shows it
+            right, scores = right[: len(collection.captions)], scores[: len(collection.captions)]
+        if not right.any():
+            continue
+        hits = right[np.argsort(-scores, kind="stable")]
+        first.append(hits[0])
+        tenth.append(hits[:FIRST].sum() / min(FIRST, right.sum()))
+        places = np.flatnonzero(hits)
+        precision.append(float((np.arange(1, len(places) + 1) / (places + 1)).mean()))
+    columns = {"short searches": first, "short searches, of ten": tenth, "short searches, mAP": precision}
+    return lambda rows: {
+        name: 100 * float(np.mean(np.array(column)[rows % len(column)])) for name, column in columns.items()
+    }
+
+
+def thing_scores(queries: Vectors, pictures: Vectors, prefix: str) -> Scores:
+    """Recall at 1 and 10 of the picture of a class by its name."""
+    similarity = queries @ pictures.T
+    ranks = (similarity > np.diag(similarity)[:, None]).sum(1)
+    return lambda rows: {f"{prefix} R@{k}": 100 * float((ranks[rows] < k).mean()) for k in (1, 10)}
+
+
+def label_scores(log_probabilities: Vectors, numbers: NDArray[np.intp], prefix: str) -> Scores:
+    """Top-1 of the model's own names in percent, and the expected calibration error (Guo et al., 2017, section 2)."""
+    right = log_probabilities.argmax(1) == numbers
+    sure = np.exp(log_probabilities.max(1))
+
+    def scores(rows: Rows) -> dict[str, float]:
+        bins = np.minimum((sure[rows] * BINS).astype(int), BINS - 1)
+        gaps = [
+            np.abs(sure[rows][bins == each].mean() - right[rows][bins == each].mean()) * (bins == each).mean()
+            for each in np.unique(bins)
+        ]
+        return {f"{prefix} top-1": 100 * float(right[rows].mean()), f"{prefix} ECE": float(np.sum(gaps))}
+
+    return scores
+
+
+def _log_probabilities(encoder: Encoder, things: Things) -> Vectors:
+    found = []
+    for start in range(0, len(things.pictures), BATCH):
+        some = [encoder.prepare(open_picture(picture.path)) for picture in things.pictures[start : start + BATCH]]
+        labels = encoder.encode_with_labels(some).log_probabilities
+        assert labels is not None
+        found.append(labels)
+    return np.concatenate(found)
+
+
+def evaluate(encoder: Encoder, photos: Path, open_world: Path) -> list[str]:
+    """Lines of a table: what was measured, the value and its interval."""
+    coco, things = read_coco_dev(open_world), read_things(open_world)
+    dev = read_split(photos, "dev")
+    coco_vectors, thing_vectors = encode_pictures(encoder, coco), encode_pictures(encoder, things.pictures)
+    captions = [caption for picture in coco for caption in picture.captions]
+    owner = [row for row, picture in enumerate(coco) for _ in picture.captions]
+    ranking = rank(encode_texts(encoder, captions), coco_vectors, owner)
+    named = encode_texts(encoder, [PROMPT.format(things.names[number]) for number in things.numbers])
+    lines = _lines(lambda rows: {f"COCO {k}": v for k, v in ranking.scores(rows).items() if "_r" in k}, len(coco))
+    numbers, kept_out = np.array(things.numbers), np.array(things.kept_out())
+    labels = _log_probabilities(encoder, things) if encoder.labels is not None else None
+    lines += _lines(thing_scores(named, thing_vectors, "things"), len(numbers))
+    for half, rows in (("things chosen by", ~kept_out), ("things kept out", kept_out)):
+        lines += _lines(thing_scores(named[rows], thing_vectors[rows], half), int(rows.sum()))
+        if labels is not None:
+            lines += _lines(label_scores(labels[rows], numbers[rows], half), int(rows.sum()))
+    if labels is not None:
+        lines += _lines(label_scores(labels, numbers, "things"), len(numbers))
+    queries = read_queries()
+    with_captions = [*dev, *coco]
+    vectors = np.concatenate([encode_pictures(encoder, dev), coco_vectors, thing_vectors])
+    collection = Collection(vectors, [picture.captions for picture in with_captions], things.numbers)
+    texts = encode_texts(encoder, [query.text for query in queries])
+    return lines + _lines(short_scores(queries, texts, collection), len(queries))
+
+
+def _lines(scores: Scores, count: int) -> list[str]:
+    found = bootstrap(scores, count)
+    return [f"{name:40s} {each.value:7.2f}  {each.low:7.2f} to {each.high:.2f}" for name, each in found.items()]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m training.evaluate_open", description=(__doc__ or "").splitlines()[0]
+    )
+    parser.add_argument("--photos", type=Path, required=True, help="a folder in the layout of Flickr8k")
+    parser.add_argument("--open", type=Path, required=True, help="pictures and sentences from beyond it")
+    parser.add_argument("--model", type=Path, default=Path("models/retrieval"), help="an encoder's folder")
+    options = parser.parse_args(argv)
+    try:
+        lines = evaluate(load_encoder(options.model, Engines()), options.photos, options.open)
+    except ImageTextError as error:
+        sys.stderr.write(f"{error.detail}\n")
+        return 1
+    sys.stdout.write("\n".join(lines) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
