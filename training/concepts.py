@@ -303,8 +303,8 @@ def start_classifier(concepts: Concepts, taught: Sequence[Taught]) -> None:
     square = inputs.T @ inputs + RIDGE * torch.eye(inputs.shape[1])
     solved = torch.linalg.solve(square, inputs.T @ targets)
     # Regression gives all classes much the same probability: what it is to be multiplied by is looked for.
-    shares = targets.softmax(-1)
-    factor = min(SHARPER, key=lambda each: float(_divergence(each * (inputs @ solved), shares)))
+    taught_shares = targets.softmax(-1)
+    factor = min(SHARPER, key=lambda each: float(_divergence(each * (inputs @ solved), taught_shares)))
     concepts.classifier.weight.data.copy_(factor * solved[:-1].T)
     concepts.classifier.bias.data.copy_(factor * solved[-1])
 
