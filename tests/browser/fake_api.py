@@ -23,6 +23,9 @@ from imagetext.contracts import (
     Hit,
     IndexInfo,
     IndexRef,
+    Label,
+    LabelReply,
+    LabelResult,
     LoadedModel,
     Models,
     Problem,
@@ -50,6 +53,7 @@ class FakeApi:
     library: list[ShapePicture] = field(default_factory=shape_library)
     captioners: list[str] = field(default_factory=lambda: ["caption-gru"])
     sentences: tuple[tuple[str, float], ...] = SENTENCES
+    labels: tuple[tuple[str, float], ...] = ()
     held: str | None = None  # questions with these words wait until it is None; "" holds everything
     busy_times: int = 0  # so many further requests are answered with 429
     retry_after: int = 1
@@ -99,6 +103,7 @@ def create_app(api: FakeApi, static: Path, headers: dict[str, str]) -> FastAPI:
         return response
 
     _add_captions(app, api)
+    _add_labels(app, api)
     _add_search(app, api)
     _add_pictures(app, api)
     add_versions(app, api.versions)
@@ -124,6 +129,17 @@ def _add_captions(app: FastAPI, api: FakeApi) -> None:
         captions = [_caption(text, score, options.attention) for text, score in api.sentences[: options.num_captions]]
         model = _model(options.model or api.captioners[0], "captioner")
         return CaptionReply(model=model, results=[CaptionResult(captions=captions, width=width, height=height)])
+
+
+def _add_labels(app: FastAPI, api: FakeApi) -> None:
+    @app.post("/v1/labels")
+    async def label(request: Request) -> LabelReply:
+        if not api.labels:
+            raise Unavailable("The retrieval service cannot be reached.")
+        await request.body()
+        labels = [Label(name=name, probability=probability) for name, probability in api.labels]
+        result = LabelResult(labels=labels, width=480, height=320)
+        return LabelReply(model=_model("compact-clip", "encoder"), results=[result])
 
 
 def _add_search(app: FastAPI, api: FakeApi) -> None:

@@ -83,3 +83,23 @@ async def test_a_removed_card_leaves_the_focus_beside_it(page: Page, pictures: l
 
     await expect(page.get_by_role("button", name="Choose pictures")).to_be_focused()
     await expect(page.get_by_role("heading", name="Any picture, put into words")).to_be_visible()
+
+
+async def test_what_is_recognised_can_be_searched_for(page: Page, api: FakeApi, picture: Path) -> None:
+    """Likely labels stand under the caption, the unlikely are left out, and a click finds pictures of one."""
+    api.labels = (("red circle", 0.81), ("ball", 0.12), ("plate", 0.01))
+    card = await caption(page, picture)
+    chips = card.get_by_role("list", name="What it may show").get_by_role("link")
+
+    await expect(chips).to_have_text(["red circle", "ball"])
+    await chips.first.click()
+    await tiles(page)
+    assert api.asked[-1]["text"] == "red circle"
+
+
+async def test_a_caption_stands_without_labels(page: Page, picture: Path) -> None:
+    """Where they cannot be had, nothing is said of them."""
+    card = await caption(page, picture)
+
+    await expect(card.locator("[data-part=labels]")).to_be_hidden()
+    await expect(card.locator(".words").first).to_have_text("A red circle on a blue ground")
