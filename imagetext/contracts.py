@@ -138,6 +138,7 @@ class CaptionReply(Contract):
 # Labels
 
 MAX_LABELS = 200  # names that a caller gives
+LABEL_PROMPT = "a photo of a {}"
 LabelName = Annotated[str, Field(min_length=1, max_length=200)]
 
 
@@ -149,7 +150,7 @@ class LabelOptions(Contract):
     )
     k: int = Field(5, ge=1, le=100, description="how many of each picture, likeliest first")
     prompt: str = Field(
-        "a photo of a {}",
+        LABEL_PROMPT,
         pattern=r"^[^{}]*\{\}[^{}]*$",
         max_length=200,
         description="the sentence that a name of `labels` is put into",

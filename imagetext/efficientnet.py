@@ -105,7 +105,7 @@ def imagenet_weights() -> dict[str, Tensor]:
 
 
 def imagenet_classifier() -> nn.Linear:
-    """The packaged last layer: features, meant over the grid (n, CHANNELS) -> logits of ImageNet's classes (n, 1000).
+    """The packaged last layer: features averaged over the grid (n, CHANNELS) -> logits of ImageNet's classes (n, 1000).
 
     Raises:
         ModelError: the package is missing or does not hold the tensors expected.

@@ -102,8 +102,8 @@ Made for everyday scenes in English; a query is read up to 128 tokens.
 OPEN_DATA = f"""\
 {DATA}
 - Beyond them, for research use, and no picture or sentence of it is part of this model: 5,787 pictures of MS-COCO
-  without captions (Lin et al., 2014) and 64,409 sentences of its captions; captions of Flickr30k (Young et al., 2014);
-  the names of ImageNet's 1000 classes (Russakovsky et al., 2015)."""
+  without captions (Lin et al., 2014); 20,000 captions of Flickr30k (Young et al., 2014); the names of ImageNet's 1000
+  classes (Russakovsky et al., 2015)."""
 
 
 def concepts_card(
@@ -178,8 +178,8 @@ SPLITS = {
     "photos": "Flickr8k dev split, 1000 pictures and their 5000 captions",
     "drawn": "300 drawn scenes not seen in training, each with its full sentence",
     "coco": "COCO dev set, 221 pictures and their 1105 captions",
-    "things": 'ImageNet dev set, the 250 classes by which choices were made, "a photo of a NAME"',
-    "things kept out": "The other 250 classes",
+    "things": 'ImageNet dev set, the 250 classes on which its probabilities were fitted, "a photo of a NAME"',
+    "things kept out": "The other 250 classes, on which nothing was fitted",
 }
 
 

@@ -23,13 +23,11 @@ import json
 import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import AdamW
@@ -39,7 +37,7 @@ from tqdm import tqdm
 from imagetext.backbone import load_backbone
 from imagetext.encoder.calibration import BACKGROUND
 from imagetext.encoder.dual import DualEncoder
-from imagetext.encoder.labels import PROMPT, Labels
+from imagetext.encoder.labels import Labels
 from imagetext.encoder.load import load_in_torch
 from imagetext.encoder.network import Concepts, Head, load_minilm
 from imagetext.errors import ImageTextError, InvalidParameter
@@ -48,89 +46,15 @@ from imagetext.weights import changed_tensors, write_model_folder
 from training.average import Average
 from training.cards import concepts_card
 from training.checkpoint import Checkpoint, Stateful
+from training.concept_data import PROMPTS, Captioned, ConceptsConfig, Data, Taught
 from training.config import read_config
 from training.contrastive import LARGEST_SCALE, info_nce
-from training.dataset import CaptionedPicture, read_split
 from training.evaluation import retrieval_scores
-from training.open_world import (
-    class_names,
-    read_coco_dev,
-    read_paraphrases,
-    read_things,
-    read_unlabelled,
-)
-from training.pairs import sided
 from training.run_log import RunLog
-from training.served_features import classifier_shares, picture_features, text_states
 from training.step import Stepper, parameter_groups
 
-PROMPTS = (PROMPT, "{}", "a {} in a picture", "there is a {} here")  # a step takes one of them, the next the next
-SENTENCES = 2  # of each picture that others described
 RIDGE = 100.0
-SHARPER = (1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0)
-
-
-@dataclass(frozen=True)
-class ConceptsConfig:
-    """The keys of concepts.toml, explained there."""
-
-    seed: int = 1
-    views: int = 4
-    taught_views: int = 2
-    drawn_share: float = 0.1
-    epochs: int = 16
-    batch: int = 1000
-    captions: int = 2
-    unlabelled: int = 500
-    labelled: int = 250
-    described: int = 10000
-    paraphrases: int = 1000
-    learning_rate: float = 5e-4
-    weight_decay: float = 0.1
-    average: float = 0.95
-    picture_dropout: float = 0.3
-    text_dropout: float = 0.1
-    concept_weight: float = 1.5
-    naming: float = 0.3
-    telling_apart: float = 1.0
-    paraphrasing: float = 0.3
-
-
-@dataclass(frozen=True)
-class Captioned:
-    """Pictures with captions: `pooled` (n, views, channels), `states` (n, captions, width); `sided` (n, captions) tells
-    for which captions no mirrored view is true."""
-
-    pooled: Tensor
-    states: Tensor
-    sided: Tensor
-    share: float = 1.0  # of the pictures, drawn anew for each pass
-
-    def __len__(self) -> int:
-        return len(self.pooled)
-
-    @property
-    def rows_each_pass(self) -> int:
-        return round(len(self) * self.share)
-
-    def draw(self, rows: Tensor, captions: int) -> tuple[Tensor, Tensor]:
-        """A random view (n, channels) and some captions, all different, (n, captions, width) of each picture."""
-        views = torch.randint(self.pooled.shape[1], rows.shape)
-        chosen = torch.rand(len(rows), self.states.shape[1]).topk(captions).indices
-        untrue = (views % 2 == 1) & self.sided[rows].gather(1, chosen).any(1)
-        return self.pooled[rows, torch.where(untrue, 0, views)], self.states[rows[:, None], chosen]
-
-
-@dataclass(frozen=True)
-class Taught:
-    """Pictures with what the classifier says of them: `pooled` (n, views, channels), `shares` (n, names)."""
-
-    pooled: Tensor
-    shares: Tensor
-
-    def draw(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        views = torch.randint(self.pooled.shape[1], rows.shape)
-        return self.pooled[rows, views], self.shares[rows]
+FACTORS = (1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0)
 
 
 class Network(nn.Module):
@@ -154,51 +78,6 @@ class Network(nn.Module):
         dropped = self.picture.dropout((pooled - self.concepts.mean) / self.concepts.std)
         logits = self.concepts.classifier(dropped)
         return self.concepts.joined(self.picture(pooled), logits, names), logits
-
-
-class Data:
-    """All that is trained and scored on, as the towers give it."""
-
-    def __init__(
-        self, encoder: DualEncoder, config: ConceptsConfig, photos: Path, drawn: Path, open_world: Path, cache: Path
-    ) -> None:
-        def pooled(pictures: Sequence[CaptionedPicture], views: int) -> Tensor:
-            return _tensor(picture_features(encoder, pictures, views, cache))
-
-        def states(texts: Sequence[str]) -> Tensor:
-            return _tensor(text_states(encoder, texts, cache))
-
-        def captioned(pictures: Sequence[CaptionedPicture], views: int, share: float = 1.0) -> Captioned:
-            captions = [caption for picture in pictures for caption in picture.captions]
-            each = len(pictures[0].captions)
-            return Captioned(
-                pooled(pictures, views),
-                states(captions).view(len(pictures), each, -1),
-                sided(captions).view(len(pictures), each),
-                share,
-            )
-
-        def taught(pictures: Sequence[CaptionedPicture], features: Tensor) -> Taught:
-            return Taught(features[:, : config.taught_views], _tensor(classifier_shares(pictures, cache))[:, 0].exp())
-
-        self.names = class_names(open_world)
-        self.name_states = states([prompt.format(name) for prompt in PROMPTS for name in self.names])
-        self.name_states = self.name_states.view(len(PROMPTS), len(self.names), -1)
-        train = read_split(photos, "train")
-        self.sets = [captioned(train, config.views), captioned(read_split(drawn, "train"), 1, config.drawn_share)]
-        without = read_unlabelled(open_world)
-        self.unlabelled = taught(without, pooled(without, config.taught_views))
-        self.labelled = taught(train, self.sets[0].pooled)
-        groups = [group[:SENTENCES] for group in read_paraphrases(open_world)[: config.described]]
-        self.paraphrases = states([text for group in groups for text in group]).view(len(groups), SENTENCES, -1)
-        self.dev = {
-            "photos": captioned(read_split(photos, "dev"), 1),
-            "coco": captioned(read_coco_dev(open_world), 1),
-            "drawn": captioned(read_split(drawn, "dev"), 1),
-        }
-        things = read_things(open_world)
-        self.things, self.thing_numbers = pooled(things.pictures, 1)[:, 0], torch.tensor(things.numbers)
-        self.kept_out = torch.tensor(things.kept_out())
 
 
 class Run:
@@ -257,10 +136,10 @@ class Run:
         more = [data.unlabelled.draw(without)]
         more.append(data.labelled.draw(torch.randint(len(data.labelled.pooled), (config.labelled,))))
         pictures, _ = network.pictures(torch.cat([pooled, *(each for each, _ in more)]), names)
-        shares = torch.cat([each for _, each in more])
+        probabilities = torch.cat([each for _, each in more])
         own, taught = pictures[: len(rows)], pictures[len(rows) :]
         loss = info_nce(network.text(states).transpose(0, 1) @ own.T * network.scale)
-        loss = loss + config.naming * _divergence(taught @ names.T * network.scale, shares)
+        loss = loss + config.naming * _divergence(taught @ names.T * network.scale, probabilities)
         loss = loss + config.telling_apart * self._names_loss()
         if config.paraphrasing:
             loss = loss + config.paraphrasing * self._paraphrase_loss()
@@ -280,8 +159,8 @@ class Run:
         return info_nce(first[None] @ second.T * self.network.scale)
 
 
-def _divergence(logits: Tensor, shares: Tensor) -> Tensor:
-    return F.kl_div(logits.log_softmax(-1), shares, reduction="batchmean")
+def _divergence(logits: Tensor, probabilities: Tensor) -> Tensor:
+    return F.kl_div(logits.log_softmax(-1), probabilities, reduction="batchmean")
 
 
 def _batches(sets: Sequence[Captioned], size: int) -> Iterator[tuple[Captioned, Tensor]]:
@@ -296,15 +175,15 @@ def _batches(sets: Sequence[Captioned], size: int) -> Iterator[tuple[Captioned, 
 def start_classifier(concepts: Concepts, taught: Sequence[Taught]) -> None:
     """Ridge regression from the served features to the centred log probabilities of the packaged classifier."""
     features = torch.cat([each.pooled.flatten(0, 1) for each in taught])
-    shares = [each.shares[:, None].expand(-1, each.pooled.shape[1], -1).flatten(0, 1) for each in taught]
-    targets = torch.cat(shares).clamp(min=1e-7).log()
+    probabilities = [each.probabilities[:, None].expand(-1, each.pooled.shape[1], -1).flatten(0, 1) for each in taught]
+    targets = torch.cat(probabilities).clamp(min=1e-7).log()
     targets = targets - targets.mean(1, keepdim=True)
     inputs = F.pad((features - concepts.mean) / concepts.std, (0, 1), value=1.0)
     square = inputs.T @ inputs + RIDGE * torch.eye(inputs.shape[1])
     solved = torch.linalg.solve(square, inputs.T @ targets)
     # Regression gives all classes much the same probability: what it is to be multiplied by is looked for.
-    taught_shares = targets.softmax(-1)
-    factor = min(SHARPER, key=lambda each: float(_divergence(each * (inputs @ solved), taught_shares)))
+    taught_probabilities = targets.softmax(-1)
+    factor = min(FACTORS, key=lambda each: float(_divergence(each * (inputs @ solved), taught_probabilities)))
     concepts.classifier.weight.data.copy_(factor * solved[:-1].T)
     concepts.classifier.bias.data.copy_(factor * solved[-1])
 
@@ -312,7 +191,7 @@ def start_classifier(concepts: Concepts, taught: Sequence[Taught]) -> None:
 @torch.no_grad()
 def scores(network: Network, data: Data) -> dict[str, dict[str, float]]:
     """Recall on each dev split; of drawn scenes each has one full sentence, its first. Things are scored apart for
-    those classes that no choice is made by."""
+    the half of the classes that nothing is fitted on."""
     names = network.names(data.name_states)
     found: dict[str, dict[str, float]] = {}
     for split, part in data.dev.items():
@@ -342,7 +221,7 @@ def _percent(right: Tensor) -> float:
 
 @torch.no_grad()
 def fit_sharpness(network: Network, data: Data) -> float:
-    """What the logits are multiplied by, so that probabilities are those of the classes on which choices are made:
+    """What the logits are multiplied by, so that probabilities are right on the first half of the dev set of things:
     temperature scaling (Guo et al., 2017, "On Calibration of Modern Neural Networks")."""
     rows = ~data.kept_out
     _, logits = network.pictures(data.things[rows], network.names(data.name_states))
@@ -373,10 +252,6 @@ def write(
     if (source / BACKGROUND).exists() and source != folder:
         shutil.copy(source / BACKGROUND, folder / BACKGROUND)
     write_model_folder(folder, settings, tensors, card)
-
-
-def _tensor(rows: NDArray[Any]) -> Tensor:
-    return torch.from_numpy(np.asarray(rows, dtype=np.float32))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -2,7 +2,7 @@
 
     python -m training.evaluate_open --photos DIR --open DIR [--model FOLDER]
 
-Intervals are those of `training.bootstrap`. Things are scored in two halves; no choice was made by the second.
+Intervals are those of `training.bootstrap`. Things are scored in two halves; nothing was fitted on the second.
 """
 
 import argparse
@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imagetext.captioner.vocabulary import words_of
+from imagetext.contracts import LABEL_PROMPT
 from imagetext.encoder.engine import Encoder, load_encoder
-from imagetext.encoder.labels import PROMPT
 from imagetext.engines import Engines
 from imagetext.errors import ImageTextError, InvalidParameter
 from imagetext.pictures import open_picture
@@ -65,7 +65,7 @@ def read_queries(file: Path = QUERIES) -> list[ShortQuery]:
 
 
 def numbers_of(text: str) -> list[int]:
-    """ "3 7-9" -> 3, 7, 8, 9. Raises ValueError."""
+    """ "3 7-9" are 3, 7, 8 and 9. Raises ValueError."""
     ends = [part.split("-") for part in text.split()]
     return [number for first, *last in ends for number in range(int(first), int(last[0] if last else first) + 1)]
 
@@ -150,12 +150,12 @@ def evaluate(encoder: Encoder, photos: Path, open_world: Path) -> list[str]:
     captions = [caption for picture in coco for caption in picture.captions]
     owner = [row for row, picture in enumerate(coco) for _ in picture.captions]
     ranking = rank(encode_texts(encoder, captions), coco_vectors, owner)
-    named = encode_texts(encoder, [PROMPT.format(things.names[number]) for number in things.numbers])
+    named = encode_texts(encoder, [LABEL_PROMPT.format(things.names[number]) for number in things.numbers])
     lines = _lines(lambda rows: {f"COCO {k}": v for k, v in ranking.scores(rows).items() if "_r" in k}, len(coco))
     numbers, kept_out = np.array(things.numbers), np.array(things.kept_out())
     labels = _log_probabilities(encoder, things) if encoder.labels is not None else None
     lines += _lines(thing_scores(named, thing_vectors, "things"), len(numbers))
-    for half, rows in (("things chosen by", ~kept_out), ("things kept out", kept_out)):
+    for half, rows in (("things, first half", ~kept_out), ("things, second half", kept_out)):
         lines += _lines(thing_scores(named[rows], thing_vectors[rows], half), int(rows.sum()))
         if labels is not None:
             lines += _lines(label_scores(labels[rows], numbers[rows], half), int(rows.sum()))

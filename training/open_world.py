@@ -12,7 +12,7 @@ from pathlib import Path
 from imagetext.errors import InvalidParameter
 from training.dataset import CaptionedPicture, read_captions
 
-KEPT_OUT = 4  # classes whose number leaves a remainder of 2 by this are kept out of every choice
+KEPT_OUT = 4  # pictures of classes whose number is no multiple of it are scored apart
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Things:
     names: list[str]
 
     def kept_out(self) -> list[bool]:
-        """Of each picture, whether its class is one of those that no choice was made by."""
+        """Of each picture, whether it belongs to the half that nothing is fitted on."""
         return [number % KEPT_OUT != 0 for number in self.numbers]
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import OneCycleLR
 from tqdm import tqdm
@@ -44,6 +44,7 @@ from training.evaluation import retrieval_scores
 from training.features import views_of
 from training.quantize_captioner import CAPTIONER, quantize_captioner
 from training.quantizing import quantized_on
+from training.served_features import Pooled
 from training.tuning import starting_encoder
 
 VIEWS = 2  # of each photograph: whole and mirrored
@@ -57,23 +58,12 @@ SEED = 1
 Views = list[NDArray[np.uint8]]
 
 
-class _Pooled(nn.Module):
-    """Scaled pictures -> the mean of the features (n, channels)."""
-
-    def __init__(self, backbone: Backbone) -> None:
-        super().__init__()
-        self.backbone = backbone
-
-    def forward(self, scaled: Tensor) -> Tensor:
-        return self.backbone.pooled(scaled)
-
-
 def features_and_vectors(
     encoder: Encoder, backbone: Backbone, sets: Sequence[tuple[Sequence[CaptionedPicture], int]]
 ) -> tuple[Tensor, Tensor]:
     """Of each view of all pictures what the integer network gives (n, channels), and the vector it stands for."""
     examples = torch.from_numpy(example_pictures(encoder.transform.size))
-    tower = PictureTower(encoder.transform, _Pooled(backbone)).eval()
+    tower = PictureTower(encoder.transform, Pooled(backbone)).eval()
     program = Program("pooled", tower, (examples[:1],), ((0,),), ((examples,),))
     pooled = run_in_fastest(program)
     features, vectors = [], []

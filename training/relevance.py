@@ -26,9 +26,9 @@ from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
 from imagetext.composition import composed
+from imagetext.contracts import LABEL_PROMPT
 from imagetext.encoder.calibration import BACKGROUND, BACKGROUND_TENSOR, Calibration
 from imagetext.encoder.engine import Encoder, load_encoder
-from imagetext.encoder.labels import PROMPT
 from imagetext.engines import Engines
 from imagetext.errors import ImageTextError
 from imagetext.model_folder import CONFIG
@@ -146,7 +146,7 @@ def captioned_domain(name: str, encoder: Encoder, pictures: Sequence[CaptionedPi
 def thing_domain(encoder: Encoder, things: Things) -> Domain:
     """Questions are names, alone and in a sentence. Alike are things of one kind."""
     names = [things.names[number] for number in things.numbers]
-    texts = encode_texts(encoder, [*names, *(PROMPT.format(name) for name in names)])
+    texts = encode_texts(encoder, [*names, *(LABEL_PROMPT.format(name) for name in names)])
     kinds = [frozenset(numbers_of(line.split(";")[2])) for line in _kinds()]
     of = np.array([[number in kind for kind in kinds] for number in things.numbers])
     same = np.array(things.numbers)[:, None] == np.array(things.numbers)
@@ -238,7 +238,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         vectors = encode_pictures(encoder, photos)
         asked = np.arange(len(photos)) % BACKGROUND_STEP != 0
         pictures, background = vectors[asked], vectors[~asked]
-        questions = questions_of(encoder, [photo for photo, each in zip(photos, asked, strict=True) if each])
+        without_background = [photo for photo, each in zip(photos, asked, strict=True) if each]
+        questions = questions_of(encoder, without_background)
     except ImageTextError as error:
         sys.stderr.write(f"{error.detail}\n")
         return 1
@@ -247,7 +248,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.write("\n".join([f"{name}\n{head}", *report(questions, pictures, used)]) + "\n\n")
     if options.open and options.drawn:
         domains = [
-            captioned_domain("photographs", encoder, photos, 5),
+            captioned_domain("photographs", encoder, without_background, 5),
             captioned_domain("COCO", encoder, read_coco_dev(options.open), 5),
             thing_domain(encoder, read_things(options.open)),
             captioned_domain("drawn scenes", encoder, read_split(options.drawn, "dev"), 1),

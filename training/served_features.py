@@ -80,7 +80,7 @@ def picture_features(
     return _kept(cache, [f"pooled {encoder.fingerprint}", str(views), repr(transform)], pictures, shape, start)
 
 
-def classifier_shares(pictures: Sequence[CaptionedPicture], cache: Path) -> NDArray[np.float16]:
+def classifier_log_probabilities(pictures: Sequence[CaptionedPicture], cache: Path) -> NDArray[np.float16]:
     """The packaged classifier's log probabilities of ImageNet's classes, (pictures, 1, 1000).
 
     It looks twice, at the whole picture enlarged and at its middle in the size that it was trained with: the mean names

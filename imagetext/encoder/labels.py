@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from imagetext.errors import ModelError
 
 NAMES = "labels.txt"
-PROMPT = "a photo of a {}"
 
 
 @dataclass(frozen=True)
@@ -39,10 +38,10 @@ class Labels:
     ) -> list[tuple[str, float]]:
         """As `likeliest`, of names with the unit rows (n, dimensions) of their texts."""
         similar = self.scale * (texts @ picture).astype(np.float64)
-        shares = np.exp(similar - similar.max())
-        shares /= shares.sum()
-        best = np.argsort(-shares, kind="stable")[:count]
-        return [(names[place], float(shares[place])) for place in best]
+        probabilities = np.exp(similar - similar.max())
+        probabilities /= probabilities.sum()
+        best = np.argsort(-probabilities, kind="stable")[:count]
+        return [(names[place], float(probabilities[place])) for place in best]
 
 
 def load_labels(folder: Path, config: Mapping[str, Any]) -> Labels:

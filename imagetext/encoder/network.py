@@ -75,7 +75,7 @@ class Concepts(nn.Module):
         self.register_buffer("vectors", torch.zeros(names, dimensions))
         self.classifier = nn.Linear(inputs, names)
         self.weight = nn.Parameter(torch.tensor(1.0))  # of the names, where that of the rest is 1
-        self.sharpness = nn.Parameter(torch.tensor(1.0), requires_grad=False)  # of the probabilities that are told
+        self.sharpness = nn.Parameter(torch.tensor(1.0), requires_grad=False)  # of the reported probabilities
 
     def logits(self, pooled: Tensor) -> Tensor:
         """Pooled features (n, inputs) -> (n, names)."""

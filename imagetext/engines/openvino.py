@@ -88,6 +88,7 @@ def run_in_openvino(
         settings["LP_TRANSFORMS_MODE"] = "NO"
     if streams > 1 or not network.single:
         return _run(_compiled(file, settings, compiled))
+    core()  # there may be only one, and two threads that come first would each make one
     with ThreadPoolExecutor(2) as pool:
         run, alone = (
             _run(each) for each in pool.map(lambda of_one: _compiled(file, settings, compiled, of_one), (False, True))

@@ -57,5 +57,3 @@ def _checked(options: type[Options], fields: dict[str, str]) -> Options:
         return options.model_validate(fields)
     except ValidationError as error:
         raise InvalidParameter(sentence_of(error.errors())) from None
-    except ValueError:
-        raise InvalidParameter("A field that is to be JSON cannot be read.") from None

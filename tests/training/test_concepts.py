@@ -9,7 +9,8 @@ import torch
 from imagetext.encoder.labels import Labels, load_labels
 from imagetext.encoder.network import Concepts
 from imagetext.errors import InvalidParameter, ModelError
-from training.concepts import Taught, start_classifier
+from training.concept_data import Taught
+from training.concepts import start_classifier
 from training.evaluate_open import (
     Collection,
     ShortQuery,

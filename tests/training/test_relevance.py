@@ -8,7 +8,22 @@ from safetensors.numpy import load_file
 
 from imagetext.encoder.calibration import BACKGROUND, BACKGROUND_TENSOR
 from imagetext.model_folder import CONFIG
-from training.relevance import FITTED, Questions, answers, fit, report, separation, write
+from training.dataset import CaptionedPicture
+from training.open_world import Things
+from training.relevance import (
+    FITTED,
+    Domain,
+    Questions,
+    answers,
+    captioned_domain,
+    fit,
+    fit_domains,
+    report,
+    report_domains,
+    separation,
+    thing_domain,
+    write,
+)
 
 SUBJECTS, EACH, DIMENSIONS = 12, 30, 64
 
@@ -71,3 +86,54 @@ def test_the_fit_is_stored_beside_the_model(world, tmp_path):
 def test_separation():
     """The part of the pairs in which the good one is above; the same counts half."""
     assert separation(np.array([2.0, 3.0]), np.array([1.0, 2.0])) == pytest.approx(3.5 / 4)
+
+
+def test_nothing_fits_where_all_that_is_alike_is_left_out():
+    """A question's own picture answers it; where nothing is to fit, its relatives are no answer either."""
+    pictures = np.array([[1, 0], [0.8, 0.6], [0, 1]], np.float32)
+    right, alike = np.array([[True, False, False]]), np.array([[False, True, False]])
+    domain = Domain("things", pictures, pictures[:1], right, alike)
+
+    fits, none = domain.nearness(np.array([[0, 1]], np.float32))
+
+    assert (float(fits[0]), float(none[0])) == (1.0, 0.0)
+
+
+def test_domains_count_alike():
+    """A domain with a hundred times the questions moves the curve no further; the report is of the other half."""
+    random = np.random.default_rng(0)
+
+    def domain(count: int) -> Domain:
+        questions = random.standard_normal((count, 8))
+        questions = (questions / np.linalg.norm(questions, axis=1, keepdims=True)).astype(np.float32)
+        same = np.eye(count, dtype=bool)
+        return Domain(f"{count} questions", questions, questions, same, same)
+
+    background = domain(50).pictures
+    few, many = domain(40), domain(400)
+    fitted = fit_domains([few, many], background)
+    lines = report_domains([few, many], background)
+
+    assert fitted.scale > 0
+    assert fitted.background is background
+    assert [line.split()[-3:-2] for line in lines] == [["20"], ["200"]]
+    assert all(float(line.split()[-2]) > 0.8 for line in lines)
+
+
+def test_relatives_are_told_by_captions_and_by_kinds(monkeypatch, tmp_path):
+    """Captions that say the same make pictures alike, and so do classes of one kind."""
+    captions = {"a dog": [1, 0, 0], "the dog": [0.9, 0.44, 0], "a bus": [0, 0, 1]}
+    pictures = [CaptionedPicture(tmp_path / f"{number}.jpg", (text,)) for number, text in enumerate(captions)]
+    things = Things(pictures, [151, 153, 779], [str(number) for number in range(1000)])
+    vectors = np.array(list(captions.values()), np.float32)
+    monkeypatch.setattr("training.relevance.encode_pictures", lambda encoder, found: vectors)
+    monkeypatch.setattr(
+        "training.relevance.encode_texts", lambda encoder, texts: np.tile(vectors, (len(texts) // 3, 1))
+    )
+
+    captioned, named = captioned_domain("photographs", None, pictures, 1), thing_domain(None, things)
+
+    assert captioned.alike.tolist() == [[True, True, False], [True, True, False], [False, False, True]]
+    assert named.alike[:3].tolist() == captioned.alike.tolist()  # two dogs and a bus
+    assert named.right[:3].tolist() == np.eye(3, dtype=bool).tolist()
+    assert len(named.questions) == 6
