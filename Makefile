@@ -19,6 +19,7 @@ GALLERY := data/gallery
 DRAWN   := .cache/gallery-train
 FLOATING := .cache/models
 QUANTIZE = $(PYTHON) -m training.quantize --photos "$(DATA)" --drawn $(DRAWN)
+WIDEN    = $(PYTHON) -m training.open_captions --photos "$(DATA)" --drawn $(DRAWN) --open "$(OPEN)"
 FOLDER   = $(if $(IMAGES),$(IMAGES),$(GALLERY)/Images)
 
 .PHONY: help install install-dev run prepare gallery index test check fix train-data train-retrieval train-captioner train-clip-scratch evaluate meteor custom-set bench bench-quick compose-test clean
@@ -78,8 +79,12 @@ train-captioner: $(FLOATING)/caption-gru ## train models/caption-gru, and models
 	$(PYTHON) -m training.captioner vit-bert --photos "$(DATA)" --drawn $(DRAWN) --out $(FLOATING)/caption-vit-bert
 	$(PYTHON) -m training.captioner vit-bert --config training/vit_bert_again.toml --photos "$(DATA)" --drawn $(DRAWN) \
 	  --work .cache/vit-bert-again --out $(FLOATING)/caption-vit-bert
-	$(QUANTIZE) --model $(FLOATING)/caption-gru --out models/caption-gru
-	$(QUANTIZE) --model $(FLOATING)/caption-vit-bert --out models/caption-vit-bert
+	$(QUANTIZE) --model $(FLOATING)/caption-gru --out $(FLOATING)/caption-gru-int8
+	$(QUANTIZE) --model $(FLOATING)/caption-vit-bert --out $(FLOATING)/caption-vit-bert-int8
+	$(WIDEN) --model $(FLOATING)/caption-gru-int8 --config training/open_captions_gru.toml --out models/caption-gru
+	$(WIDEN) --model $(FLOATING)/caption-vit-bert-int8 --out models/caption-vit-bert
+	for model in models/caption-gru models/caption-vit-bert; do \
+	  $(PYTHON) -m training.confidence --photos "$(DATA)" --open "$(OPEN)" --model $$model --write || exit 1; done
 
 $(FLOATING)/caption-gru: | train-data
 	$(PYTHON) -m training.captioner gru-attention --photos "$(DATA)" --drawn $(DRAWN) --out $@
@@ -91,6 +96,8 @@ evaluate: train-data             ## score the models on the dev split; the page 
 	@$(PYTHON) -m training.evaluate --photos "$(DATA)" --drawn $(DRAWN) --retrieval "$(MODEL)" \
 	  --captioner models/caption-vit-bert --captioner models/caption-gru
 	@[ ! -d "$(OPEN)" ] || $(PYTHON) -m training.evaluate_open --photos "$(DATA)" --open "$(OPEN)" --model "$(MODEL)"
+	@[ ! -d "$(OPEN)" ] || for model in models/caption-vit-bert models/caption-gru; do \
+	  $(PYTHON) -m training.confidence --photos "$(DATA)" --open "$(OPEN)" --model $$model || exit 1; done
 
 meteor: install-dev              ## METEOR's jar for the evaluation (104 MB); needs Java
 	$(VENV)/bin/pip install --no-deps pycocoevalcap==1.2

@@ -113,10 +113,12 @@ class Word(Contract):
 
 
 class Caption(Contract):
-    """`score` is the mean log probability of the tokens, end token included: exp(score) lies in (0, 1]."""
+    """`score` is the mean log probability of the tokens, end token included: exp(score) lies in (0, 1]. `confidence` is
+    the probability that a person would call the caption right; null for a model for which it was not fitted."""
 
     text: str
     score: float
+    confidence: float | None = None
     words: list[Word] | None = None
 
 

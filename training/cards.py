@@ -174,6 +174,37 @@ Flickr8k dev split, 1000 pictures, beam {beams}, by the definitions of the COCO 
 {rest}"""
 
 
+def open_captions_card(card: str, config: Mapping[str, object], scores: Mapping[str, Mapping[str, float]]) -> str:
+    """The card of a captioner, for the same model taught by `training.open_captions`."""
+    tables = "\n\n".join(f"{CAPTIONED[split]}:\n\n{_table(values)}" for split, values in scores.items())
+    before, _, after = card.partition("## Scores\n")
+    rest = after[after.find("\n## ") + 1 :].partition("## Limits\n")[0]
+    return f"""{before}## Beyond Flickr8k
+`python -m training.open_captions`: the decoder over the picture network as it is served got more words, and a
+classifier of ImageNet's 1000 classes whose names it attends to and may copy; with the settings below, which
+`training/open_captions.toml` explains. For research use, and no picture or sentence of it is part of this model: 5,787
+pictures of MS-COCO without captions and 64,000 COCO captions without pictures (Lin et al., 2014), 47,000 captions of
+Flickr30k (Young et al., 2014), 16,000 alt texts of Conceptual Captions (Sharma et al., 2018), the names of ImageNet's
+classes (Russakovsky et al., 2015).
+
+{_table(config)}
+
+## Scores
+Beam 3, by the definitions of the COCO toolkit.
+
+{tables}
+
+{rest}## Limits
+It speaks of everyday scenes and names about 400 kinds of things; what it does not know it names by what is nearest.
+"""
+
+
+CAPTIONED = {
+    "photos": "Flickr8k dev split, 1000 pictures",
+    "coco": "COCO dev set, 221 pictures",
+    "things": "ImageNet dev set, 500 pictures: the share of captions that name the thing or its kind, by "
+    "`training/kinds.txt`, and of those that speak of people or dogs where it is neither",
+}
 SPLITS = {
     "photos": "Flickr8k dev split, 1000 pictures and their 5000 captions",
     "drawn": "300 drawn scenes not seen in training, each with its full sentence",

@@ -25,6 +25,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -55,6 +56,14 @@ from training.step import Stepper, parameter_groups
 
 RIDGE = 100.0
 FACTORS = (1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0)
+
+
+class Classifying(Protocol):
+    """Standardised features and a layer over them that names what they show."""
+
+    mean: Tensor
+    std: Tensor
+    classifier: nn.Linear
 
 
 class Network(nn.Module):
@@ -172,7 +181,7 @@ def _batches(sets: Sequence[Captioned], size: int) -> Iterator[tuple[Captioned, 
         yield whole[number]
 
 
-def start_classifier(concepts: Concepts, taught: Sequence[Taught]) -> None:
+def start_classifier(concepts: Classifying, taught: Sequence[Taught]) -> None:
     """Ridge regression from the served features to the centred log probabilities of the packaged classifier."""
     features = torch.cat([each.pooled.flatten(0, 1) for each in taught])
     probabilities = [each.probabilities[:, None].expand(-1, each.pooled.shape[1], -1).flatten(0, 1) for each in taught]

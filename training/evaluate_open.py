@@ -23,6 +23,7 @@ from imagetext.pictures import open_picture
 from training.bootstrap import Rows, bootstrap
 from training.dataset import read_split
 from training.encoded import BATCH, encode_pictures, encode_texts
+from training.kinds import numbers_of, with_plurals
 from training.open_world import Things, read_coco_dev, read_things
 from training.ranking import rank
 
@@ -57,21 +58,11 @@ def read_queries(file: Path = QUERIES) -> list[ShortQuery]:
             continue
         try:
             text, words, classes = (part.strip() for part in line.split(";"))
-            groups = [frozenset(_with_plurals(group.split())) for group in words.split("&") if group.strip()]
+            groups = [with_plurals(group.split()) for group in words.split("&") if group.strip()]
             found.append(ShortQuery(text, tuple(groups), frozenset(numbers_of(classes))))
         except ValueError:
             raise InvalidParameter(f"{file.name}: {line!r} is not QUERY; WORDS; CLASSES.") from None
     return found
-
-
-def numbers_of(text: str) -> list[int]:
-    """ "3 7-9" are 3, 7, 8 and 9. Raises ValueError."""
-    ends = [part.split("-") for part in text.split()]
-    return [number for first, *last in ends for number in range(int(first), int(last[0] if last else first) + 1)]
-
-
-def _with_plurals(words: Sequence[str]) -> list[str]:
-    return [form for word in words for form in (word, f"{word}s", f"{word}es")]
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ from imagetext.model_folder import CONFIG
 from training.calibrating import fit_curve
 from training.dataset import CaptionedPicture, read_split
 from training.encoded import encode_pictures, encode_texts
-from training.evaluate_open import numbers_of
+from training.kinds import numbers_of
 from training.negation import NOUNS, Marks, pairs_of, shown
 from training.open_world import Things, read_coco_dev, read_things
 

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from imagetext.backbone import EFFICIENTNET_LITE0, Backbone, backbone_transform, load_backbone
+from imagetext.captioner.model import CaptionModel
 from imagetext.efficientnet import imagenet_classifier
 from imagetext.encoder.bert import LeanBert
 from imagetext.encoder.dual import DualEncoder
@@ -80,6 +81,31 @@ def picture_features(
     return _kept(cache, [f"pooled {encoder.fingerprint}", str(views), repr(transform)], pictures, shape, start)
 
 
+def grid_features(
+    captioner: CaptionModel, pictures: Sequence[CaptionedPicture], views: int, cache: Path
+) -> NDArray[np.float16]:
+    """What the served picture network gives of all views of all pictures, (pictures, views, places, channels)."""
+    transform, backbone = captioner.transform, captioner.backbone
+    assert isinstance(backbone, Backbone), "only these give a grid"
+
+    def start() -> Look:
+        run = _picture_run("grids", PictureTower(transform, backbone).eval(), transform)
+        return lambda picture: views_of(picture, views, transform), lambda batch: run(batch)[0]
+
+    with torch.inference_mode():
+        _, places, channels = backbone(torch.zeros(1, 3, transform.size, transform.size)).shape
+    identity = [f"grids {_fingerprint(backbone)}", str(views), repr(transform)]
+    return _kept(cache, identity, pictures, (views, places, channels), start)
+
+
+def _fingerprint(backbone: Backbone) -> str:
+    """The decoder above it may change."""
+    digest = hashlib.sha256()
+    for tensor in backbone.state_dict().values():
+        digest.update(tensor.numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
 def classifier_log_probabilities(pictures: Sequence[CaptionedPicture], cache: Path) -> NDArray[np.float16]:
     """The packaged classifier's log probabilities of ImageNet's classes, (pictures, 1, 1000).
 
@@ -137,7 +163,7 @@ def _kept(
     cache: Path,
     identity: Sequence[str],
     pictures: Sequence[CaptionedPicture],
-    shape: tuple[int, int],
+    shape: tuple[int, ...],
     start_looking: Callable[[], Look],
 ) -> NDArray[np.float16]:
     """(pictures, *shape), from the file that belongs to exactly these pictures."""

@@ -1,12 +1,14 @@
 """Captioners with a BERT decoder through transformers' own `generate`, on our modules."""
 
+import copy
 from typing import Any
 
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
+from imagetext.captioner.concepts import Concepts
 from imagetext.captioner.full_size import VisionEncoderDecoder
 from imagetext.captioner.model import CaptionModel
 from imagetext.captioner.vit_bert import VitBert
@@ -21,7 +23,13 @@ class GeneratedCaptions:
         self.captioner = captioner
         self.decoder = captioner.decoder
         self.pixels = Pixels(captioner.transform)
-        self.model = _joined(captioner.decoder.decoder.bert)
+        bert = captioner.decoder.decoder.bert
+        self.copying: _Copying | None = None
+        if isinstance(captioner.decoder, VitBert) and captioner.decoder.concepts is not None:
+            bert = copy.copy(bert)
+            bert._modules = bert._modules | {"cls": (copying := _Copying(bert.cls, captioner.decoder.concepts))}
+            self.copying = copying
+        self.model = _joined(bert)
         vocabulary = captioner.vocabulary
         self.options: dict[str, Any] = {
             "num_beams": beams,
@@ -58,6 +66,10 @@ class GeneratedCaptions:
             projected: Tensor = self.decoder.project(features)
             return projected
         x = self.decoder.norm(F.relu(self.decoder.project(features))) + self.decoder.positions_of(features.shape[1])
+        if self.copying is not None:
+            logits = self.copying.concepts.logits(features)
+            self.copying.copied = self.copying.concepts.copied(logits)
+            x = torch.cat([x, self.copying.concepts.places(logits)], 1)
         for layer in self.decoder.encoder:
             x = layer(x)
         states: Tensor = self.decoder.encoder_norm(x)
@@ -66,6 +78,21 @@ class GeneratedCaptions:
     def _without_ends(self, tokens: list[int]) -> list[int]:
         ends = {0, self.captioner.vocabulary.start, self.captioner.vocabulary.end}
         return [token for token in tokens if token not in ends]
+
+
+class _Copying(nn.Module):
+    """A head that may copy the words for what is recognised in the one picture that is captioned; twice, too, since
+    `generate` does not tell it what was said."""
+
+    def __init__(self, head: Any, concepts: Concepts) -> None:
+        super().__init__()
+        self.predictions = head.predictions  # named as transformers ties it to the embeddings
+        self.concepts = concepts
+        self.copied = torch.empty(0)
+
+    def forward(self, states: Tensor) -> Tensor:
+        rows, steps, _ = states.shape
+        return self.concepts.spoken(states, self.predictions(states), self.copied.expand(rows, steps, -1))
 
 
 def _joined(bert: Any) -> Any:

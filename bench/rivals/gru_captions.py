@@ -8,8 +8,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from imagetext.captioner.decoder import Memory, State
 from imagetext.captioner.model import CaptionModel
-from imagetext.captioner.network import AttentionDecoder, GruMemory, GruState
+from imagetext.captioner.network import AttentionDecoder
 from imagetext.pixels import Pixels
 
 
@@ -17,7 +18,7 @@ from imagetext.pixels import Pixels
 class _Beam:
     tokens: list[int]
     log_probability: float
-    state: GruState  # of one row
+    state: State  # of one row
 
 
 class PlainCaptioner:
@@ -39,7 +40,7 @@ class PlainCaptioner:
         memory = self.decoder.remember(self.captioner.backbone(scaled))
         return self.captioner.vocabulary.decode(self._search(memory))
 
-    def _search(self, memory: GruMemory) -> list[int]:
+    def _search(self, memory: Memory) -> list[int]:
         start, end = self.captioner.vocabulary.start, self.captioner.vocabulary.end
         beams, ended = [_Beam([start], 0.0, self.decoder.begin(memory))], []
         for length in range(1, self.words + 1):
@@ -54,24 +55,24 @@ class PlainCaptioner:
         best = max(ended, key=lambda pair: pair[0])[1]
         return [token for token in best.tokens if token not in (start, end)]
 
-    def _grown(self, beams: list[_Beam], memory: GruMemory, barred: int | None) -> list[_Beam]:
+    def _grown(self, beams: list[_Beam], memory: Memory, barred: int | None) -> list[_Beam]:
         """The likeliest continuations of all beams, twice as many as are kept; best first."""
-        words = torch.tensor([[beam.tokens[-1]] for beam in beams])
-        state = GruState(*(torch.cat(parts) for parts in zip(*(beam.state for beam in beams), strict=True)))
-        mixed, _, state = self.decoder(words, memory, state)
-        found = self._log_probabilities(mixed[:, 0], barred)
+        words = torch.tensor([beam.tokens[-1] for beam in beams])
+        state = tuple(torch.cat(parts) for parts in zip(*(beam.state for beam in beams), strict=True))
+        logits, _, state = self.decoder.step(words, memory, state)
+        found = self._log_probabilities(logits, barred)
         totals = found + torch.tensor([beam.log_probability for beam in beams])[:, None]
         values, places = totals.flatten().topk(2 * self.beams)
         size, rows = found.shape[1], []
         for value, place in zip(values.tolist(), places.tolist(), strict=True):
             row, token = divmod(place, size)
-            kept = GruState(state.attention[row : row + 1], state.language[row : row + 1])
+            kept = tuple(tensor[row : row + 1] for tensor in state)
             rows.append(_Beam([*beams[row].tokens, token], value, kept))
         return rows
 
-    def _log_probabilities(self, mixed: Tensor, barred: int | None) -> Tensor:
+    def _log_probabilities(self, logits: Tensor, barred: int | None) -> Tensor:
         """(rows, vocabulary); minus infinity for what may not come."""
-        found = self.decoder.logits(mixed).log_softmax(-1)
+        found = logits.log_softmax(-1)
         found[:, self.banned if barred is None else [*self.banned, barred]] = -torch.inf
         return found
 

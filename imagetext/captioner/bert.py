@@ -39,14 +39,16 @@ class BertDecoder(nn.Module):
         return tuple(tensor[:, :, :0] for tensor in memory)
 
     def step(self, words: Tensor, memory: Memory, state: State) -> tuple[Tensor, Tensor, State]:
-        x, weights, state = self._run(words[:, None], memory, state)
-        return self._logits(x[:, 0]), weights[:, 0], state
+        x, weights, state = self.states(words[:, None], memory, state)
+        return self.logits(x[:, 0]), weights[:, 0], state
 
     def teach(self, words: Tensor, memory: Memory, counted: Tensor) -> Tensor:
-        x, _, _ = self._run(words, memory, repeated(self.begin(memory), len(words) // len(memory[0])))
-        return self._logits(x[counted])
+        x, _, _ = self.states(words, memory, repeated(self.begin(memory), len(words) // len(memory[0])))
+        return self.logits(x[counted])
 
-    def _run(self, words: Tensor, memory: Memory, state: State) -> tuple[Tensor, Tensor, State]:
+    def states(self, words: Tensor, memory: Memory, state: State) -> tuple[Tensor, Tensor, State]:
+        """Words (rows, steps) -> the last layer's states (rows, steps, width), attention (rows, steps, places), the
+        state."""
         x = self._embedded(words, state[0].shape[2])
         weights, grown = torch.empty(0), []
         for number, layer in enumerate(self.layers):
@@ -79,7 +81,8 @@ class BertDecoder(nn.Module):
         found = _joined(weights @ values).view(rows, steps, width)
         return attention.output(found, x), weights.float().mean(1).view(rows, steps, places)
 
-    def _logits(self, x: Tensor) -> Tensor:
+    def logits(self, x: Tensor) -> Tensor:
+        """States (..., width) -> (..., vocabulary)."""
         logits: Tensor = self.bert.cls(x)
         return logits
 

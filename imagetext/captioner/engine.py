@@ -1,5 +1,6 @@
 """The captioner as it is served: pictures in, sentences out. It knows no HTTP and imports no torch."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from imagetext.captioner.beam import Floats, Hypothesis, Ints, Likely, Search, beam_search
-from imagetext.captioner.vocabulary import Words, load_words
+from imagetext.captioner.vocabulary import Words, load_words, with_articles
 from imagetext.engines import Array, Engines, Loaded, Run, best_size, joined
 from imagetext.engines.choice import TORCH
 from imagetext.exported import CAPTIONER, Networks, damaged, exported, load_networks
@@ -19,6 +20,17 @@ from imagetext.transform import PictureTransform
 ENCODER, STEP = "encoder", "decoder-step"  # the two networks
 USUAL_WORDS = 12  # of a sentence
 GOES_ON = "##"  # begins a piece of a word that another piece begins
+
+
+@dataclass(frozen=True)
+class Confidence:
+    """A logistic curve from a caption's score to the probability that it is right; `training.confidence` fits it."""
+
+    scale: float
+    offset: float
+
+    def of(self, score: float) -> float:
+        return 1 / (1 + math.exp(-(self.scale * score + self.offset)))
 
 
 @dataclass(frozen=True)
@@ -38,6 +50,7 @@ class CaptionerFacts:
     transform: PictureTransform
     length_exponent: float
     begin: tuple[tuple[int, bool], ...]
+    confidence: Confidence | None = None
 
     def to_config(self) -> dict[str, Any]:
         return asdict(self)
@@ -47,7 +60,8 @@ class CaptionerFacts:
         transform = PictureTransform.from_config(config["transform"])
         begin = tuple((int(place), bool(whole)) for place, whole in config["begin"])
         values = (config["name"], config["fingerprint"], config["parameters"], transform, config["length_exponent"])
-        return cls(*values, begin)
+        curve = config.get("confidence")
+        return cls(*values, begin, Confidence(**curve) if curve else None)
 
 
 @dataclass(frozen=True)
@@ -70,11 +84,13 @@ class DecodedWord:
 
 @dataclass(frozen=True)
 class DecodedCaption:
-    """`score` is the mean log probability of a token, the end token included."""
+    """`score` is the mean log probability of a token, the end token included; `confidence` the probability that the
+    caption is right, where that was fitted for the model."""
 
     text: str
     score: float
     words: tuple[DecodedWord, ...]
+    confidence: float | None = None
 
 
 class Captioner:
@@ -143,8 +159,13 @@ class Captioner:
                 words[-1] = (words[-1][0] + piece.removeprefix(GOES_ON), [*words[-1][1], weights])
             else:
                 words.append((piece, [weights]))
-        decoded = tuple(DecodedWord(text, _grid(weights) if attention else None) for text, weights in words)
-        return DecodedCaption(self.vocabulary.decode(hypothesis.tokens), hypothesis.score, decoded)
+        texts = with_articles([text for text, _ in words])
+        maps = [_grid(weights) if attention else None for _, weights in words]
+        decoded = tuple(DecodedWord(*word) for word in zip(texts, maps, strict=True))
+        curve, score = self.facts.confidence, hypothesis.score
+        return DecodedCaption(
+            self.vocabulary.decode(hypothesis.tokens), score, decoded, curve.of(score) if curve else None
+        )
 
 
 def _grid(weights: list[Floats]) -> list[list[float]]:

@@ -14,6 +14,7 @@ from imagetext.captioner.engine import (
     STEP,
     Captioner,
     CaptionerFacts,
+    Confidence,
     DecodedCaption,
     DecodingOptions,
 )
@@ -45,11 +46,12 @@ class CaptionModel(Captioner):
         vocabulary: Words,
         transform: PictureTransform,
         length_exponent: float,
+        confidence: Confidence | None = None,
     ) -> None:
         self.backbone = backbone.eval()
         self.decoder = decoder.eval()
         parameters = sum(p.numel() for part in (backbone, decoder) for p in part.parameters())
-        facts = CaptionerFacts(name, fingerprint, parameters, transform, length_exponent, decoder.begins)
+        facts = CaptionerFacts(name, fingerprint, parameters, transform, length_exponent, decoder.begins, confidence)
         self._encoder = PictureEncoder(transform, self.backbone, self.decoder).eval()
         self._step = DecoderStep(
             self.decoder, self.decoder.memory_tensors, self.decoder.words, vocabulary.banned
@@ -106,6 +108,7 @@ def _compact(folder: ModelFolder) -> CaptionModel:
         vocabulary,
         PictureTransform.from_config(config["transform"]),
         config["length_exponent"],
+        Confidence(**config["confidence"]) if "confidence" in config else None,
     )
 
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from imagetext.captioner.concepts import Concepts, of_grid
 from imagetext.captioner.decoder import Memory, State, repeated
 from imagetext.captioner.vocabulary import PAD
 
@@ -25,6 +26,8 @@ class DecoderShape:
     channels: int
     width: int = 512
     attention_width: int = 256
+    names: int = 0  # that its classifier knows; 0: it has none
+    sayable: int = 0  # words for them
 
 
 class GruMemory(NamedTuple):
@@ -66,8 +69,6 @@ class AttentionDecoder(nn.Module):
     """Words so far and a picture's memory -> what the next word should say, and its logits."""
 
     architecture = "gru-attention"
-    memory_tensors = len(GruMemory._fields)
-    begins = ((2, True), (2, True))
 
     def __init__(self, shape: DecoderShape, feature_dropout: float = 0.3, dropout: float = 0.5) -> None:
         super().__init__()
@@ -89,11 +90,31 @@ class AttentionDecoder(nn.Module):
         self.output = nn.Linear(2 * width, width)
         self.bias = nn.Parameter(torch.zeros(shape.vocabulary))
         nn.init.normal_(self.embedding.weight, std=width**-0.5)
+        self.concepts: Concepts | None = None
+        self.memory_tensors = 3
+        self.begins: tuple[tuple[int, bool], ...] = ((2, True), (2, True))
+        if shape.names:
+            self.concepts = Concepts(shape.channels, shape.names, width, shape.vocabulary, shape.sayable)
+            self.memory_tensors = 4
+            self.begins = (*self.begins, (3, True))
 
-    def remember(self, features: Tensor) -> GruMemory:
-        """Features (n, places, channels) -> the memory that every step attends to."""
+    def remember(self, features: Tensor, logits: Tensor | None = None) -> Memory:
+        """Features (n, places, channels) -> the memory that every step attends to; `logits` of the names (n, names),
+        where others than the classifier's are to be believed."""
         values = self.norm(F.relu(self.project(self.feature_dropout(features))))
-        return GruMemory(values, self.keys(values), torch.tanh(self.start(values.mean(1))))
+        if self.concepts is None:
+            return self._memory(values)
+        return self.imagine(self.concepts.logits(features) if logits is None else logits, values)
+
+    def imagine(self, logits: Tensor, grid: Tensor | None = None) -> Memory:
+        """Logits of the names (n, names) -> the memory of pictures that nobody has seen."""
+        assert self.concepts is not None, "it knows no names"
+        places = self.concepts.places(logits)
+        values = places if grid is None else torch.cat([grid, places], 1)
+        return (*self._memory(values), self.concepts.copied(logits))
+
+    def _memory(self, values: Tensor) -> Memory:
+        return values, self.keys(values), torch.tanh(self.start(values.mean(1)))
 
     def forward(self, words: Tensor, memory: GruMemory, state: GruState) -> tuple[Tensor, Tensor, GruState]:
         """One or more steps.
@@ -115,18 +136,24 @@ class AttentionDecoder(nn.Module):
         mixed = self.output(self.dropout(torch.cat([spoken, context], -1))) + embedded
         return self.dropout(mixed), weights, GruState(attention_state[0], language_state[0])
 
-    def begin(self, memory: Memory) -> GruState:
-        _, _, start = memory
-        return GruState(start, start)
+    def begin(self, memory: Memory) -> State:
+        _, _, start, *copied = memory
+        return (start, start, *copied)
 
     def step(self, words: Tensor, memory: Memory, state: State) -> tuple[Tensor, Tensor, State]:
-        mixed, weights, state = self(words[:, None], GruMemory(*memory), GruState(*state))
-        return self.logits(mixed[:, 0]), weights[:, 0], state
+        mixed, weights, grown = self(words[:, None], GruMemory(*memory[:3]), GruState(*state[:2]))
+        logits = self.logits(mixed[:, 0])
+        if self.concepts is None:
+            return logits, weights[:, 0], grown
+        left = self.concepts.left(state[2], words)
+        spoken = self.concepts.spoken(mixed[:, 0], logits, left)
+        return spoken, of_grid(weights[:, 0]), (*grown, left)
 
     def teach(self, words: Tensor, memory: Memory, counted: Tensor) -> Tensor:
-        state = repeated(self.begin(memory), len(words) // len(memory[0]))
-        mixed, _, _ = self(words, GruMemory(*memory), GruState(*state))
-        return self.logits(mixed[counted])
+        attention, language = repeated(self.begin(memory)[:2], len(words) // len(memory[0]))
+        mixed, _, _ = self(words, GruMemory(*memory[:3]), GruState(attention, language))
+        logits = self.logits(mixed[counted])
+        return logits if self.concepts is None else self.concepts.taught(mixed, logits, memory[3], counted)
 
     def logits(self, mixed: Tensor) -> Tensor:
         """(..., width) -> (..., vocabulary); apart, so that training can skip the padding."""

@@ -13,7 +13,8 @@ from torch.nn import functional as F
 from transformers import BertConfig, BertLMHeadModel, ViTConfig, ViTModel
 
 from imagetext.captioner.bert import BertDecoder
-from imagetext.captioner.decoder import Memory, State
+from imagetext.captioner.concepts import Concepts, of_grid
+from imagetext.captioner.decoder import Memory, State, repeated
 from imagetext.captioner.network import SharedDropout
 
 
@@ -32,6 +33,8 @@ class VitBertShape:
     encoder_layers: int = 2
     decoder_layers: int = 4
     max_words: int = 64
+    names: int = 0  # that its classifier knows; 0: it has none
+    sayable: int = 0  # words for them
 
 
 class VitBert(nn.Module):
@@ -52,9 +55,27 @@ class VitBert(nn.Module):
         self.decoder = BertDecoder(BertLMHeadModel(_bert_config(shape, dropout)))
         self.words, self.memory_tensors = self.decoder.words, self.decoder.memory_tensors
         self.begins = self.decoder.begins
+        self.concepts: Concepts | None = None
+        if shape.names:
+            self.concepts = Concepts(shape.channels, shape.names, shape.width, shape.vocabulary, shape.sayable)
+            self.begins = (*self.begins, (self.memory_tensors, True))
+            self.memory_tensors += 1
 
-    def remember(self, features: Tensor) -> Memory:
+    def remember(self, features: Tensor, logits: Tensor | None = None) -> Memory:
+        """`logits` of the names (n, names), where others than the classifier's are to be believed."""
         x = self.norm(F.relu(self.project(self.feature_dropout(features)))) + self.positions_of(features.shape[1])
+        if self.concepts is None:
+            return self._encoded(x)
+        return self.imagine(self.concepts.logits(features) if logits is None else logits, x)
+
+    def imagine(self, logits: Tensor, grid: Tensor | None = None) -> Memory:
+        """Logits of the names (n, names) -> the memory of pictures that nobody has seen."""
+        assert self.concepts is not None, "it knows no names"
+        places = self.concepts.places(logits)
+        x = places if grid is None else torch.cat([grid, places], 1)
+        return (*self._encoded(x), self.concepts.copied(logits))
+
+    def _encoded(self, x: Tensor) -> Memory:
         for layer in self.encoder:
             x = layer(x)
         return self.decoder.remember(self.encoder_norm(x))
@@ -70,13 +91,23 @@ class VitBert(nn.Module):
         return spread[0].flatten(1).T
 
     def begin(self, memory: Memory) -> State:
-        return self.decoder.begin(memory)
+        own = self.decoder.memory_tensors
+        return (*self.decoder.begin(memory[:own]), *memory[own:])
 
     def step(self, words: Tensor, memory: Memory, state: State) -> tuple[Tensor, Tensor, State]:
-        return self.decoder.step(words, memory, state)
+        if self.concepts is None:
+            return self.decoder.step(words, memory, state)
+        left = self.concepts.left(state[-1], words)
+        x, weights, grown = self.decoder.states(words[:, None], memory[:-1], state[:-1])
+        spoken = self.concepts.spoken(x[:, 0], self.decoder.logits(x[:, 0]), left)
+        return spoken, of_grid(weights[:, 0]), (*grown, left)
 
     def teach(self, words: Tensor, memory: Memory, counted: Tensor) -> Tensor:
-        return self.decoder.teach(words, memory, counted)
+        if self.concepts is None:
+            return self.decoder.teach(words, memory, counted)
+        state = repeated(self.begin(memory), len(words) // len(memory[0]))
+        x, _, _ = self.decoder.states(words, memory[:-1], state[:-1])
+        return self.concepts.taught(x, self.decoder.logits(x[counted]), memory[-1], counted)
 
 
 def _vit_config(shape: VitBertShape, dropout: float) -> ViTConfig:

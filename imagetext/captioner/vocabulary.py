@@ -20,6 +20,17 @@ def words_of(caption: str) -> list[str]:
     return re.findall(r"[a-z0-9]+", caption.lower().replace("'", ""))
 
 
+def with_articles(words: Sequence[str]) -> list[str]:
+    """ "a" or "an" as the next word wants it: a word that is copied comes without its article."""
+    return [
+        ("an" if _BEGINS_WITH_VOWEL.match(after) else "a") if word in ("a", "an") and after else word
+        for word, after in zip(words, [*words[1:], ""], strict=True)
+    ]
+
+
+_BEGINS_WITH_VOWEL = re.compile(r"(?!one|uni|us[ei]|eu)[aeiou]|hour|honest")
+
+
 class Words(Protocol):
     """What a captioner needs of its vocabulary."""
 
@@ -69,7 +80,7 @@ class Vocabulary:
         return self.words[token - len(SPECIAL)] if token >= len(SPECIAL) else SPECIAL[token]
 
     def decode(self, tokens: Iterable[int]) -> str:
-        return " ".join(self.word(token) for token in tokens if token >= len(SPECIAL))
+        return " ".join(with_articles([self.word(token) for token in tokens if token >= len(SPECIAL)]))
 
     def save(self, folder: Path) -> dict[str, Any]:
         self.write(folder / WORDS)

@@ -162,4 +162,4 @@ def _caption(decoded: DecodedCaption) -> Caption:
     words = None
     if any(word.attention is not None for word in decoded.words):
         words = [Word(text=word.text, attention=word.attention) for word in decoded.words]
-    return Caption(text=decoded.text, score=decoded.score, words=words)
+    return Caption(text=decoded.text, score=decoded.score, confidence=decoded.confidence, words=words)

@@ -40,24 +40,32 @@ def pictures() -> list[Picture]:
     return [random.integers(0, 256, (3, SIDE, SIDE), dtype=np.uint8) for _ in range(6)]
 
 
-def test_the_plain_loop_says_what_ours_says(
-    pictures: list[Picture],
-) -> None:
+def with_words(decoder: AttentionDecoder | VitBert) -> AttentionDecoder | VitBert:
+    """Each name, if it has names, is said with a word of its own."""
+    if decoder.concepts is not None:
+        names = len(decoder.concepts.words)
+        decoder.concepts.words.copy_(torch.eye(names))
+        decoder.concepts.column[-names:] = torch.arange(names)
+        torch.nn.init.normal_(decoder.concepts.gate.weight)
+    return decoder
+
+
+@pytest.mark.parametrize("names", [0, 5])
+def test_the_plain_loop_says_what_ours_says(pictures: list[Picture], names: int) -> None:
     """Beam by beam in lists, with our ranking."""
     torch.manual_seed(1)
-    captioner = tiny(AttentionDecoder(DecoderShape(WORDS, CHANNELS, 16, 8)))
+    captioner = tiny(with_words(AttentionDecoder(DecoderShape(WORDS, CHANNELS, 16, 8, names, names))))
     plain = PlainCaptioner(captioner, BEAMS, LENGTH)
     options = DecodingOptions(num_beams=BEAMS, max_new_tokens=LENGTH)
 
     assert [plain(picture) for picture in pictures] == [one[0].text for one in captioner.caption(pictures, options)]
 
 
-def test_generate_scores_no_better_sentence(
-    pictures: list[Picture],
-) -> None:
+@pytest.mark.parametrize("names", [0, 5])
+def test_generate_scores_no_better_sentence(pictures: list[Picture], names: int) -> None:
     """Its search ends by other rules, so that a few sentences may differ; most are the same."""
     torch.manual_seed(1)
-    captioner = tiny(VitBert(VitBertShape(WORDS, CHANNELS, 16, 24, 2, 1, 2)))
+    captioner = tiny(with_words(VitBert(VitBertShape(WORDS, CHANNELS, 16, 24, 2, 1, 2, names=names, sayable=names))))
     generated = GeneratedCaptions(captioner, BEAMS, LENGTH)
     options = DecodingOptions(num_beams=BEAMS, max_new_tokens=LENGTH)
     ours = [one[0].text for one in captioner.caption(pictures, options)]

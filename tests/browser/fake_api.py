@@ -54,6 +54,7 @@ class FakeApi:
     captioners: list[str] = field(default_factory=lambda: ["caption-gru"])
     sentences: tuple[tuple[str, float], ...] = SENTENCES
     labels: tuple[tuple[str, float], ...] = ()
+    confidence: float | None = None  # of each caption
     held: str | None = None  # questions with these words wait until it is None; "" holds everything
     busy_times: int = 0  # so many further requests are answered with 429
     retry_after: int = 1
@@ -126,7 +127,8 @@ def _add_captions(app: FastAPI, api: FakeApi) -> None:
             picture = await upload.read()  # type: ignore[union-attr]
             await api.answer(image=upload.filename, **options.model_dump())  # type: ignore[union-attr]
         width, height = _size(picture)
-        captions = [_caption(text, score, options.attention) for text, score in api.sentences[: options.num_captions]]
+        sentences = api.sentences[: options.num_captions]
+        captions = [_caption(text, score, api.confidence, options.attention) for text, score in sentences]
         model = _model(options.model or api.captioners[0], "captioner")
         return CaptionReply(model=model, results=[CaptionResult(captions=captions, width=width, height=height)])
 
@@ -188,12 +190,11 @@ def _size(data: bytes) -> tuple[int, int]:
         raise NotAPicture("This file is not a picture, or not of a kind that is read here.") from None
 
 
-def _caption(text: str, score: float, attention: bool) -> Caption:
+def _caption(text: str, score: float, confidence: float | None, attention: bool) -> Caption:
     words = text.split()
     maps = [_spot(place / len(words), 0.5) if attention else None for place in range(len(words))]
-    return Caption(
-        text=text, score=score, words=[Word(text=word, attention=map) for word, map in zip(words, maps, strict=True)]
-    )
+    spoken = [Word(text=word, attention=map) for word, map in zip(words, maps, strict=True)]
+    return Caption(text=text, score=score, confidence=confidence, words=spoken)
 
 
 def _spot(x: float, y: float) -> list[list[float]]:

@@ -103,3 +103,25 @@ async def test_a_caption_stands_without_labels(page: Page, picture: Path) -> Non
 
     await expect(card.locator("[data-part=labels]")).to_be_hidden()
     await expect(card.locator(".words").first).to_have_text("A red circle on a blue ground")
+
+
+async def test_confidence_is_said_in_words(page: Page, api: FakeApi, picture: Path) -> None:
+    """A model's own confidence goes before what its score tells."""
+    api.confidence = 0.65
+    card = await caption(page, picture)
+
+    await expect(card.locator(".confidence").first).to_have_text("Fairly sure, 65%")
+    await expect(card.locator("[data-part=instead]")).to_be_hidden()
+
+
+async def test_an_unsure_caption_comes_after_what_the_picture_may_show(page: Page, api: FakeApi, picture: Path) -> None:
+    """The card says that the model is not sure and leads with the labels."""
+    api.confidence = 0.2
+    api.labels = (("cup", 0.5), ("espresso", 0.3))
+    card = await caption(page, picture)
+    instead, labels, best = (card.locator(f"[data-part={name}]") for name in ("instead", "labels", "best"))
+
+    await expect(instead).to_have_text("Not sure. It may show:")
+    places = [(await part.bounding_box() or {})["y"] for part in (instead, labels, best)]
+    assert places == sorted(places)
+    await expect(card.locator(".confidence").first).to_have_text("Not sure, 20%")

@@ -32,20 +32,28 @@ def pictures() -> list[Image.Image]:
 
 
 def tiny_captioner(architecture: str) -> CaptionModel:
+    """One that knows names ends in "+names"."""
+    architecture, _, names = architecture.partition("+")
+    sizes = {"names": 6, "sayable": 5} if names else {}
     torch.manual_seed(4)
     backbone = Backbone(nn.Conv2d(3, 16, 32, 32), nn.ReLU(), 16)  # a grid of 7 x 7
     decoder: AttentionDecoder | VitBert
     if architecture == "gru-attention":
-        decoder = AttentionDecoder(DecoderShape(WORDS, backbone.channels, 32, 16))
+        decoder = AttentionDecoder(DecoderShape(WORDS, backbone.channels, 32, 16, **sizes))
     else:
-        decoder = VitBert(VitBertShape(WORDS, backbone.channels, 49, 48, 4, 1, 2))
+        decoder = VitBert(VitBertShape(WORDS, backbone.channels, 49, 48, 4, 1, 2, **sizes))
         for parameter in decoder.parameters():  # sharper opinions than those of new weights
             parameter.data.mul_(3)
+    if decoder.concepts is not None:
+        decoder.concepts.vectors.normal_()
+        decoder.concepts.words.copy_(torch.rand(6, 5).softmax(-1))
+        decoder.concepts.column[10:15] = torch.arange(5)
+        torch.nn.init.constant_(decoder.concepts.gate.bias, 0.0)
     vocabulary = Vocabulary([f"word{number}" for number in range(WORDS - len(SPECIAL))])
-    return CaptionModel("tiny", f"tiny-{architecture}", backbone, decoder, vocabulary, PictureTransform(), 0.9)
+    return CaptionModel("tiny", f"tiny-{architecture}{names}", backbone, decoder, vocabulary, PictureTransform(), 0.9)
 
 
-@pytest.fixture(scope="module", params=["gru-attention", "vit-bert"])
+@pytest.fixture(scope="module", params=["gru-attention", "vit-bert", "gru-attention+names", "vit-bert+names"])
 def captioner(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[CaptionModel, Path]:
     """In torch, and where its networks are exported."""
     model, folder = tiny_captioner(request.param), tmp_path_factory.mktemp("captioner")

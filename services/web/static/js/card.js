@@ -3,7 +3,7 @@
 import { part, stamp } from "./dom.js";
 import { Heat } from "./heat.js";
 import { Light } from "./light.js";
-import { count, bytesInWords, percent, whole } from "./numbers.js";
+import { UNSURE, count, bytesInWords, percent, whole } from "./numbers.js";
 import { captionElement, sentence } from "./words.js";
 
 const LIKELY = 0.05; // labels below it are not worth a look
@@ -14,6 +14,7 @@ export class Card {
   #light = new Light(this.#part("answer"), this.#heat);
   #preview = null;
   sentence = ""; // the best caption, once there is one
+  #unsure = false; // whether that caption is likely wrong
 
   /** @param {{name: string, file?: File, url?: string}} picture */
   constructor({ name, file, url }) {
@@ -54,6 +55,7 @@ export class Card {
   showCaptions({ captions, width, height }, bytes) {
     this.#state("done", "answer");
     this.sentence = sentence(captions[0].text);
+    this.#unsure = (captions[0].confidence ?? 1) < UNSURE;
     this.#shape(width, height);
     this.#showFacts([`${whole(width)} × ${whole(height)}`, ...(bytes ? [bytesInWords(bytes)] : [])]);
     const [best, ...others] = captions.map((caption) => captionElement(caption, this.#light));
@@ -71,6 +73,8 @@ export class Card {
     const likely = labels.filter(({ probability }) => probability >= LIKELY);
     this.#part("labels").hidden = likely.length === 0;
     this.#part("labels").replaceChildren(...likely.map((label) => listed(chip(label, addressOf))));
+    this.#part("instead").hidden = !this.#unsure || likely.length === 0;
+    if (this.#unsure) this.#part("best").before(this.#part("instead"), this.#part("labels"));
   }
 
   showFailure(failure) {

@@ -15,9 +15,17 @@ export function bytesInWords(bytes) {
 
 export const count = (number, one, many) => `${whole(number)} ${number === 1 ? one : many}`;
 
-/** A caption's score is its mean log probability, so that exp(score) is how sure the model was of a word on average. */
-export function sureness(score) {
-  const share = Math.min(1, Math.exp(score));
-  const words = share >= 0.6 ? "Sure" : share >= 0.4 ? "Fairly sure" : share >= 0.25 ? "Not so sure" : "A guess";
-  return { share, words };
+export const UNSURE = 0.4; // a confidence below it: what is recognised tells more than the caption
+
+/**
+ * How likely a caption is right. A model without confidence has only its score, the mean log probability: exp(score) is
+ * how sure it was of a word on average.
+ */
+export function sureness({ confidence, score }) {
+  if (typeof confidence !== "number") {
+    const share = Math.min(1, Math.exp(score));
+    return { share, words: share >= 0.6 ? "Sure" : share >= 0.4 ? "Fairly sure" : share >= 0.25 ? "Not so sure" : "A guess" };
+  }
+  const words = confidence >= 0.8 ? "Sure" : confidence >= 0.6 ? "Fairly sure" : confidence >= UNSURE ? "Not so sure" : "Not sure";
+  return { share: confidence, words };
 }

@@ -13,7 +13,7 @@ export const sentence = (text) => text.charAt(0).toLocaleUpperCase("en") + text.
 export function captionElement(caption, light) {
   const element = stamp("caption-template");
   const text = sentence(caption.text);
-  const { share, words } = sureness(caption.score);
+  const { share, words } = sureness(caption);
   part(element, "text").textContent = text;
   part(element, "share").setAttribute("width", 100 * share);
   part(element, "sureness").textContent = `${words}, ${percent(share)}`;

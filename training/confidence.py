@@ -1,0 +1,218 @@
+"""How sure a captioner may be: the probability that a caption is right; and how captions do beyond Flickr8k.
+
+    python -m training.confidence --photos DIR --open DIR --model models/caption-gru [--write]
+
+Nobody has judged these captions, so two measures stand in for a person. A caption of a photograph or of COCO is right
+when most of its words that mean something are in the references; a caption of a thing, when it names the thing or its
+kind (`kinds.txt`), and neither people nor dogs that are not there. The curve is fitted on every second picture of each
+domain, each domain counting alike, and reported on the others.
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from imagetext.captioner.engine import Captioner, Confidence, DecodedCaption, DecodingOptions, load_captioner
+from imagetext.captioner.vocabulary import words_of
+from imagetext.engines import Engines
+from imagetext.errors import ImageTextError
+from imagetext.model_folder import CONFIG
+from imagetext.pictures import open_picture
+from training.bootstrap import Rows, bootstrap
+from training.calibrating import fit_curve
+from training.dataset import CaptionedPicture, read_split
+from training.kinds import Naming, read_kinds
+from training.open_world import read_coco_dev, read_things
+from training.scored_captions import ScoredCaptions
+
+SURE = 0.6  # from here on the page calls a caption sure
+AGREES = 0.6  # of a caption's words that mean something must be in the references
+BATCH = 16
+OPTIONS = DecodingOptions(num_beams=3)
+# Words that say nothing of what is in a picture.
+EMPTY = frozenset(
+    {
+        "a",
+        "an",
+        "the",
+        "of",
+        "in",
+        "on",
+        "at",
+        "to",
+        "with",
+        "and",
+        "or",
+        "is",
+        "are",
+        "be",
+        "its",
+        "his",
+        "her",
+        "their",
+    }
+    | {
+        "by",
+        "for",
+        "from",
+        "up",
+        "it",
+        "that",
+        "there",
+        "some",
+        "while",
+        "as",
+        "into",
+        "next",
+        "over",
+        "through",
+        "off",
+    }
+)
+
+
+def agrees(caption: str, references: Sequence[str]) -> bool:
+    """Whether most of what a caption says is said by a reference, too."""
+    said = [word for word in words_of(caption) if word not in EMPTY]
+    known = {word for reference in references for word in words_of(reference)}
+    return bool(said) and sum(word in known for word in said) >= AGREES * len(said)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The best captions of some pictures, and whether each is right."""
+
+    captions: list[DecodedCaption]
+    right: NDArray[np.bool_]
+
+    @property
+    def scores(self) -> NDArray[np.float64]:
+        return np.array([caption.score for caption in self.captions])
+
+
+@dataclass(frozen=True)
+class Captions:
+    """What a served captioner says of the dev pictures; `lines` are tables without its confidence."""
+
+    domains: dict[str, Judged]
+    lines: list[str]
+
+
+def caption_dev(captioner: Captioner, photos: Path, open_world: Path) -> Captions:
+    dev, coco, things = read_split(photos, "dev"), read_coco_dev(open_world), read_things(open_world)
+    naming = Naming(things.names, read_kinds())
+    domains, lines = {}, list[str]()
+    for name, pictures in (("photographs", dev), ("COCO", coco)):
+        found = captioned(captioner, pictures)
+        texts = [caption.text for caption in found]
+        right = [agrees(text, picture.captions) for text, picture in zip(texts, pictures, strict=True)]
+        domains[name] = Judged(found, np.array(right))
+        if pictures is coco:
+            scored = ScoredCaptions(texts, [picture.captions for picture in pictures])
+            lines += _lines(scored, len(pictures))
+    found = captioned(captioner, things.pictures)
+    pairs = [(caption.text, number) for caption, number in zip(found, things.numbers, strict=True)]
+    named = np.array([naming.named(*pair) for pair in pairs])
+    mistaken = np.array([naming.mistaken(*pair) for pair in pairs])
+    domains["things"] = Judged(found, named & ~mistaken)
+    of_dogs, kept_out = np.array([n in naming.of_dogs for n in things.numbers]), np.array(things.kept_out())
+    for half, rows in (
+        ("things", kept_out | True),
+        ("things, first half", ~kept_out),
+        ("things, second half", kept_out),
+    ):
+        lines += _shares(f"{half}: named", named[rows]) + _shares(f"{half}: people or dogs", mistaken[rows & ~of_dogs])
+    return Captions(domains, lines)
+
+
+def captioned(captioner: Captioner, pictures: Sequence[CaptionedPicture]) -> list[DecodedCaption]:
+    found: list[DecodedCaption] = []
+    for start in tqdm(range(0, len(pictures), BATCH), desc="captions", unit="batch", leave=False):
+        batch = pictures[start : start + BATCH]
+        inputs = [captioner.prepare(open_picture(picture.path, target=captioner.decoded_side)) for picture in batch]
+        found += [captions[0] for captions in captioner.caption(inputs, OPTIONS)]
+    return found
+
+
+def _lines(scored: ScoredCaptions, count: int) -> list[str]:
+    def chosen(rows: Rows) -> dict[str, float]:
+        return {f"COCO {key}": value for key, value in scored.scores(rows).items() if key in ("bleu4", "cider")}
+
+    return [_line(name, each.value, each.low, each.high) for name, each in bootstrap(chosen, count).items()]
+
+
+def _shares(name: str, right: NDArray[np.bool_]) -> list[str]:
+    found = bootstrap(lambda rows: {name: 100 * float(right[rows].mean())}, len(right))[name]
+    return [_line(name, found.value, found.low, found.high)]
+
+
+def _line(name: str, value: float, low: float, high: float) -> str:
+    return f"{name:40s} {value:7.3f}  {low:7.3f} to {high:.3f}"
+
+
+def fit(domains: dict[str, Judged]) -> Confidence:
+    """On every second picture of each domain."""
+    halves = [(judged.scores[::2], judged.right[::2]) for judged in domains.values()]
+    scores, right = (np.concatenate(parts) for parts in zip(*halves, strict=True))
+    weights = np.concatenate([np.full(len(half), 1 / len(half)) for half, _ in halves])
+    curve = fit_curve(
+        torch.from_numpy(scores).float(), torch.from_numpy(right), torch.from_numpy(weights * len(weights)).float()
+    )
+    return Confidence(curve.scale, curve.offset)
+
+
+def report(domains: dict[str, Judged], confidence: Confidence) -> list[str]:
+    """Of the pictures that nothing was fitted on: how many captions are right, how many are called sure, and how many
+    of those are right."""
+    lines = []
+    for name, judged in domains.items():
+        sure = np.array([confidence.of(score) for score in judged.scores[1::2]])
+        right = judged.right[1::2]
+        of_sure = f"{right[sure >= SURE].mean():.2f}" if (sure >= SURE).any() else "-"
+        lines.append(
+            f"{name:20s} right {right.mean():.2f}, mean confidence {sure.mean():.2f}, at {SURE} or more"
+            f" {(sure >= SURE).mean():.2f} of all, of which right {of_sure}"
+        )
+    return lines
+
+
+def write(folder: Path, confidence: Confidence) -> None:
+    file = folder / CONFIG
+    config = json.loads(file.read_text(encoding="utf-8"))
+    config["confidence"] = {"scale": confidence.scale, "offset": confidence.offset}
+    file.with_suffix(".unfinished").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    os.replace(file.with_suffix(".unfinished"), file)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m training.confidence", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--photos", type=Path, required=True, help="a folder in the layout of Flickr8k")
+    parser.add_argument("--open", type=Path, required=True, help="pictures and sentences from beyond it")
+    parser.add_argument("--model", type=Path, required=True, help="a captioner's folder")
+    parser.add_argument("--write", action="store_true", help="fit the curve and write it into the model folder")
+    options = parser.parse_args(argv)
+    try:
+        captioner = load_captioner(options.model, Engines())
+        found = caption_dev(captioner, options.photos, options.open)
+        confidence = fit(found.domains) if options.write else captioner.facts.confidence
+        if options.write and confidence is not None:
+            write(options.model, confidence)
+    except ImageTextError as error:
+        sys.stderr.write(f"{error.detail}\n")
+        return 1
+    lines = found.lines + (report(found.domains, confidence) if confidence is not None else [])
+    sys.stdout.write("\n".join([f"# {options.model}", *lines]) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
