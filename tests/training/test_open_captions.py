@@ -51,11 +51,11 @@ def test_a_damaged_table_of_kinds_is_refused(tmp_path: Path) -> None:
         read_kinds(tmp_path / "kinds.txt")
 
 
-def test_every_class_but_a_few_has_a_kind() -> None:
-    """Of ImageNet's thousand; and all numbers are classes."""
+def test_most_classes_have_a_kind() -> None:
+    """Nine in ten of ImageNet's thousand; and all numbers are classes."""
     covered = set[int]().union(*(kind.classes for kind in read_kinds()))
 
-    assert covered <= set(range(1000)) and len(covered) > 950
+    assert covered <= set(range(1000)) and len(covered) > 900
 
 
 def sentences(*texts: str) -> Sentences:
