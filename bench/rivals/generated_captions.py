@@ -66,10 +66,11 @@ class GeneratedCaptions:
             projected: Tensor = self.decoder.project(features)
             return projected
         x = self.decoder.norm(F.relu(self.decoder.project(features))) + self.decoder.positions_of(features.shape[1])
-        if self.copying is not None:
-            logits = self.copying.concepts.logits(features)
-            self.copying.copied = self.copying.concepts.copied(logits)
-            x = torch.cat([x, self.copying.concepts.places(logits)], 1)
+        concepts = self.decoder.concepts
+        if self.copying is not None and concepts is not None:
+            logits = concepts.logits(features)
+            self.copying.copied = concepts.copied(logits)
+            x = torch.cat([x, concepts.places(logits)], 1)
         for layer in self.decoder.encoder:
             x = layer(x)
         states: Tensor = self.decoder.encoder_norm(x)
@@ -87,12 +88,12 @@ class _Copying(nn.Module):
     def __init__(self, head: Any, concepts: Concepts) -> None:
         super().__init__()
         self.predictions = head.predictions  # named as transformers ties it to the embeddings
-        self.concepts = concepts
+        self.spoken = concepts.spoken  # not the module itself, which transformers would fill with new weights
         self.copied = torch.empty(0)
 
     def forward(self, states: Tensor) -> Tensor:
         rows, steps, _ = states.shape
-        return self.concepts.spoken(states, self.predictions(states), self.copied.expand(rows, steps, -1))
+        return self.spoken(states, self.predictions(states), self.copied.expand(rows, steps, -1))
 
 
 def _joined(bert: Any) -> Any:
