@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -126,8 +127,11 @@ def test_robots_txt_is_obeyed(
 
 def test_nobody_there(page_file: Path, chrome: Chrome, client: PoliteClient) -> None:
     """A host that does not answer stops the run with a sentence."""
+    with socket.socket() as listener:  # of the port that is free again when it closes
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
     text = page_file.read_text().splitlines()
-    text[2] = 'address = "http://127.0.0.1:9/?q={words}"'
+    text[2] = f'address = "http://127.0.0.1:{port}/?q={{words}}"'
     page_file.write_text("robots = false\n" + "\n".join(text))
 
     with pytest.raises(Unavailable):
