@@ -179,6 +179,7 @@ def open_captions_card(card: str, config: Mapping[str, object], scores: Mapping[
     tables = "\n\n".join(f"{CAPTIONED[split]}:\n\n{_table(values)}" for split, values in scores.items())
     before, _, after = card.partition("## Scores\n")
     rest = after[after.find("\n## ") + 1 :].partition("## Limits\n")[0]
+    rest = rest.replace("on Flickr8k, which is given for research use", "on data that is given for research use")
     return f"""{before}## Beyond Flickr8k
 `python -m training.open_captions`: the decoder over the picture network as it is served got more words, and a
 classifier of ImageNet's 1000 classes whose names it attends to and may copy; with the settings below, which

@@ -40,43 +40,9 @@ BATCH = 16
 OPTIONS = DecodingOptions(num_beams=3)
 # Words that say nothing of what is in a picture.
 EMPTY = frozenset(
-    {
-        "a",
-        "an",
-        "the",
-        "of",
-        "in",
-        "on",
-        "at",
-        "to",
-        "with",
-        "and",
-        "or",
-        "is",
-        "are",
-        "be",
-        "its",
-        "his",
-        "her",
-        "their",
-    }
-    | {
-        "by",
-        "for",
-        "from",
-        "up",
-        "it",
-        "that",
-        "there",
-        "some",
-        "while",
-        "as",
-        "into",
-        "next",
-        "over",
-        "through",
-        "off",
-    }
+    {"a", "an", "the", "of", "in", "on", "at", "to", "with", "and", "or", "is", "are", "be", "its", "his", "her"}
+    | {"by", "for", "from", "up", "it", "that", "there", "some", "while", "as", "into", "next", "over", "through"}
+    | {"their", "off"}
 )
 
 
