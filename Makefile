@@ -42,7 +42,7 @@ run: install prepare index       ## caption, retrieval, gateway and the page on 
 	@exec $(PYTHON) -m honcho -f Procfile start
 
 prepare: install                 ## export the models and choose their engines, once
-	@$(PYTHON) -m imagetext.prepare indexing:$(MODEL) $(ENCODERS:%=encoder:%) $(CAPTIONERS:%=captioner:%)
+	@$(PYTHON) -m imagetext.models.prepare indexing:$(MODEL) $(ENCODERS:%=encoder:%) $(CAPTIONERS:%=captioner:%)
 
 gallery: install                 ## draw the sample gallery (300 scenes), once
 	@$(PYTHON) -m gallery --out $(GALLERY) --number 300 --seed 18

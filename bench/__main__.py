@@ -9,12 +9,11 @@ from pathlib import Path
 
 from bench.machine import describe, instruction_set_here, warn_if_busy
 from bench.report import LATEST, CannotResume, Places, Recording, Report, kept_reports
-from bench.row import Row
+from bench.row import CACHE, Row, Setting, quiet
 from bench.runner import measure
-from bench.setting import CACHE, Setting, quiet
 from bench.tables import PAGE, markdown, table, write_into
-from bench.verdict import judge, judge_quick
-from imagetext.memory import keep_freed_memory
+from bench.thresholds import judge, judge_quick
+from imagetext.machine import keep_freed_memory
 
 INTERRUPTED = 130
 GROWTH = Path("bench/growth.json")

@@ -5,8 +5,7 @@ from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
 
-from bench.row import Contest, Row
-from bench.setting import Setting
+from bench.row import Contest, Row, Setting
 from bench.thresholds import AT_MOST, limits
 
 Prepare = Callable[[Setting], AbstractContextManager[Contest]]

@@ -20,12 +20,11 @@ from numpy.typing import NDArray
 
 from bench.rows.vector_search import DIMENSIONS, Clusters
 from imagetext.index import EncoderRef, IndexReader, PictureRow, Wanted, picture_id, version_folder, write_version
-from imagetext.index.milvus_connection import MilvusConnection
-from imagetext.index.milvus_loading import load
-from imagetext.index.milvus_store import MilvusStore
 from imagetext.index.open_version import OpenVersion
-from imagetext.index.places import MilvusAddress, place_of
-from indexer.sizes import shown_bytes
+from imagetext.index.remote.milvus_rows import MilvusConnection
+from imagetext.index.remote.milvus_store import MilvusStore, load
+from imagetext.index.remote.places import MilvusAddress, place_of
+from indexer.wording import shown_bytes
 
 NEIGHBOURS, QUERIES = 10, 200
 HEADS = ("pictures", "searched by", "recall@10", "queries/s", "memory", "to open", "to write")

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from bench.chart import chart
-from bench.row import Result
-from bench.setting import CACHE
+from bench.row import CACHE, Result
 
 LATEST = Path("bench/latest")  # the kept runs, one for each instruction set
 HISTORY = "history.jsonl"

@@ -9,8 +9,7 @@ from statistics import median
 from typing import Any
 
 from bench.rounds import Turns, interquartile, play, ratios
-from bench.row import LOWER, Contest, Floor, Missing, Result, Row
-from bench.setting import Setting
+from bench.row import LOWER, Contest, Floor, Missing, Result, Row, Setting
 
 LEAST_AGREEMENT = 0.99  # of the two sides' answers: below it they did not do the same work
 QUICK_ROUNDS = 3

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from gallery.choice import MOST
 from gallery.writer import Order, is_complete, write_gallery
-from imagetext.errors import ImageTextError, InvalidParameter, Unavailable
+from imagetext.wire.errors import ImageTextError, InvalidParameter, Unavailable
 
 
 class _Parser(argparse.ArgumentParser):

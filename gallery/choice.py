@@ -4,11 +4,10 @@ from dataclasses import replace
 from itertools import count
 from random import Random
 
-from gallery.kinds import KINDS, PEOPLE, PROPS
 from gallery.layout import row_units
 from gallery.places import ABOVE, LYING, PLACES, SIDES, Place
-from gallery.scene import Group, Prop, Scene
-from imagetext.errors import InvalidParameter
+from gallery.scene import KINDS, PEOPLE, PROPS, Group, Prop, Scene
+from imagetext.wire.errors import InvalidParameter
 
 MOST = 5000  # far fewer than the different scenes there are, so that another one is found at once
 _LOST = {

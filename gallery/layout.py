@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 from random import Random
 
-from gallery.kinds import KINDS, PEOPLE
 from gallery.places import PLACES, SIDES
-from gallery.scene import Group, Scene
+from gallery.scene import KINDS, PEOPLE, Group, Scene
 
 _FLIERS = ("bird", "balloon", "plane")
 _CANOPY = {"tree": 64, "palm": 84, "parasol": 76}  # clear height under it, in units

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from gallery.kinds import PEOPLE
+from gallery.scene import PEOPLE
 
 SIDES = ("left", "right", "next")
 _BESIDE = (*SIDES, "front")

@@ -2,8 +2,7 @@
 
 from random import Random
 
-from gallery.kinds import PEOPLE
-from gallery.scene import Group, Scene
+from gallery.scene import PEOPLE, Group, Scene
 from gallery.wording import (
     ALONG,
     GENERAL,

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from imagetext.errors import InvalidParameter
+from imagetext.wire.errors import InvalidParameter
 
 AWAY = 0.5  # how far unwanted parts of weight -1 push; chosen by training/negation.py
 _SHORTEST = 1e-3  # a sum below this has no direction, only rounding

@@ -9,14 +9,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from imagetext.errors import ImageTextError
-from imagetext.memory import keep_freed_memory
+from imagetext.machine import keep_freed_memory
+from imagetext.wire.errors import ImageTextError
 from indexer.arguments import ENGINES, parser, runner
 from indexer.wording import printable
 
 if TYPE_CHECKING:
-    from imagetext.captioner.engine import Captioner
-    from imagetext.encoder.engine import Encoder
+    from imagetext.models.captioner.engine import Captioner
+    from imagetext.models.encoder.engine import Encoder
 
 
 def main(
@@ -61,16 +61,16 @@ def _absolute(path: Path | None) -> Path | None:
 
 
 def _load_encoder(folders: tuple[Path | None, Path | None], source: str) -> "Encoder":
-    from imagetext.encoder.engine import load_encoder
     from imagetext.engines import Engines
+    from imagetext.models.encoder.engine import load_encoder
     from indexer.encode import STREAMS
 
     return load_encoder(source, Engines(folders[0], streams=STREAMS, exported=folders[1]))
 
 
 def _load_captioner(folders: tuple[Path | None, Path | None], source: str) -> "Captioner":
-    from imagetext.captioner.engine import load_captioner
     from imagetext.engines import Engines
+    from imagetext.models.captioner.engine import load_captioner
 
     return load_captioner(source, Engines(folders[0], exported=folders[1]))
 

@@ -6,10 +6,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
 
-from imagetext.errors import InvalidParameter
 from imagetext.index.kinds import AUTO, KINDS, Wanted
-from imagetext.index.places import MILVUS_INDEXES, Place, place_of
-from indexer.sizes import positive, to_bytes
+from imagetext.index.remote.places import MILVUS_INDEXES, Place, place_of
+from imagetext.wire.errors import InvalidParameter
+from indexer.wording import positive, to_bytes
 
 ENGINES = Path("data/engines")
 FILES, TAR, PARQUET = "files", "tar", "parquet"  # how pictures lie at a place

@@ -9,21 +9,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 from tqdm import tqdm
 
-from imagetext.errors import NotFound
 from imagetext.index import EncoderRef, PictureRow, SkippedFile, Wanted, picture_id, publish, write_version
-from imagetext.index.journal import FOLDER as JOURNAL
-from imagetext.index.pruning import prune_changes
+from imagetext.index.changes.journal import FOLDER as JOURNAL
+from imagetext.index.changes.pruning import prune_changes
 from imagetext.index.rows import encode_path
 from imagetext.index.texts import clean_tags
 from imagetext.index.versions import prune_versions, remove_leftovers
+from imagetext.wire.errors import NotFound
 from indexer.captioning import caption_rows
 from indexer.descriptions import NOTHING, Description, Descriptions, describe, with_added
-from indexer.encode import Encoding
-from indexer.known import KnownVectors
+from indexer.encode import Encoding, InThisProcess, Pipeline
 from indexer.lock import build_lock
 from indexer.merging import Merged, Merging
-from indexer.pipeline import InThisProcess, Pipeline
-from indexer.previous import PreviousVersion, open_previous
+from indexer.previous import KnownVectors, PreviousVersion, open_previous
 from indexer.progress import Progress, reported
 from indexer.questions import question_vectors
 from indexer.reading import ReadPicture
@@ -33,7 +31,7 @@ from indexer.wording import printable
 from indexer.work import WorkFile
 
 if TYPE_CHECKING:
-    from imagetext.encoder.engine import Encoder
+    from imagetext.models.encoder.engine import Encoder
 
 KEPT_VERSIONS = 3
 

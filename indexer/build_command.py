@@ -1,4 +1,7 @@
-"""`python -m indexer build`: pictures to a new version, once or whenever a folder changes."""
+"""A build whose index is not on this machine: made in a folder here, then sent.
+
+`python -m indexer build`: pictures to a new version, once or whenever a folder changes.
+"""
 
 import argparse
 import os
@@ -8,19 +11,46 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imagetext.errors import InvalidParameter
+from imagetext.index import current_version
+from imagetext.index.remote.object_store import ObjectStore
+from imagetext.index.remote.places import Place, StoreAddress, folder_name
+from imagetext.wire.errors import InvalidParameter
 from indexer.arguments import read_wanted
 from indexer.build import build
-from indexer.build_away import build_at
-from indexer.description_files import read_descriptions
-from indexer.descriptions import Description, Descriptions
+from indexer.descriptions import Description, Descriptions, read_descriptions
 from indexer.distributed.on_ray import OnRay
 from indexer.sources import FolderSource, Source, open_source
 from indexer.summary import Summary
+from indexer.transfer_commands import pull_version, push_version
 
 if TYPE_CHECKING:
-    from imagetext.captioner.engine import Captioner
-    from imagetext.encoder.engine import Encoder
+    from imagetext.models.captioner.engine import Captioner
+    from imagetext.models.encoder.engine import Encoder
+
+
+WORK = Path("data/index-work")
+
+
+def build_at(place: Place, work: Path | None, build: Callable[[Path], Summary]) -> Summary:
+    """Build in a folder, which is `place` itself or one for it, and publish at `place`.
+
+    What a store has is copied here first if there is nothing here: a new machine need not encode all again.
+
+    Args:
+        work: where the versions are made that go elsewhere; None: a folder below `WORK`.
+    """
+    if isinstance(place, Path):
+        return build(place)
+    folder = work or WORK / folder_name(place)
+    if isinstance(place, StoreAddress):
+        store = ObjectStore(place)
+        published = store.current()  # asked first of all: a build may take hours before it needs the store
+        if published is not None and current_version(folder) is None:
+            pull_version(store, folder, published)
+    summary = build(folder)
+    push_version(folder, summary.version, place)
+    return summary
+
 
 Say = Callable[[str], None]
 

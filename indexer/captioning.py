@@ -12,17 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from imagetext.errors import ImageTextError, Unavailable
 from imagetext.index import PictureRow
 from imagetext.index.texts import clean_captions
 from imagetext.pictures import open_picture
+from imagetext.wire.errors import ImageTextError, Unavailable
 from indexer.reading import THREADS
 from indexer.scan import FoundFile
 from indexer.sources import Item, Listing
 from indexer.work import WorkFile
 
 if TYPE_CHECKING:
-    from imagetext.captioner.engine import Captioner
+    from imagetext.models.captioner.engine import Captioner
 
 BATCH = 16  # pictures that are captioned at once
 COMMIT_BATCHES = 4  # work that a kill may cost
@@ -106,7 +106,7 @@ def _read(row: PictureRow, item: Item, captioner: "Captioner") -> Ready | None:
 
 def _caption(batch: Sequence[Ready], captioner: "Captioner") -> list[tuple[PictureRow, str]]:
     """Row and caption; a picture that the model fails on is left out."""
-    from imagetext.captioner.engine import DecodingOptions  # imports torch: only with a captioner
+    from imagetext.models.captioner.engine import DecodingOptions  # imports torch: only with a captioner
 
     if not batch:
         return []

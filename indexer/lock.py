@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from imagetext.errors import Busy
 from imagetext.index.build_progress import LOCK
+from imagetext.wire.errors import Busy
 
 _TRIES = 50  # a reader of the progress looks at the lock by holding it: for some microseconds where it is not delayed
 _PAUSE_S = 0.02

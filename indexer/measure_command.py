@@ -1,18 +1,83 @@
-"""`python -m indexer measure`: the kinds of index side by side, for a version or for any vectors."""
+"""What each kind of index would give for a collection: built beside it, tuned, measured and thrown away.
+
+`python -m indexer measure`: the kinds of index side by side, for a version or for any vectors.
+"""
 
 import argparse
 import json
 import tempfile
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from imagetext.errors import InvalidParameter, NotFound
 from imagetext.index import current_version, version_folder
+from imagetext.index.kinds import KINDS, Wanted
 from imagetext.index.manifest import VECTORS
-from indexer.measurement import heads, line, measure_kinds
+from imagetext.index.tuning import choose
+from imagetext.wire.errors import InvalidParameter, NotFound
+from indexer.wording import shown_bytes
+
+_HEADS = ("kind", "built as", "probes", "candidates", "recall@10", "queries/s", "against flat", "memory", "build")
+
+
+def measure_kinds(
+    vectors: NDArray[np.float32], scratch: Path, target_recall: float, kinds: Sequence[str] = KINDS
+) -> Iterator[dict[str, Any]]:
+    """One outcome after the other, since each may take minutes; `error` where a kind does not reach the target.
+
+    Args:
+        vectors: (size, dimensions) float32, unit rows; may be mapped from a file.
+        scratch: a folder with room for the largest index, about a quarter of the vectors.
+    """
+    for kind in kinds:
+        start = time.perf_counter()
+        try:
+            with tempfile.TemporaryDirectory(dir=scratch, prefix=".measuring-") as folder:
+                chosen = choose(Path(folder), vectors, Wanted(kind, target_recall))
+        except InvalidParameter as error:
+            yield {"kind": kind, "error": error.detail}
+            continue
+        yield {
+            "kind": chosen.kind,
+            "factory": chosen.factory,
+            "effort": None if chosen.effort is None else asdict(chosen.effort),
+            **asdict(chosen.measured),
+            "seconds": round(time.perf_counter() - start, 1),
+            "error": None,
+        }
+
+
+def heads() -> str:
+    """The first two lines of a table in Markdown."""
+    return f"| {' | '.join(_HEADS)} |\n|{'---|' * len(_HEADS)}"
+
+
+def line(outcome: dict[str, Any]) -> str:
+    """One outcome as a line of that table."""
+    if outcome["error"] is not None:
+        return f"| {outcome['kind']} | {outcome['error']} |"
+    effort = outcome["effort"] or {"probes": "", "candidates": ""}
+    cells = (
+        outcome["kind"],
+        outcome["factory"] or "vectors.npy",
+        str(effort["probes"]),
+        str(effort["candidates"]),
+        f"{outcome['recall']:.4f}",
+        _short(outcome["queries_per_second"]),
+        f"{_short(outcome['queries_per_second'] / outcome['exact_queries_per_second'])} ×",
+        shown_bytes(outcome["memory_bytes"]),
+        f"{outcome['seconds']:,.0f} s",
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def _short(number: float) -> str:
+    return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
 
 
 def measure(options: argparse.Namespace, say: Callable[[str], None]) -> int:

@@ -6,25 +6,24 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from imagetext.errors import IndexVersionError
 from imagetext.index import SkippedFile, current_version, list_versions, picture_id, read_manifest, version_folder
-from imagetext.index.added import AddedPictures
-from imagetext.index.changes import Addition, Over, Record
-from imagetext.index.journal import FOLDER, JournalReader
-from imagetext.index.journal_writer import JournalWriter
+from imagetext.index.changes.added import AddedPictures
+from imagetext.index.changes.journal import FOLDER, JournalReader
+from imagetext.index.changes.journal_writer import JournalWriter
+from imagetext.index.changes.records import Addition, Over, Override, Record, apply_records, read_overrides
 from imagetext.index.manifest import OVERRIDES
-from imagetext.index.overrides import Override, apply_records, read_overrides
 from imagetext.index.verification import verify_file
 from imagetext.pictures import FileMetadata
+from imagetext.wire.errors import IndexVersionError
 from indexer.descriptions import Description
 from indexer.encode import encode_items
-from indexer.known import KnownVectors
+from indexer.previous import KnownVectors
 from indexer.reading import ReadPicture
 from indexer.scan import FoundFile
 from indexer.sources import Listing, files_in
 
 if TYPE_CHECKING:
-    from imagetext.encoder.engine import Encoder
+    from imagetext.models.encoder.engine import Encoder
 
 _LOST = "The file that was added is missing or damaged."
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from imagetext.contracts import BuildProgress, BuildStage
-from imagetext.errors import ImageTextError
 from imagetext.index.build_progress import now, remove_progress, write_progress
+from imagetext.wire.contracts import BuildProgress, BuildStage
+from imagetext.wire.errors import ImageTextError
 
 _EVERY_S = 0.5
 _WINDOW_S = 20.0  # the rate is that of the last seconds: a build that goes on begins with what is known, at no cost

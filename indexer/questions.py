@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from imagetext.index.kinds import FLAT, Wanted, plans
 
 if TYPE_CHECKING:
-    from imagetext.encoder.engine import Encoder
+    from imagetext.models.encoder.engine import Encoder
 
 _WHO = (
     *("a dog", "two children", "a man in a red shirt", "an old woman", "a group of people", "a cat", "a cyclist"),

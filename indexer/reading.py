@@ -1,4 +1,7 @@
-"""Items to what a model takes: a bounded window of threads reads, decodes and prepares ahead of whoever asks."""
+"""Items to what a model takes: a bounded window of threads reads, decodes and prepares ahead of whoever asks.
+
+Batches in the model, several at once.
+"""
 
 import hashlib
 import logging
@@ -12,15 +15,16 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 from numpy.typing import NDArray
 from PIL import Image
 
-from imagetext.cores import usable_cores
-from imagetext.errors import ImageTextError, Unavailable
 from imagetext.index import SkippedFile
+from imagetext.machine import usable_cores
 from imagetext.pictures import FileMetadata, open_picture, read_metadata
+from imagetext.wire.errors import ImageTextError, Unavailable
 from indexer.scan import FoundFile
 from indexer.sources import Item
 
 if TYPE_CHECKING:
-    from imagetext.encoder.engine import Encoder
+    from imagetext.models.encoder.engine import Encoder
+from typing import Generic, TypeVar
 
 HELD_BYTES = 256_000_000  # that items may weigh together which come with their content and wait
 THREADS = min(4, usable_cores())  # each may hold a decoded picture of 50 megapixels
@@ -127,3 +131,38 @@ def read_item(item: Item, preparation: Preparation, known: Contents) -> Ready | 
 def _picture(item: Item, sha256: str, content: bytes, size: tuple[int, int], known: Contents) -> ReadPicture:
     metadata = known.metadata(sha256) or read_metadata(content)
     return ReadPicture(item.file, sha256, len(content), *size, metadata, item.captions)
+
+
+Batch = TypeVar("Batch")
+Result = TypeVar("Result")
+
+READY = 1  # batches that wait for a thread
+
+
+class Streams(Generic[Batch, Result]):
+    """Runs batches on `number` threads, and hands on what comes out on the caller's own thread, in order.
+
+    One more than `number` is out at most, so that a free thread finds the next; else `put` waits for the oldest.
+    """
+
+    def __init__(self, number: int, run: Callable[[Batch], Result], take: Callable[[Result], object]) -> None:
+        self._most = number + READY
+        self._run = run
+        self._take = take
+        self._pool = ThreadPoolExecutor(number, "encode")
+        self._out: deque[Future[Result]] = deque()
+
+    def put(self, batch: Batch) -> None:
+        """Raises whatever `run` raised for an earlier batch, or `take` for what came of it."""
+        while len(self._out) >= self._most:
+            self._take(self._out.popleft().result())
+        self._out.append(self._pool.submit(self._run, batch))
+
+    def finish(self) -> None:
+        """Takes what is still out; raises as `put` does."""
+        while self._out:
+            self._take(self._out.popleft().result())
+
+    def close(self) -> None:
+        """Drops what has not begun, and waits for what has."""
+        self._pool.shutdown(cancel_futures=True)

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from imagetext.errors import NotFound
 from imagetext.index import SkippedFile
 from imagetext.index.rows import encode_path
 from imagetext.pictures import READABLE_SUFFIXES
+from imagetext.wire.errors import NotFound
 from indexer.wording import printable
 
 

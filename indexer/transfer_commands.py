@@ -9,17 +9,15 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from imagetext.errors import NotFound
 from imagetext.index import current_version, list_versions, publish, verify, version_folder
 from imagetext.index.manifest import ROWS, VECTORS, Manifest
-from imagetext.index.milvus_connection import MilvusConnection
-from imagetext.index.milvus_loading import load
-from imagetext.index.milvus_reader import FLAT
-from imagetext.index.milvus_store import MilvusStore
-from imagetext.index.mirror import Mirror
-from imagetext.index.object_store import ObjectStore
-from imagetext.index.places import MilvusAddress, Place, StoreAddress
-from imagetext.index.push import push
+from imagetext.index.remote.milvus_reader import FLAT
+from imagetext.index.remote.milvus_rows import MilvusConnection
+from imagetext.index.remote.milvus_store import MilvusStore, load
+from imagetext.index.remote.mirror import Mirror
+from imagetext.index.remote.object_store import ObjectStore, push
+from imagetext.index.remote.places import MilvusAddress, Place, StoreAddress
+from imagetext.wire.errors import NotFound
 
 Say = Callable[[str], None]
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from watchfiles import Change, watch
 
-from imagetext.errors import ImageTextError, IndexVersionError
 from imagetext.index import current_version, read_manifest, version_folder
-from imagetext.index.journal import JournalReader
+from imagetext.index.changes.journal import JournalReader
 from imagetext.pictures import READABLE_SUFFIXES
+from imagetext.wire.errors import ImageTextError, IndexVersionError
 
 LOOK_MS = 500  # between two looks at whether anything is due
 QUIET_MS = 500  # without a change before a build begins, so that a copy of many files is one build

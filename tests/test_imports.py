@@ -58,7 +58,7 @@ def loaded(module: str, heavy: set[str]) -> list[str]:
     return found.stdout.split()
 
 
-@pytest.mark.parametrize("module", ["imagetext.contracts", "imagetext.errors", "services.gateway.app"])
+@pytest.mark.parametrize("module", ["imagetext.wire.contracts", "imagetext.wire.errors", "services.gateway.app"])
 def test_the_gateways_process_stays_light(module: str) -> None:
     """What the gateway imports draws in no torch, numpy, PIL or faiss."""
     assert loaded(module, {"torch", "numpy", "PIL", "faiss", "transformers"}) == []
@@ -69,9 +69,9 @@ def test_the_gateways_process_stays_light(module: str) -> None:
     [
         "services.caption.app",
         "services.retrieval.app",
-        "imagetext.captioner.engine",
-        "imagetext.encoder.engine",
-        "imagetext.prepare",
+        "imagetext.models.captioner.engine",
+        "imagetext.models.encoder.engine",
+        "imagetext.models.prepare",
         "indexer.build_command",
         "indexer.distributed.on_ray",
     ],

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from imagetext.encoder.calibration import Calibration
+from imagetext.models.encoder.calibration import Calibration
 
 STRANGERS = 50  # how many pictures that don't fit stand against one that does
 STEPS = 200

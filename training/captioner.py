@@ -17,27 +17,31 @@ import torch
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 
-from imagetext.backbone import backbone_transform, load_backbone
-from imagetext.captioner.model import CaptionModel
-from imagetext.captioner.vocabulary import Vocabulary
-from imagetext.transform import PictureTransform
-from imagetext.weights import changed_tensors, write_model_folder
-from training.architectures import ARCHITECTURES, CaptionerConfig
-from training.average import Average, blend_weights
-from training.captioning import CaptionNetwork
+from imagetext.models.backbone import backbone_transform, load_backbone
+from imagetext.models.captioner.model import CaptionModel
+from imagetext.models.captioner.vocabulary import Vocabulary
+from imagetext.models.transform import PictureTransform
+from imagetext.models.weights import changed_tensors, write_model_folder
+from training.architectures import ARCHITECTURES, CaptionerConfig, CaptionNetwork
 from training.captions import CaptionSet, caption_set
 from training.cards import captioner_card
-from training.checkpoint import Checkpoint, Stateful
-from training.config import read_config
-from training.cross_entropy import Lesson, WordLoss, cross_entropy_pass
+from training.cross_entropy import Lesson, WordLoss, ask_teachers, cross_entropy_pass, load_teacher
 from training.dataset import CaptionedPicture, read_split
 from training.evaluation import score_captioner
 from training.features import DRAWN_VIEWS, cached_features
+from training.loop import (
+    Average,
+    Checkpoint,
+    Stateful,
+    Stepper,
+    blend_weights,
+    parameter_groups,
+    read_config,
+    rise_and_fall,
+)
 from training.processes import Processes, launched
 from training.run_log import RunLog
 from training.self_critical import Reward, self_critical_pass
-from training.step import Stepper, parameter_groups, rise_and_fall
-from training.teacher import ask_teachers, load_teacher
 from training.tuning import start_from, starting_backbone
 
 # Settings of the second phase: with others the first need not be repeated.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from imagetext.captioner.vocabulary import END, PAD, START, Vocabulary, words_of
+from imagetext.models.captioner.vocabulary import END, PAD, START, Vocabulary, words_of
 from training.dataset import CaptionedPicture
 from training.features import WHOLE, Features
 from training.processes import Processes

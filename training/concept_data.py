@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from imagetext.contracts import LABEL_PROMPT
-from imagetext.encoder.dual import DualEncoder
+from imagetext.models.encoder.dual import DualEncoder
+from imagetext.wire.contracts import LABEL_PROMPT
 from training.dataset import CaptionedPicture, read_split
 from training.open_world import class_names, read_coco_dev, read_paraphrases, read_things, read_unlabelled
 from training.pairs import sided

@@ -35,24 +35,21 @@ from torch.optim import AdamW
 from torch.optim.lr_scheduler import OneCycleLR
 from tqdm import tqdm
 
-from imagetext.backbone import load_backbone
-from imagetext.encoder.calibration import BACKGROUND
-from imagetext.encoder.dual import DualEncoder
-from imagetext.encoder.labels import Labels
-from imagetext.encoder.load import load_in_torch
-from imagetext.encoder.network import Concepts, Head, load_minilm
-from imagetext.errors import ImageTextError, InvalidParameter
-from imagetext.model_folder import CONFIG
-from imagetext.weights import changed_tensors, write_model_folder
-from training.average import Average
+from imagetext.models.backbone import load_backbone
+from imagetext.models.encoder.calibration import BACKGROUND
+from imagetext.models.encoder.dual import DualEncoder
+from imagetext.models.encoder.labels import Labels
+from imagetext.models.encoder.load import load_in_torch
+from imagetext.models.encoder.minilm import Concepts, Head, load_minilm
+from imagetext.models.folder import CONFIG
+from imagetext.models.weights import changed_tensors, write_model_folder
+from imagetext.wire.errors import ImageTextError, InvalidParameter
 from training.cards import concepts_card
-from training.checkpoint import Checkpoint, Stateful
 from training.concept_data import PROMPTS, Captioned, ConceptsConfig, Data, Taught
-from training.config import read_config
 from training.contrastive import LARGEST_SCALE, info_nce
 from training.evaluation import retrieval_scores
+from training.loop import Average, Checkpoint, Stateful, Stepper, parameter_groups, read_config
 from training.run_log import RunLog
-from training.step import Stepper, parameter_groups
 
 RIDGE = 100.0
 FACTORS = (1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0)

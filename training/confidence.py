@@ -21,17 +21,16 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from imagetext.captioner.engine import Captioner, Confidence, DecodedCaption, DecodingOptions, load_captioner
-from imagetext.captioner.vocabulary import words_of
 from imagetext.engines import Engines
-from imagetext.errors import ImageTextError
-from imagetext.model_folder import CONFIG
+from imagetext.models.captioner.engine import Captioner, Confidence, DecodedCaption, DecodingOptions, load_captioner
+from imagetext.models.captioner.vocabulary import words_of
+from imagetext.models.folder import CONFIG
 from imagetext.pictures import open_picture
-from training.bootstrap import Rows, bootstrap
+from imagetext.wire.errors import ImageTextError
 from training.calibrating import fit_curve
 from training.dataset import CaptionedPicture, read_split
-from training.kinds import Naming, read_kinds
-from training.open_world import read_coco_dev, read_things
+from training.open_world import Naming, read_coco_dev, read_kinds, read_things
+from training.ranking import Rows, bootstrap
 from training.scored_captions import ScoredCaptions
 
 SURE = 0.6  # from here on the page calls a caption sure

@@ -9,12 +9,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from imagetext.backbone import Backbone
-from imagetext.encoder.network import PAD, Head, pooled_grid, text_states
+from imagetext.models.backbone import Backbone
+from imagetext.models.encoder.minilm import PAD, Head, pooled_grid, text_states
 from training.features import WHOLE
+from training.loop import Stepper
 from training.pairs import Drawn, PairSet, pair_batches
-from training.precision import mixed_precision
-from training.step import Stepper
+from training.processes import mixed_precision
 from training.tuning import tune_top
 
 START_TEMPERATURE = 0.05

@@ -13,9 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from imagetext.errors import InvalidParameter
-from training.data.folder import is_merged, read_records
-from training.data.record import SPLITS
+from imagetext.wire.errors import InvalidParameter
+from training.data.folder import SPLITS, is_merged, read_records
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from imagetext.encoder.engine import Encoder
+from imagetext.models.encoder.engine import Encoder
 from imagetext.pictures import open_picture
 from training.dataset import CaptionedPicture
 

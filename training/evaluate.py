@@ -18,20 +18,17 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
-from imagetext.captioner.engine import Captioner, DecodingOptions, load_captioner
-from imagetext.encoder.engine import Encoder, load_encoder
 from imagetext.engines import Engines
-from imagetext.errors import ImageTextError
+from imagetext.models.captioner.engine import Captioner, DecodingOptions, load_captioner
+from imagetext.models.encoder.engine import Encoder, load_encoder
 from imagetext.pictures import open_picture
-from training.bootstrap import bootstrap
+from imagetext.wire.errors import ImageTextError
 from training.dataset import CaptionedPicture, read_split
-from training.kept_captions import KeptCaptions
 from training.meteor import JAR_VARIABLE, meteor_if_possible
-from training.ranking import rank
-from training.report.findings import CaptionFindings, Findings, SearchFindings
+from training.ranking import bootstrap, rank
 from training.report.page import write_report
-from training.report.tables import tables
-from training.scored_captions import ScoredCaptions
+from training.report.tables import CaptionFindings, Findings, SearchFindings, tables
+from training.scored_captions import KeptCaptions, ScoredCaptions
 
 Item = TypeVar("Item")
 

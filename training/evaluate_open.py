@@ -2,7 +2,7 @@
 
     python -m training.evaluate_open --photos DIR --open DIR [--model FOLDER]
 
-Intervals are those of `training.bootstrap`. Things are scored in two halves; nothing was fitted on the second.
+Intervals are those of `training.ranking`. Things are scored in two halves; nothing was fitted on the second.
 """
 
 import argparse
@@ -14,18 +14,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from imagetext.captioner.vocabulary import words_of
-from imagetext.contracts import LABEL_PROMPT
-from imagetext.encoder.engine import Encoder, load_encoder
 from imagetext.engines import Engines
-from imagetext.errors import ImageTextError, InvalidParameter
+from imagetext.models.captioner.vocabulary import words_of
+from imagetext.models.encoder.engine import Encoder, load_encoder
 from imagetext.pictures import open_picture
-from training.bootstrap import Rows, bootstrap
+from imagetext.wire.contracts import LABEL_PROMPT
+from imagetext.wire.errors import ImageTextError, InvalidParameter
 from training.dataset import read_split
 from training.encoded import BATCH, encode_pictures, encode_texts
-from training.kinds import numbers_of, with_plurals
-from training.open_world import Things, read_coco_dev, read_things
-from training.ranking import rank
+from training.open_world import Things, numbers_of, read_coco_dev, read_things, with_plurals
+from training.ranking import Rows, bootstrap, rank
 
 QUERIES = Path(__file__).with_name("short_queries.txt")
 BINS = 10  # of probabilities, for the calibration error

@@ -7,13 +7,13 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from imagetext.backbone import Backbone
-from imagetext.captioner.engine import DecodingOptions
-from imagetext.captioner.model import CaptionModel
-from imagetext.captioner.vocabulary import words_of
+from imagetext.models.backbone import Backbone
+from imagetext.models.captioner.engine import DecodingOptions
+from imagetext.models.captioner.model import CaptionModel
+from imagetext.models.captioner.vocabulary import words_of
 from training.captions import CaptionSet
 from training.metrics import caption_scores
-from training.precision import mixed_precision
+from training.processes import mixed_precision
 from training.ranking import rank
 
 BATCH = 50

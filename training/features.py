@@ -18,12 +18,12 @@ from PIL import Image, ImageOps
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from imagetext.backbone import Backbone, load_backbone
 from imagetext.engines import Engines
 from imagetext.engines.export import run_in_fastest
 from imagetext.engines.program import Program
+from imagetext.models.backbone import Backbone, load_backbone
+from imagetext.models.transform import PictureTransform
 from imagetext.pictures import open_picture
-from imagetext.transform import PictureTransform
 from training.dataset import CaptionedPicture
 
 DRAWN_VIEWS = 2  # whole and mirrored: a crop could cut off what a drawn scene's sentence counts

@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from imagetext.encoder.engine import Encoder, load_encoder
 from imagetext.engines import Engines
-from imagetext.errors import ImageTextError, NotFound
 from imagetext.index import IndexReader, current_version, version_folder
-from imagetext.index.fusion import fuse
+from imagetext.index.searcher import fuse
+from imagetext.models.encoder.engine import Encoder, load_encoder
+from imagetext.wire.errors import ImageTextError, NotFound
 from training.dataset import read_captions
 
 DEPTH = 100  # of each ranking, as the retrieval service takes them

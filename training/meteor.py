@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from imagetext.captioner.vocabulary import words_of
-from imagetext.errors import Unavailable
+from imagetext.models.captioner.vocabulary import words_of
+from imagetext.wire.errors import Unavailable
 
 JAR_VARIABLE = "METEOR_JAR"  # of the environment, names the jar where no option does
 

@@ -1,6 +1,6 @@
 """Caption metrics by the definitions of the COCO caption toolkit (Chen et al., 2015), in plain Python.
 
-Captions are compared as lists of words (`imagetext.captioner.vocabulary.words_of`). Checked against the toolkit's own
+Captions are compared as lists of words (`vocabulary.words_of`). Checked against the toolkit's own
 scores of four published models: see tests/training/test_metrics.py.
 """
 

@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imagetext.composition import AWAY, composed
-from imagetext.encoder.engine import load_encoder
 from imagetext.engines import Engines
-from imagetext.errors import ImageTextError
+from imagetext.models.encoder.engine import load_encoder
+from imagetext.wire.errors import ImageTextError
 from training.dataset import CaptionedPicture, read_split
 from training.encoded import encode_pictures, encode_texts
 

@@ -14,13 +14,20 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from imagetext.captioner.model import CaptionModel
-from imagetext.captioner.vocabulary import END, PAD, UNKNOWN, Vocabulary, words_of
-from imagetext.contracts import LABEL_PROMPT
-from imagetext.encoder.dual import DualEncoder
+from imagetext.models.captioner.model import CaptionModel
+from imagetext.models.captioner.vocabulary import END, PAD, UNKNOWN, Vocabulary, words_of
+from imagetext.models.encoder.dual import DualEncoder
+from imagetext.wire.contracts import LABEL_PROMPT
 from training.dataset import CaptionedPicture, read_split
-from training.kinds import Naming, read_kinds, with_plurals
-from training.open_world import class_names, read_coco_dev, read_things, read_unlabelled
+from training.open_world import (
+    Naming,
+    class_names,
+    read_coco_dev,
+    read_kinds,
+    read_things,
+    read_unlabelled,
+    with_plurals,
+)
 from training.pairs import sided
 from training.sentences import Sentences, found_captions, picture_vectors, read_sentences, text_vectors
 from training.served_features import classifier_log_probabilities, grid_features

@@ -3,7 +3,7 @@
     python -m training.open_captions --photos DIR --drawn DIR --open DIR --model MODEL --out models/caption-gru
 
 The picture network stays as it is served. The decoder gets more words and, beside the picture's grid, what a classifier
-recognises (`imagetext.captioner.concepts`). It learns from these at once:
+recognises (`imagetext.models.captioner.concepts`). It learns from these at once:
 
 - photographs with captions, where its earlier self is heard as well, so that nothing is forgotten;
 - drawn scenes;
@@ -33,26 +33,23 @@ from torch.optim import AdamW
 from torch.optim.lr_scheduler import OneCycleLR
 from tqdm import tqdm
 
-from imagetext.backbone import load_backbone
-from imagetext.captioner.decoder import Memory
-from imagetext.captioner.engine import DecodingOptions
-from imagetext.captioner.model import CaptionModel, load_in_torch
-from imagetext.captioner.vocabulary import UNKNOWN, Vocabulary, words_of
-from imagetext.encoder.dual import DualEncoder
-from imagetext.encoder.load import load_in_torch as load_encoder
-from imagetext.errors import ImageTextError, InvalidParameter
-from imagetext.model_folder import CARD, CONFIG
-from imagetext.weights import changed_tensors, write_model_folder
-from training.average import Average
+from imagetext.models.backbone import load_backbone
+from imagetext.models.captioner.decoder import Memory
+from imagetext.models.captioner.engine import DecodingOptions
+from imagetext.models.captioner.model import CaptionModel, load_in_torch
+from imagetext.models.captioner.vocabulary import UNKNOWN, Vocabulary, words_of
+from imagetext.models.encoder.dual import DualEncoder
+from imagetext.models.encoder.load import load_in_torch as load_encoder
+from imagetext.models.folder import CARD, CONFIG
+from imagetext.models.weights import changed_tensors, write_model_folder
+from imagetext.wire.errors import ImageTextError, InvalidParameter
 from training.captions import shifted
 from training.cards import open_captions_card
-from training.checkpoint import Checkpoint, Stateful
-from training.config import read_config
+from training.loop import Average, Checkpoint, Stateful, Stepper, read_config
 from training.metrics import caption_scores
 from training.open_caption_data import CaptionData, Imagined, Part, Pictures
 from training.open_decoder import Growing, extended, grown
 from training.run_log import RunLog
-from training.step import Stepper
 
 OPTIONS = DecodingOptions(num_beams=3)
 BATCH = 50

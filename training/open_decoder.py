@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from imagetext.captioner.concepts import Concepts
-from imagetext.captioner.model import CaptionModel
-from imagetext.captioner.network import AttentionDecoder
-from imagetext.captioner.vit_bert import VitBert
-from imagetext.captioner.vocabulary import SPECIAL, UNKNOWN, Vocabulary, words_of
-from imagetext.encoder.network import load_minilm, text_states
-from imagetext.errors import InvalidParameter
+from imagetext.models.captioner.concepts import Concepts
+from imagetext.models.captioner.gru import AttentionDecoder
+from imagetext.models.captioner.model import CaptionModel
+from imagetext.models.captioner.vit_bert import VitBert
+from imagetext.models.captioner.vocabulary import SPECIAL, UNKNOWN, Vocabulary, words_of
+from imagetext.models.encoder.minilm import load_minilm, text_states
+from imagetext.wire.errors import InvalidParameter
 from training.concept_data import Taught
 from training.concepts import start_classifier
 from training.open_caption_data import CaptionData

@@ -11,14 +11,14 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from imagetext.backbone import Backbone
-from imagetext.captioner.vocabulary import words_of
-from imagetext.encoder.dual import TextTower
-from imagetext.encoder.network import PAD, pooled_grid, text_states
+from imagetext.models.backbone import Backbone
+from imagetext.models.captioner.vocabulary import words_of
+from imagetext.models.encoder.dual import TextTower
+from imagetext.models.encoder.minilm import PAD, pooled_grid, text_states
 from training.captions import SIDES
 from training.dataset import CaptionedPicture
 from training.features import WHOLE, Features
-from training.precision import mixed_precision
+from training.processes import mixed_precision
 
 BATCH = 100
 

@@ -24,26 +24,25 @@ from torch.optim import AdamW
 from torch.optim.lr_scheduler import OneCycleLR
 from tqdm import tqdm
 
-from imagetext.backbone import IN_INTEGERS, Backbone, load_backbone
-from imagetext.encoder.calibration import BACKGROUND
-from imagetext.encoder.dual import DualEncoder
-from imagetext.encoder.engine import Encoder, load_encoder
-from imagetext.encoder.network import Head, load_minilm
-from imagetext.encoder.towers import PictureTower
 from imagetext.engines import Engines
 from imagetext.engines.export import run_in_fastest
 from imagetext.engines.network import example_pictures
 from imagetext.engines.program import Program
-from imagetext.errors import ImageTextError
-from imagetext.model_folder import CARD, CONFIG, ModelFolder
-from imagetext.weights import changed_tensors, write_model_folder
+from imagetext.models.backbone import IN_INTEGERS, Backbone, load_backbone
+from imagetext.models.encoder.calibration import BACKGROUND
+from imagetext.models.encoder.dual import DualEncoder
+from imagetext.models.encoder.engine import Encoder, load_encoder
+from imagetext.models.encoder.minilm import Head, load_minilm
+from imagetext.models.encoder.towers import PictureTower
+from imagetext.models.folder import CARD, CONFIG, ModelFolder
+from imagetext.models.weights import changed_tensors, write_model_folder
+from imagetext.wire.errors import ImageTextError
 from training.cards import quantized_card
 from training.dataset import CaptionedPicture, read_split
 from training.encoded import encode_pictures, encode_texts
 from training.evaluation import retrieval_scores
 from training.features import views_of
-from training.quantize_captioner import CAPTIONER, quantize_captioner
-from training.quantizing import quantized_on
+from training.quantizing import CAPTIONER, quantize_captioner, quantized_on
 from training.served_features import Pooled
 from training.tuning import starting_encoder
 

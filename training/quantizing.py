@@ -3,10 +3,14 @@
 Both networks see the same pictures. Each layer of the integer one is fitted to what the layers before it really give:
 its steps to the smallest squared error, its bias so that the mean of each channel is again the one in floating point
 (Nagel et al., 2019, "Data-Free Quantization", section 4.2; on pictures instead of statistics).
+
+A compact captioner in integers: its picture network in 8 bits, and the decoder over it as it is.
 """
 
+import json
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import cast
 
 import numpy as np
@@ -15,14 +19,31 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from imagetext.backbone import IN_INTEGERS, Backbone, load_backbone
-from imagetext.efficientnet import ConvNorm, InvertedResidual, padded
-from imagetext.engines.rounding import SIGNED, UNSIGNED
-from imagetext.quantized import WIDE, QuantizedConv, QuantizedResidual, Rounding
-from imagetext.quantized_weights import FINEST, quantized_weights
-from imagetext.transform import PictureTransform
-from training.dataset import CaptionedPicture
+from imagetext.engines import Engines
+from imagetext.engines.int8 import SIGNED, UNSIGNED
+from imagetext.models.backbone import IN_INTEGERS, Backbone, load_backbone
+from imagetext.models.captioner.engine import Captioner, DecodingOptions, load_captioner
+from imagetext.models.captioner.model import CaptionModel, load_in_torch
+from imagetext.models.captioner.vocabulary import Vocabulary, words_of
+from imagetext.models.efficientnet import ConvNorm, InvertedResidual, padded
+from imagetext.models.folder import CARD, CONFIG
+from imagetext.models.quantized import (
+    FINEST,
+    WIDE,
+    QuantizedConv,
+    QuantizedResidual,
+    Rounding,
+    is_quantized,
+    quantized_weights,
+)
+from imagetext.models.transform import PictureTransform
+from imagetext.models.weights import changed_tensors, write_model_folder
+from imagetext.pictures import open_picture
+from imagetext.wire.errors import InvalidParameter
+from training.cards import quantized_captioner_card
+from training.dataset import CaptionedPicture, read_split
 from training.features import views_of
+from training.metrics import caption_scores
 
 CALIBRATION = 64  # training pictures that a network is quantised on
 FINER = 2  # powers of two below the one that cuts nothing off
@@ -103,3 +124,45 @@ def activation_step(x: Tensor, lowest: int, highest: int) -> float:
     return min(
         steps, key=lambda step: float(((sample / step).round().clamp(lowest, highest) * step - sample).square().sum())
     )
+
+
+CAPTIONER = "captioner"  # the kind that a model folder's config names
+BEAMS = 3
+BATCH = 16
+
+
+def quantize_captioner(photos: Path, source: Path, folder: Path) -> dict[str, dict[str, float]]:
+    """Writes the model and gives its scores on the dev split.
+
+    Raises:
+        InvalidParameter: it is no compact captioner, or in integers already.
+    """
+    captioner = load_in_torch(source)
+    if not isinstance(captioner.backbone, Backbone) or is_quantized(captioner.backbone):
+        raise InvalidParameter(f"{source} is no compact captioner in floating point.")
+    backbone = quantized_on(read_split(photos, "train"), captioner.backbone, captioner.transform)
+    card = (source / CARD).read_text(encoding="utf-8")
+    write(source, folder, captioner, backbone, card)
+    found = scores(load_captioner(folder, Engines()), read_split(photos, "dev"))
+    (folder / CARD).write_text(quantized_captioner_card(card, found, BEAMS), encoding="utf-8")
+    return {"photos": found}
+
+
+def scores(captioner: Captioner, pictures: Sequence[CaptionedPicture]) -> dict[str, float]:
+    """BLEU-1..4, ROUGE-L and CIDEr-D, as the model is served."""
+    options, said = DecodingOptions(num_beams=BEAMS), list[list[str]]()
+    for start in tqdm(range(0, len(pictures), BATCH), desc="dev", unit="batch"):
+        batch = pictures[start : start + BATCH]
+        inputs = [captioner.prepare(open_picture(picture.path, target=captioner.decoded_side)) for picture in batch]
+        said += [words_of(found[0].text) for found in captioner.caption(inputs, options)]
+    references = [[words_of(caption) for caption in picture.captions] for picture in pictures]
+    return {name: round(score, 4) for name, score in caption_scores(said, references).items()}
+
+
+def write(source: Path, folder: Path, captioner: CaptionModel, backbone: Backbone, card: str) -> None:
+    assert isinstance(captioner.vocabulary, Vocabulary)
+    config = json.loads((source / CONFIG).read_text(encoding="utf-8")) | {"backbone": IN_INTEGERS}
+    start = load_backbone(IN_INTEGERS).state_dict()
+    tensors = changed_tensors("decoder", captioner.decoder) | changed_tensors("backbone", backbone, start)
+    words = "\n".join(captioner.vocabulary.words) + "\n"
+    write_model_folder(folder, config, tensors, card, {"vocabulary.txt": words})

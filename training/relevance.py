@@ -26,18 +26,17 @@ from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
 from imagetext.composition import composed
-from imagetext.contracts import LABEL_PROMPT
-from imagetext.encoder.calibration import BACKGROUND, BACKGROUND_TENSOR, Calibration
-from imagetext.encoder.engine import Encoder, load_encoder
 from imagetext.engines import Engines
-from imagetext.errors import ImageTextError
-from imagetext.model_folder import CONFIG
+from imagetext.models.encoder.calibration import BACKGROUND, BACKGROUND_TENSOR, Calibration
+from imagetext.models.encoder.engine import Encoder, load_encoder
+from imagetext.models.folder import CONFIG
+from imagetext.wire.contracts import LABEL_PROMPT
+from imagetext.wire.errors import ImageTextError
 from training.calibrating import fit_curve
 from training.dataset import CaptionedPicture, read_split
 from training.encoded import encode_pictures, encode_texts
-from training.kinds import numbers_of
 from training.negation import NOUNS, Marks, pairs_of, shown
-from training.open_world import Things, read_coco_dev, read_things
+from training.open_world import Things, numbers_of, read_coco_dev, read_things
 
 BACKGROUND_STEP = 4  # every fourth picture of the dev split is background, and no question is asked of it
 HITS = 10  # of each question

@@ -18,24 +18,21 @@ import torch
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import OneCycleLR
 
-from imagetext.backbone import backbone_transform, load_backbone
-from imagetext.encoder.calibration import Calibration
-from imagetext.encoder.dual import ARCHITECTURE, TextTower
-from imagetext.encoder.network import Head, HeadShape, load_minilm
-from imagetext.transform import PictureTransform
-from imagetext.weights import changed_tensors, write_model_folder
-from training.average import Average, blend_weights
+from imagetext.models.backbone import backbone_transform, load_backbone
+from imagetext.models.encoder.calibration import Calibration
+from imagetext.models.encoder.dual import ARCHITECTURE, TextTower
+from imagetext.models.encoder.minilm import Head, HeadShape, load_minilm
+from imagetext.models.transform import PictureTransform
+from imagetext.models.weights import changed_tensors, write_model_folder
 from training.calibrating import fit_calibration
 from training.cards import retrieval_card
-from training.checkpoint import Checkpoint, Stateful
-from training.config import read_config
 from training.contrastive import Heads, Towers, contrastive_pass
 from training.dataset import CaptionedPicture, read_split
 from training.evaluation import retrieval_scores
 from training.features import DRAWN_VIEWS, WHOLE, cached_features
+from training.loop import Average, Checkpoint, Stateful, Stepper, blend_weights, parameter_groups, read_config
 from training.pairs import PairSet, Untuned, pair_set
 from training.run_log import RunLog
-from training.step import Stepper, parameter_groups
 from training.tuning import starting_backbone, starting_encoder
 
 NAME = "dual-encoder"

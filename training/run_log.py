@@ -1,11 +1,44 @@
-"""What a run says of itself: one JSON object a line, and its passes as TensorBoard reads them."""
+"""The numbers of a run's passes, as TensorBoard reads them.
+
+What a run says of itself: one JSON object a line, and its passes as TensorBoard reads them.
+"""
 
 import json
 import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from training.event_file import EventFile
+
+class EventFile:
+    """A file in a folder that TensorBoard shows as one run. A run that goes on begins another file there: from the pass
+    `first` on it stands in the place of what was written before."""
+
+    def __init__(self, folder: Path, first: int) -> None:
+        from tensorboardX.event_file_writer import EventsWriter
+        from tensorboardX.proto.event_pb2 import Event, SessionLog
+
+        folder.mkdir(parents=True, exist_ok=True)
+        self._file = EventsWriter(str(folder / "events"), f".{first}")
+        self._file.write_event(Event(step=first, session_log=SessionLog(status=SessionLog.START)))
+
+    def write(self, step: int, wall_time: float, numbers: Mapping[str, Any]) -> None:
+        """The numbers of one pass; `wall_time` in seconds since 1970."""
+        from tensorboardX.proto.event_pb2 import Event
+        from tensorboardX.proto.summary_pb2 import Summary
+
+        values = [Summary.Value(tag=tag, simple_value=number) for tag, number in tagged(numbers)]
+        self._file.write_event(Event(wall_time=wall_time, step=step, summary=Summary(value=values)))
+        self._file.flush()
+
+
+def tagged(numbers: Mapping[str, Any], within: str = "") -> Iterator[tuple[str, float]]:
+    """Each number with its tag, "outer/inner" for those in mappings within; what is no number is left out."""
+    for name, value in numbers.items():
+        if isinstance(value, Mapping):
+            yield from tagged(value, f"{within}{name}/")
+        elif isinstance(value, int | float):
+            yield within + name, value
 
 
 class RunLog:

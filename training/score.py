@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from imagetext.errors import ImageTextError, InvalidParameter
+from imagetext.wire.errors import ImageTextError, InvalidParameter
 from training.dataset import read_captions
 from training.meteor import JAR_VARIABLE, meteor_if_possible
 from training.scored_captions import ScoredCaptions

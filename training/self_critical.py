@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from imagetext.captioner.decoder import Decoder, Memory, repeated
-from imagetext.captioner.vocabulary import END, PAD, START, Vocabulary, words_of
-from training.captioning import CaptionNetwork
+from imagetext.models.captioner.decoder import Decoder, Memory, repeated
+from imagetext.models.captioner.vocabulary import END, PAD, START, Vocabulary, words_of
+from training.architectures import CaptionNetwork
 from training.captions import CaptionSet, batches, shifted
+from training.loop import Stepper
 from training.metrics import CiderD, CiderVector
-from training.precision import mixed_precision
-from training.step import Stepper
+from training.processes import mixed_precision
 
 END_WORD = "<end>"
 

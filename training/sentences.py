@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from imagetext.captioner.vocabulary import words_of
-from imagetext.encoder.dual import DualEncoder
+from imagetext.models.captioner.vocabulary import words_of
+from imagetext.models.encoder.dual import DualEncoder
 from training.dataset import CaptionedPicture
 from training.metrics import CIDER_SIGMA, CiderD, NGram
 from training.open_world import read_paraphrases

@@ -18,19 +18,18 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from imagetext.backbone import EFFICIENTNET_LITE0, Backbone, backbone_transform, load_backbone
-from imagetext.captioner.model import CaptionModel
-from imagetext.efficientnet import imagenet_classifier
-from imagetext.encoder.bert import LeanBert
-from imagetext.encoder.dual import DualEncoder
-from imagetext.encoder.network import PAD, mean_state
-from imagetext.encoder.towers import PictureTower
 from imagetext.engines import Run
 from imagetext.engines.export import run_in_fastest
 from imagetext.engines.network import example_pictures
 from imagetext.engines.program import Program
+from imagetext.models.backbone import EFFICIENTNET_LITE0, Backbone, backbone_transform, load_backbone
+from imagetext.models.captioner.model import CaptionModel
+from imagetext.models.efficientnet import imagenet_classifier
+from imagetext.models.encoder.dual import DualEncoder
+from imagetext.models.encoder.minilm import PAD, LeanBert, mean_state
+from imagetext.models.encoder.towers import PictureTower
+from imagetext.models.transform import PictureTransform
 from imagetext.pictures import open_picture
-from imagetext.transform import PictureTransform
 from training.dataset import CaptionedPicture
 from training.features import views_of
 

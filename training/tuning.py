@@ -2,13 +2,13 @@
 
 from torch import nn
 
-from imagetext.backbone import Backbone, load_backbone
-from imagetext.captioner.model import CaptionModel
-from imagetext.captioner.model import load_in_torch as load_captioner
-from imagetext.encoder.dual import DualEncoder
-from imagetext.encoder.load import load_in_torch
-from imagetext.errors import InvalidParameter
-from imagetext.quantized import is_quantized
+from imagetext.models.backbone import Backbone, load_backbone
+from imagetext.models.captioner.model import CaptionModel
+from imagetext.models.captioner.model import load_in_torch as load_captioner
+from imagetext.models.encoder.dual import DualEncoder
+from imagetext.models.encoder.load import load_in_torch
+from imagetext.models.quantized import is_quantized
+from imagetext.wire.errors import InvalidParameter
 
 
 def starting_backbone(name: str, picture_from: str) -> Backbone:

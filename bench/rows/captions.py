@@ -9,16 +9,14 @@ from typing import Any
 import torch
 from numpy.typing import NDArray
 
-from bench.rivals.generated_captions import GeneratedCaptions
-from bench.rivals.gru_captions import PlainCaptioner
-from bench.rivals.plain_pictures import captioner_in_float32
+from bench.rivals.captions import GeneratedCaptions, PlainCaptioner
+from bench.rivals.encoders import captioner_in_float32
 from bench.rounds import milliseconds
-from bench.row import Contest, Floor, Missing
+from bench.row import Contest, Floor, Missing, Setting
 from bench.rows.pictures import opened
-from bench.setting import Setting
-from imagetext.captioner.engine import Captioner, DecodingOptions, load_captioner
-from imagetext.captioner.model import CaptionModel, load_in_torch
 from imagetext.engines import Array, Engines, Loaded, Network, Run
+from imagetext.models.captioner.engine import Captioner, DecodingOptions, load_captioner
+from imagetext.models.captioner.model import CaptionModel, load_in_torch
 
 GRU, VIT_BERT = Path("models/caption-gru"), Path("models/caption-vit-bert")
 FULL_SIZE = "vit-bert-base"

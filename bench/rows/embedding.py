@@ -9,18 +9,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bench.floors import network_floor
-from bench.rivals.plain_pictures import in_float32, require_the_same_network
-from bench.rivals.text_embedding import clip_texts, minilm_texts
-from bench.rounds import milliseconds
-from bench.row import Contest
+from bench.rivals.encoders import clip_texts, in_float32, minilm_texts, require_the_same_network
+from bench.rounds import milliseconds, network_floor
+from bench.row import Contest, Setting
 from bench.rows.pictures import opened
-from bench.setting import Setting
-from imagetext.encoder.clip import load_clip
-from imagetext.encoder.clip_tokenizer import packaged_tokenizer
-from imagetext.encoder.dual import load_dual_encoder
-from imagetext.encoder.engine import load_encoder
-from imagetext.model_folder import ModelFolder
+from imagetext.models.encoder.clip import load_clip, packaged_tokenizer
+from imagetext.models.encoder.dual import load_dual_encoder
+from imagetext.models.encoder.engine import load_encoder
+from imagetext.models.folder import ModelFolder
 
 COMPACT = Path("models/retrieval")
 CLIP = "clip-vit-b32"

@@ -26,12 +26,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from bench.row import Contest
+from bench.row import Contest, Setting
 from bench.rows.indexing import BARE_S, bare_model, compact_encoder, indexing_rate
 from bench.rows.pictures import scenes
-from bench.setting import Setting
-from imagetext.cores import usable_cores
-from imagetext.encoder.engine import Encoder
+from imagetext.machine import usable_cores
+from imagetext.models.encoder.engine import Encoder
 from imagetext.pictures import open_picture, read_picture_file
 
 PICTURES = 300

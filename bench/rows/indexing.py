@@ -12,18 +12,16 @@ from statistics import median
 
 import numpy as np
 
-from bench.rivals.data_loader import Network, vectors_of
-from bench.rivals.plain_pictures import in_float32
+from bench.rivals.encoders import Network, in_float32, vectors_of
 from bench.rounds import milliseconds
-from bench.row import Contest, Floor
+from bench.row import Contest, Floor, Setting
 from bench.rows.embedding import CLIP, COMPACT, clip_folder
 from bench.rows.pictures import folders, opened
-from bench.setting import Setting
-from imagetext.encoder.dual import load_dual_encoder
-from imagetext.encoder.engine import PICTURES, Encoder, load_encoder
 from imagetext.engines import Engines
 from imagetext.index import IndexReader, version_folder
-from imagetext.model_folder import ModelFolder
+from imagetext.models.encoder.dual import load_dual_encoder
+from imagetext.models.encoder.engine import PICTURES, Encoder, load_encoder
+from imagetext.models.folder import ModelFolder
 from imagetext.pictures import open_picture, read_picture_file
 from indexer.build import build
 from indexer.encode import BATCH, STREAMS

@@ -10,13 +10,12 @@ from typing import Any
 
 from bench.load import Request
 from bench.processes import Server, free_port, load, server
-from bench.row import Contest, Missing
+from bench.row import Contest, Missing, Setting
 from bench.rows.caption_service import upload
 from bench.rows.embedding import CLIP, clip_folder
 from bench.rows.pictures import scenes
 from bench.rows.search_service import retrieval_service, write_index
-from bench.setting import Setting
-from imagetext.encoder.engine import load_encoder
+from imagetext.models.encoder.engine import load_encoder
 
 PICTURES = 32
 INDEX = 1_000

@@ -10,8 +10,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from bench.row import Missing
-from bench.setting import Setting
+from bench.row import Missing, Setting
 from imagetext.pictures import open_picture
 
 SCENES = 150

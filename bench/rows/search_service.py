@@ -13,10 +13,8 @@ import numpy as np
 from bench.load import Request
 from bench.processes import FAILED, Server, free_port, load, server
 from bench.rounds import milliseconds
-from bench.row import Contest, Floor
+from bench.row import Contest, Floor, Setting
 from bench.rows.embedding import COMPACT, TEXT
-from bench.setting import Setting
-from imagetext.encoder.engine import Encoder, load_encoder
 from imagetext.engines import Engines
 from imagetext.index import (
     EncoderRef,
@@ -28,6 +26,7 @@ from imagetext.index import (
     version_folder,
     write_version,
 )
+from imagetext.models.encoder.engine import Encoder, load_encoder
 
 SIZE = 8_000  # pictures in the index: as many as Flickr8k has
 HITS = 12

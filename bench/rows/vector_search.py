@@ -11,10 +11,8 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.floors import memory_speed
-from bench.rounds import milliseconds
-from bench.row import Contest, Floor
-from bench.setting import Setting
+from bench.rounds import memory_speed, milliseconds
+from bench.row import Contest, Floor, Setting
 
 DIMENSIONS = 512
 INNER = 64  # the vectors lie near a surface of so many dimensions, as embeddings do

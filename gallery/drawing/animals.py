@@ -1,7 +1,6 @@
 """Animals, seen from the side, facing right, standing on y = 0; a dog is about 70 units high."""
 
-from gallery.drawing.colours import FUR, PAINT, darker, lighter
-from gallery.drawing.svg import Point, circle, curve, ellipse, group, line, path
+from gallery.drawing.svg import FUR, PAINT, Point, circle, curve, darker, ellipse, group, lighter, line, path
 
 _INK = "#20202a"
 

@@ -1,7 +1,6 @@
 """Ducks, birds and fish, seen from the side, facing right."""
 
-from gallery.drawing.colours import PAINT, darker, lighter
-from gallery.drawing.svg import circle, curve, group, line, path
+from gallery.drawing.svg import PAINT, circle, curve, darker, group, lighter, line, path
 
 _INK = "#20202a"
 

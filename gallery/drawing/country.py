@@ -1,8 +1,7 @@
 """Places on land away from roads: field, park, forest, snow and mountains."""
 
-from gallery.drawing.colours import darker, lighter
 from gallery.drawing.plants import pine, tree
-from gallery.drawing.svg import circle, ellipse, fade, fall, path, polygon, put, rect, stretch
+from gallery.drawing.svg import circle, darker, ellipse, fade, fall, lighter, path, polygon, put, rect, stretch
 from gallery.drawing.view import View
 
 

@@ -1,7 +1,6 @@
 """Boats on the water line y = 0, and what flies, facing right; a boat is 150 units long."""
 
-from gallery.drawing.colours import PAINT, darker, lighter
-from gallery.drawing.svg import circle, curve, ellipse, fall, line, path, polygon, rect
+from gallery.drawing.svg import PAINT, circle, curve, darker, ellipse, fall, lighter, line, path, polygon, rect
 
 _GLASS = fall("#d9f1fb", "#8cc4e0")
 

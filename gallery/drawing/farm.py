@@ -1,7 +1,6 @@
 """Horses and sheep, seen from the side, facing right, standing on y = 0; a horse is about 130 units high."""
 
-from gallery.drawing.colours import FUR, darker
-from gallery.drawing.svg import Point, circle, curve, ellipse, group, line, path
+from gallery.drawing.svg import FUR, Point, circle, curve, darker, ellipse, group, line, path
 
 _INK = "#20202a"
 _Leg = tuple[Point, ...]

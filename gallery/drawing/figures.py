@@ -4,13 +4,10 @@ from collections.abc import Callable
 from random import Random
 
 from gallery.drawing import animals, birds, craft, farm, plants, props, things, vehicles
-from gallery.drawing.colours import HAIR, PAINT, SKIN, TROUSERS
-from gallery.drawing.heads import Look
-from gallery.drawing.people import BODIES, Figure, person
-from gallery.drawing.sky import Light
-from gallery.drawing.svg import put
-from gallery.kinds import KINDS, PEOPLE
-from gallery.scene import Group
+from gallery.drawing.people import BODIES, Figure, Look, person
+from gallery.drawing.svg import HAIR, PAINT, SKIN, TROUSERS, put
+from gallery.drawing.view import Light
+from gallery.scene import KINDS, PEOPLE, Group
 
 _MOVING: dict[str, Callable[[str, str], str]] = {
     "dog": animals.dog,

@@ -1,7 +1,6 @@
 """Trees and flowers, on y = 0; a tree is about 150 units high."""
 
-from gallery.drawing.colours import PAINT, darker, lighter
-from gallery.drawing.svg import circle, curve, fall, group, line, path, rect
+from gallery.drawing.svg import PAINT, circle, curve, darker, fall, group, lighter, line, path, rect
 
 
 def tree(crown: str = "#4c9f50") -> str:

@@ -1,7 +1,6 @@
 """What people hold, ski and surf on."""
 
-from gallery.drawing.colours import PAINT, darker, lighter
-from gallery.drawing.svg import Point, circle, curve, ellipse, line, path, polygon
+from gallery.drawing.svg import PAINT, Point, circle, curve, darker, ellipse, lighter, line, path, polygon
 
 
 def balloon(colour: str) -> str:

@@ -2,8 +2,7 @@
 
 from random import Random
 
-from gallery.drawing.colours import darker, lighter
-from gallery.drawing.svg import ellipse, fade, fall, line, path, put, rect
+from gallery.drawing.svg import darker, ellipse, fade, fall, lighter, line, path, put, rect
 from gallery.drawing.view import View
 
 

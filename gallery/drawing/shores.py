@@ -1,8 +1,7 @@
 """Places by, on and under the water."""
 
-from gallery.drawing.colours import darker, mix
 from gallery.drawing.plants import pine
-from gallery.drawing.svg import circle, curve, ellipse, fade, fall, line, path, polygon, put, rect, stretch
+from gallery.drawing.svg import circle, curve, darker, ellipse, fade, fall, line, mix, path, polygon, put, rect, stretch
 from gallery.drawing.view import View
 
 

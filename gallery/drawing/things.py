@@ -1,7 +1,6 @@
 """Things that stand about, on y = 0; the house is about 120 units high, the tree about 150."""
 
-from gallery.drawing.colours import PAINT, darker, lighter
-from gallery.drawing.svg import circle, ellipse, fall, line, path, polygon, rect
+from gallery.drawing.svg import PAINT, circle, darker, ellipse, fall, lighter, line, path, polygon, rect
 
 
 def house(colour: str) -> str:

@@ -1,7 +1,6 @@
 """Vehicles, facing right, on y = 0 (wheels on the road, hulls on the water line); a car is 150 units long."""
 
-from gallery.drawing.colours import PAINT, darker, lighter
-from gallery.drawing.svg import circle, curve, ellipse, fall, line, path, rect
+from gallery.drawing.svg import PAINT, circle, curve, darker, ellipse, fall, lighter, line, path, rect
 
 _GLASS = fall("#d9f1fb", "#8cc4e0")
 _TYRE = "#262833"

@@ -2,9 +2,8 @@
 
 from random import Random
 
-from gallery.drawing.colours import darker, lighter
 from gallery.drawing.plants import pine, tree
-from gallery.drawing.svg import circle, ellipse, fade, fall, glow, line, rect
+from gallery.drawing.svg import circle, darker, ellipse, fade, fall, glow, lighter, line, rect
 from gallery.drawing.view import View
 
 _FACADES = ("#c98a6b", "#7f9bb8", "#d9b27c", "#a58db0", "#8fae9a", "#c7b8a6")

@@ -5,6 +5,6 @@ Nothing here imports torch: `export.py` does, and only who exports, trains or co
 
 from imagetext.engines.choice import Engines, Loaded
 from imagetext.engines.network import Array, Network, Run
-from imagetext.engines.speed import best_size, joined
+from imagetext.engines.trial import best_size, joined
 
 __all__ = ["Array", "Engines", "Loaded", "Network", "Run", "best_size", "joined"]

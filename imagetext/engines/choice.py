@@ -12,14 +12,12 @@ from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from imagetext.cores import usable_cores
-from imagetext.engines.equality import disagreement
+from imagetext.engines.backends import NOT_QUANTISED, arithmetics, run_in_onnxruntime, run_in_openvino
 from imagetext.engines.kept import alone, put
 from imagetext.engines.network import Network, Run
-from imagetext.engines.onnxruntime import run_in_onnxruntime
-from imagetext.engines.openvino import NOT_QUANTISED, arithmetics, run_in_openvino
-from imagetext.engines.speed import batch_of, seconds_by_size, seconds_by_turns, seconds_of_a_call
-from imagetext.errors import InvalidParameter, ModelError
+from imagetext.engines.trial import batch_of, disagreement, seconds_by_size, seconds_by_turns, seconds_of_a_call
+from imagetext.machine import usable_cores
+from imagetext.wire.errors import InvalidParameter, ModelError
 
 TORCH = "torch"
 # One more whenever engines must agree in more or are tried otherwise: what was chosen before is chosen anew.

@@ -15,11 +15,10 @@ from torch import Tensor
 from torch.onnx.utils import register_custom_op_symbolic
 
 from imagetext.engines.choice import Engines, Loaded
-from imagetext.engines.int8 import write_int8_weights
+from imagetext.engines.int8 import rounded_in_onnx, write_int8_weights
 from imagetext.engines.network import Array, Network, Run
 from imagetext.engines.program import Program, arrays, run_in_torch
-from imagetext.engines.rounding import rounded_in_onnx
-from imagetext.errors import ModelError
+from imagetext.wire.errors import ModelError
 
 OPSET = 18
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
-from imagetext.errors import ModelError
+from imagetext.wire.errors import ModelError
 
 Array = NDArray[Any]
 # Arrays in, arrays out; no later call writes over what came out.

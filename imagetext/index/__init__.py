@@ -17,7 +17,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from imagetext.index.collection import Collection
+    from imagetext.index.changes.collection import Collection
     from imagetext.index.kinds import Wanted
     from imagetext.index.manifest import EncoderRef, Manifest, read_manifest
     from imagetext.index.reader import IndexReader
@@ -47,7 +47,7 @@ __all__ = [
 
 # Each name is imported when it is first asked for: a command line that only shows its help needs no FAISS.
 _MODULES = {
-    "Collection": "collection",
+    "Collection": "changes.collection",
     "Wanted": "kinds",
     "EncoderRef": "manifest",
     "Manifest": "manifest",

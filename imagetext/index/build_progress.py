@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from imagetext.contracts import BuildProgress, BuildStatus
+from imagetext.wire.contracts import BuildProgress, BuildStatus
 
 LOCK = ".lock"  # held by a build as long as its process lives
 PROGRESS = "build.json"

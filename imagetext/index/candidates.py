@@ -13,8 +13,8 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from imagetext.errors import IndexVersionError
 from imagetext.index.kinds import Plan
+from imagetext.wire.errors import IndexVersionError
 
 FAISS_INDEX = "index.faiss"
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from imagetext.errors import IndexVersionError
-from imagetext.index.row_file import RowFile
+from imagetext.index.rows import RowFile
+from imagetext.wire.errors import IndexVersionError
 
 Carried = Iterable[tuple[int, Mapping[str, Any]]]
 """The number of a row, and its fields as JSON can say them; rows with which nothing came are left out."""

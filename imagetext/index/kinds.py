@@ -12,7 +12,7 @@ All but the first only nominate candidates: their scores are then computed from 
 import math
 from dataclasses import dataclass
 
-from imagetext.errors import InvalidParameter
+from imagetext.wire.errors import InvalidParameter
 
 FLAT, HNSW, IVF, IVFPQ = "flat", "hnsw", "ivf", "ivfpq"
 KINDS = (FLAT, HNSW, IVF, IVFPQ)

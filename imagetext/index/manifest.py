@@ -7,10 +7,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from imagetext.errors import IndexVersionError, InvalidParameter
 from imagetext.index.candidates import FAISS_INDEX, Effort
 from imagetext.index.kinds import FLAT, KINDS, Wanted
 from imagetext.index.tuning import Measured
+from imagetext.wire.errors import IndexVersionError, InvalidParameter
 
 FORMAT = 3
 _SECOND = 2  # knew neither times, tags nor captions of pictures

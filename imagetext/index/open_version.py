@@ -7,9 +7,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from imagetext.contracts import IndexInfo
 from imagetext.index.rows import PictureRow
-from imagetext.search_filter import SearchFilter
+from imagetext.wire.contracts import IndexInfo
+from imagetext.wire.search_filter import SearchFilter
 
 
 class OpenVersion(Protocol):

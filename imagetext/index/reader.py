@@ -7,8 +7,6 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from imagetext.contracts import IndexInfo
-from imagetext.errors import IndexVersionError, InvalidParameter, NotFound
 from imagetext.index.candidates import FAISS_INDEX, Candidates, faiss_path, open_candidates
 from imagetext.index.carried import CarriedTable
 from imagetext.index.kinds import FLAT
@@ -18,7 +16,9 @@ from imagetext.index.rows import PictureRow, RowTable
 from imagetext.index.searcher import Searcher
 from imagetext.index.verification import check_sizes
 from imagetext.index.verification import verify as verify_checksums
-from imagetext.search_filter import SearchFilter
+from imagetext.wire.contracts import IndexInfo
+from imagetext.wire.errors import IndexVersionError, InvalidParameter, NotFound
+from imagetext.wire.search_filter import SearchFilter
 
 
 class IndexReader:

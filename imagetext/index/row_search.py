@@ -13,9 +13,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from imagetext.index.row_file import RowFile
-from imagetext.index.rows import PictureRow, encode_path, fill
-from imagetext.search_filter import NumberRange, Period, SearchFilter, moment_end, moment_start
+from imagetext.index.rows import PictureRow, RowFile, encode_path, fill
+from imagetext.wire.search_filter import NumberRange, Period, SearchFilter, moment_end, moment_start
 
 MOST_WORDS = 64  # of a query are looked up
 # English words that stand in most sentences: they hardly tell captions apart, and their lists are the longest.

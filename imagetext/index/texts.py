@@ -3,8 +3,8 @@
 import re
 from collections.abc import Callable, Iterable
 
-from imagetext.contracts import MAX_CAPTION_CHARACTERS, MAX_PICTURE_CAPTIONS, MAX_PICTURE_TAGS
-from imagetext.search_filter import MAX_TAG, tag_key
+from imagetext.wire.contracts import MAX_CAPTION_CHARACTERS, MAX_PICTURE_CAPTIONS, MAX_PICTURE_TAGS
+from imagetext.wire.search_filter import MAX_TAG, tag_key
 
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\s]+")
 

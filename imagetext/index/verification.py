@@ -3,8 +3,8 @@
 import hashlib
 from pathlib import Path
 
-from imagetext.errors import IndexVersionError
 from imagetext.index.manifest import FileSum, Manifest, read_manifest
+from imagetext.wire.errors import IndexVersionError
 
 
 def sum_file(path: Path) -> FileSum:

@@ -9,9 +9,9 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from imagetext.errors import IndexVersionError, NotFound
 from imagetext.index.manifest import MANIFEST, read_manifest
 from imagetext.index.verification import check_sizes
+from imagetext.wire.errors import IndexVersionError, NotFound
 
 CURRENT = "CURRENT"
 VERSIONS = "versions"

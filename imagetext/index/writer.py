@@ -11,18 +11,18 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from imagetext.contracts import BuildStage
-from imagetext.errors import IndexVersionError
 from imagetext.index.candidates import faiss_path
 from imagetext.index.carried import Carried, write_carried
-from imagetext.index.choice import choose
+from imagetext.index.changes.records import Override, write_overrides
 from imagetext.index.kinds import Wanted
 from imagetext.index.manifest import ROWS, SKIPPED, VECTORS, EncoderRef, Manifest, add_files, files_of, write_manifest
-from imagetext.index.overrides import Override, write_overrides
 from imagetext.index.reader import IndexReader
 from imagetext.index.rows import PictureRow, write_rows
+from imagetext.index.tuning import choose
 from imagetext.index.verification import sum_file
 from imagetext.index.versions import VERSIONS, fsync, new_version, version_folder
+from imagetext.wire.contracts import BuildStage
+from imagetext.wire.errors import IndexVersionError
 
 
 @dataclass(frozen=True)

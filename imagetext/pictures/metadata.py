@@ -9,8 +9,7 @@ from PIL import Image, IptcImagePlugin
 from PIL.ExifTags import IFD, Base
 from PIL.ImageFile import ImageFile
 
-from imagetext.pictures.bombs import MeteredFile
-from imagetext.pictures.formats import find_reader
+from imagetext.pictures.formats import MeteredFile, find_reader
 
 _IPTC_KEYWORDS = (2, 25)
 _EXIF_TIME = "%Y:%m:%d %H:%M:%S"

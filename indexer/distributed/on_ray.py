@@ -1,27 +1,126 @@
-"""The stages as Ray Data: tasks read, a pool of actors encodes, tasks write; this process plans and merges."""
+"""Which shards there are to be read, and which of them are done.
+
+Parts to what an ordinary build has after encoding: pictures, skipped files, and vectors by content.
+
+The stages as Ray Data: tasks read, a pool of actors encodes, tasks write; this process plans and merges.
+"""
 
 import logging
 import os
 import pickle
 import sys
-from collections.abc import Callable, Iterator, Sequence
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import redirect_stdout
-from functools import partial
+from dataclasses import replace
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from imagetext.errors import ImageTextError, InvalidParameter, Unavailable
-from indexer.distributed.merge import merge
-from indexer.distributed.parts import PartFolder
-from indexer.distributed.plan import open_tasks, plan
-from indexer.distributed.stages import EncodingStage, KnownContents, ShardTask, read_shard
+import numpy as np
+from numpy.typing import NDArray
+
+from imagetext.wire.errors import ImageTextError, InvalidParameter, Unavailable
+from indexer.distributed.parts import Part, PartFolder
+from indexer.distributed.stages import STRETCH, EncodingStage, KnownContents, ShardTask, read_shard
 from indexer.encode import Encoding
-from indexer.known import KnownVectors
-from indexer.reading import Preparation
-from indexer.sources import Listing
+from indexer.previous import KnownVectors
+from indexer.reading import Preparation, ReadPicture
+from indexer.scan import FoundFile
+from indexer.sources import FileShard, Listing, Shard
 
 if TYPE_CHECKING:
-    from imagetext.encoder.engine import Encoder
+    from imagetext.models.encoder.engine import Encoder
+
+
+def plan(listing: Listing) -> list[Shard]:
+    """All that is to be read, in shards."""
+    files = [] if listing.files is None else file_shards(listing.files.files, listing.files)
+    return [*files, *listing.shards]
+
+
+def file_shards(files: Iterable[FoundFile], of: FileShard) -> Iterator[FileShard]:
+    """Stretches of files, cut where a path says so: a file more or less changes one shard, and not all after it."""
+    taken: list[FoundFile] = []
+    for file in files:
+        taken.append(file)
+        if len(taken) == STRETCH or (zlib.crc32(os.fsencode(file.path)) % STRETCH == 0 and len(taken) >= STRETCH // 4):
+            yield FileShard(of.address, tuple(taken), of.reader)
+            taken = []
+    if taken:
+        yield FileShard(of.address, tuple(taken), of.reader)
+
+
+def open_tasks(shards: Sequence[Shard], folder: PartFolder) -> list[ShardTask]:
+    """The shards of which not all parts are there."""
+    folder.clear()
+    unfinished = [shard for shard in shards if not folder.is_complete(shard.identity)]
+    there = folder.found()  # after looking at them, which removes what is damaged
+    return [ShardTask(shard, frozenset(there.get(shard.identity, ()))) for shard in unfinished]
+
+
+_OPEN = 16
+
+
+class PartVectors:
+    """Vectors by content; of two equal pictures the first one's vector is taken. A few parts are open at a time."""
+
+    def __init__(self, folder: PartFolder) -> None:
+        self._folder = folder
+        self._parts: list[tuple[str, int]] = []
+        self._places: dict[str, tuple[int, int]] = {}
+        self._open = lru_cache(_OPEN)(self._read)
+
+    def add(self, part: Part) -> None:
+        for row, sha256 in enumerate(part.contents):
+            self._places.setdefault(sha256, (len(self._parts), row))
+        self._parts.append((part.shard, part.number))
+
+    def __contains__(self, sha256: str) -> bool:
+        return sha256 in self._places
+
+    def vector(self, sha256: str) -> NDArray[np.float32]:
+        part, row = self._places[sha256]
+        return self._open(part)[row]  # type: ignore[no-any-return]  # a row of float32
+
+    def _read(self, part: int) -> NDArray[np.float32]:
+        read = self._folder.read(*self._parts[part])
+        if read is None:
+            raise _missing()
+        return read.vectors
+
+
+def merge(shards: Iterable[str], folder: PartFolder, known: KnownVectors) -> Encoding:
+    """All that was read of the shards; their vectors join the known ones.
+
+    Raises:
+        Unavailable: a part is missing.
+    """
+    merged, vectors = Encoding(), PartVectors(folder)
+    for shard in shards:
+        complete = False
+        for part in folder.parts_of(shard):
+            vectors.add(part)
+            merged.pictures += [_with_size(picture, known) for picture in part.pictures]
+            merged.skipped += part.skipped
+            complete = part.last
+        if not complete:
+            raise _missing()
+    known.join(vectors)
+    return merged
+
+
+def _with_size(picture: ReadPicture, known: KnownVectors) -> ReadPicture:
+    """Only here is the size of a picture known that was not decoded."""
+    if picture.width:
+        return picture
+    width, height = known.size(picture.sha256) or (0, 0)
+    return replace(picture, width=width, height=height)
+
+
+def _missing() -> Unavailable:
+    return Unavailable("Parts of the work are missing. The same command does them again.")
+
 
 _BLOCK_BYTES = 1_000_000  # at most, or one row: nearly every stretch travels by itself
 _READING_BYTES = 300_000_000  # of a task: what a stretch weighs, read, decoded and on its way

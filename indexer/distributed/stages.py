@@ -7,17 +7,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from imagetext.errors import ModelError
 from imagetext.index import SkippedFile
 from imagetext.pictures import FileMetadata
+from imagetext.wire.errors import ModelError
 from indexer.distributed.parts import Part
 from indexer.encode import BATCH, WINDOW, Vectors, encode_batch
-from indexer.reading import NOT_ENCODED, Preparation, ReadPicture, Ready, read_ahead, read_item
+from indexer.reading import NOT_ENCODED, Preparation, ReadPicture, Ready, Streams, read_ahead, read_item
 from indexer.sources import Item, Shard
-from indexer.streams import Streams
 
 if TYPE_CHECKING:
-    from imagetext.encoder.engine import Encoder
+    from imagetext.models.encoder.engine import Encoder
 
 STRETCH = 256  # pictures of one part: what a lost task costs
 STRETCH_BYTES = 64_000_000  # or as many as weigh this much together

@@ -5,14 +5,14 @@ import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from imagetext.errors import InvalidParameter, NotFound
 from imagetext.index import IndexReader, current_version, list_versions, version_folder
+from imagetext.wire.errors import InvalidParameter, NotFound
 from indexer.arguments import read_wanted
 from indexer.exchange.layout import Layout, recognise
 from indexer.scan import require_folder
 
 if TYPE_CHECKING:
-    from imagetext.encoder.engine import Encoder
+    from imagetext.models.encoder.engine import Encoder
 
 Say = Callable[[str], None]
 Load = Callable[[str], "Encoder"]

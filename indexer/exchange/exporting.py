@@ -1,8 +1,14 @@
-"""A version to a folder that other programs read: as clip-retrieval writes it, or as plain parquet."""
+"""A folder that is there as a whole or not at all.
 
+A version to a folder that other programs read: as clip-retrieval writes it, or as plain parquet.
+"""
+
+import fcntl
+import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,15 +19,66 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from imagetext.errors import InvalidParameter
 from imagetext.index import IndexReader
+from imagetext.index.versions import fsync
+from imagetext.wire.errors import Busy, InvalidParameter
 from indexer.arguments import SHARD_SIZE
-from indexer.exchange.atomic_folder import atomic_folder
 from indexer.exchange.columns import ROWS, captions, carried_schema, has_captions, schema, to_columns
 from indexer.exchange.layout import EMBEDDING, METADATA, PART, PICTURES, TEXTS, Layout, part_name
 
 if TYPE_CHECKING:
-    from imagetext.encoder.engine import Encoder
+    from imagetext.models.encoder.engine import Encoder
+
+
+@contextmanager
+def atomic_folder(folder: Path) -> Iterator[Path]:
+    """A hidden folder to write into, which gets its name at the end; what a killed writer left is cleared away.
+
+    Raises:
+        InvalidParameter: there is such a folder already, with something in it.
+        Busy: another process is writing it.
+    """
+    folder = Path(os.path.abspath(folder))
+    _require_free(folder)
+    hidden = folder.with_name(f".{folder.name}.unfinished")
+    hidden.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(hidden, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise Busy(f"Another process is writing {folder}; wait for its end.") from error
+        _clear(hidden)
+        try:
+            yield hidden
+            _require_free(folder)
+            _flush(hidden)
+            os.rename(hidden, folder)  # onto nothing, or onto an empty folder
+        except BaseException:
+            shutil.rmtree(hidden, ignore_errors=True)
+            raise
+        fsync(folder.parent)
+    finally:
+        os.close(descriptor)
+
+
+def _require_free(folder: Path) -> None:
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InvalidParameter(f"{folder} exists already and is not empty; name another folder.")
+
+
+def _clear(folder: Path) -> None:
+    for entry in folder.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
+
+
+def _flush(folder: Path) -> None:
+    for path in [*folder.rglob("*"), folder]:
+        fsync(path)
+
 
 DTYPES: dict[str, type[np.floating[Any]]] = {"float16": np.float16, "float32": np.float32}
 

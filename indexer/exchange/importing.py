@@ -1,26 +1,31 @@
-"""A collection of another program to a published index version: its vectors are taken over, no picture is encoded."""
+"""The rows of a version to come, on the disk: a collection may be larger than the memory.
 
+A collection of another program to a published index version: its vectors are taken over, no picture is encoded.
+"""
+
+import json
 import os
+import pickle
 import shutil
+import sqlite3
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from imagetext.errors import InvalidParameter, NotFound
 from imagetext.index import EncoderRef, PictureRow, SkippedFile, Wanted, publish, write_version
-from imagetext.index.journal import require_unchanged
+from imagetext.index.changes.journal import require_unchanged
 from imagetext.index.manifest import VECTORS
 from imagetext.index.versions import VERSIONS, prune_versions, remove_leftovers
+from imagetext.wire.errors import InvalidParameter, NotFound
 from indexer.build import KEPT_VERSIONS
-from indexer.exchange.gathered import GatheredRows
 from indexer.exchange.layout import Layout
 from indexer.exchange.pictures import Place, find_place, read_origin, to_row
 from indexer.exchange.same_model import require_same_model
@@ -31,7 +36,62 @@ from indexer.reading import THREADS
 from indexer.summary import Summary
 
 if TYPE_CHECKING:
-    from imagetext.encoder.engine import Encoder
+    from imagetext.models.encoder.engine import Encoder
+
+
+_CREATE = "CREATE TABLE gathered (row INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, picture BLOB, carried TEXT)"
+
+
+class GatheredRows(Sequence[PictureRow]):
+    """Rows in the order in which they were added; for one thread."""
+
+    def __init__(self, file: Path) -> None:
+        self._connection = sqlite3.connect(file, isolation_level=None)
+        self._connection.execute("PRAGMA journal_mode = OFF")  # half a file is thrown away
+        self._connection.execute("PRAGMA synchronous = OFF")
+        self._connection.execute(_CREATE)
+        self._connection.execute("BEGIN")
+        self._size = 0
+
+    def add(self, picture: PictureRow, carried: dict[str, Any]) -> bool:
+        """False, and nothing is added, if there is a picture of this id. `picture.row` must be the number of rows."""
+        added = self._connection.execute(
+            "INSERT OR IGNORE INTO gathered VALUES (?, ?, ?, ?)",
+            (picture.row, picture.id, pickle.dumps(picture), json.dumps(carried) if carried else None),
+        )
+        self._size += added.rowcount
+        return added.rowcount == 1
+
+    def carried(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        """What came with the rows, of those with which something did."""
+        select = "SELECT row, carried FROM gathered WHERE carried IS NOT NULL ORDER BY row"
+        for row, fields in self._connection.execute(select):
+            yield row, json.loads(fields)
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __iter__(self) -> Iterator[PictureRow]:
+        for (picture,) in self._connection.execute("SELECT picture FROM gathered ORDER BY row"):
+            yield pickle.loads(picture)
+
+    @overload
+    def __getitem__(self, row: int) -> PictureRow: ...
+    @overload
+    def __getitem__(self, row: slice) -> Sequence[PictureRow]: ...
+    def __getitem__(self, row: int | slice) -> PictureRow | Sequence[PictureRow]:
+        if isinstance(row, slice):
+            return [self[number] for number in range(*row.indices(self._size))]
+        number = row + self._size if row < 0 else row
+        found = self._connection.execute("SELECT picture FROM gathered WHERE row = ?", (number,)).fetchone()
+        if found is None:
+            raise IndexError(row)
+        picture: PictureRow = pickle.loads(found[0])
+        return picture
+
+    def close(self) -> None:
+        self._connection.close()
+
 
 UNIT = 1e-5  # a length this near to 1 is left alone, so that an index's own vectors come back bit by bit
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
 
-from imagetext.errors import InvalidParameter, NotFound
+from imagetext.wire.errors import InvalidParameter, NotFound
 
 PICTURES, TEXTS, METADATA, PART = "img_emb", "text_emb", "metadata", "part"
 EMBEDDING = "embedding"  # the column of vectors in parquet

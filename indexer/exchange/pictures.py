@@ -11,12 +11,12 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from imagetext.errors import ImageTextError, InvalidParameter
 from imagetext.index import PictureRow, picture_id
 from imagetext.index.rows import unknown_content
 from imagetext.index.texts import clean_captions
+from imagetext.models.transform import DECODED_SIDE
 from imagetext.pictures import open_picture, read_picture_file
-from imagetext.transform import DECODED_SIDE
+from imagetext.wire.errors import ImageTextError, InvalidParameter
 from indexer.exchange.layout import EMBEDDING, OWN
 from indexer.exchange.shards import Shard, file_note, read_columns
 

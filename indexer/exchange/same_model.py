@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from imagetext.errors import InvalidParameter
+from imagetext.models.transform import DECODED_SIDE
 from imagetext.pictures import open_picture
-from imagetext.transform import DECODED_SIDE
+from imagetext.wire.errors import InvalidParameter
 from indexer.exchange.pictures import Origin, Place, to_row
 from indexer.exchange.shards import Batch, Shard
 
 if TYPE_CHECKING:
-    from imagetext.encoder.engine import Encoder
+    from imagetext.models.encoder.engine import Encoder
 
 ALIKE = 0.98  # cosine; the vectors were made on other machines, of other versions
 COMPARED = 8  # captions, or pictures, of each of some parts

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from imagetext.errors import InvalidParameter, NotFound
+from imagetext.wire.errors import InvalidParameter, NotFound
 from indexer.exchange.layout import EMBEDDING, Layout, clip_retrieval_parts, parquet_parts
 
 ROWS = 1024  # read at once

@@ -1,8 +1,7 @@
 """Where the pictures of a build come from: folders, object stores, tar shards and parquet files."""
 
 from indexer.sources.address import open_source
-from indexer.sources.folder import FolderSource, files_in
-from indexer.sources.source import FileShard, Item, Listing, Shard, Source
+from indexer.sources.source import FileShard, FolderSource, Item, Listing, Shard, Source, files_in
 
 __all__ = [
     "FileShard",

@@ -8,17 +8,14 @@ from typing import Any
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from imagetext.errors import InvalidParameter, NotFound, Unavailable
 from imagetext.index.kinds import AUTO
 from imagetext.pictures import READABLE_SUFFIXES
+from imagetext.wire.errors import InvalidParameter, NotFound, Unavailable
 from indexer.arguments import FILES, PARQUET, TAR
 from indexer.scan import FoundFile, require_folder
-from indexer.sources.containers import ContainerSource
-from indexer.sources.folder import FolderSource
-from indexer.sources.objects import ObjectSource
 from indexer.sources.parquet import ParquetShard
-from indexer.sources.source import Shard, Source
-from indexer.sources.store import Store
+from indexer.sources.source import FolderSource, Shard, Source
+from indexer.sources.store import ContainerSource, ObjectSource, Store
 from indexer.sources.tar import TarShard
 from indexer.wording import printable
 

@@ -7,12 +7,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from imagetext.errors import InvalidParameter, NotFound
 from imagetext.index import SkippedFile
+from imagetext.wire.errors import InvalidParameter, NotFound
 from indexer.scan import FoundFile
-from indexer.sources.captions import COLUMNS as CAPTIONS
-from indexer.sources.captions import captions_in
-from indexer.sources.source import Item, identity_of
+from indexer.sources.source import COLUMNS as CAPTIONS
+from indexer.sources.source import Item, captions_in, identity_of
 from indexer.sources.store import Store
 
 PICTURES = ("image", "img", "picture", "jpg", "image_bytes", "image_data", "bytes", "content")

@@ -1,14 +1,22 @@
-"""The seam between where pictures lie and what is done with them; one process and a cluster read through the same."""
+"""The seam between where pictures lie and what is done with them; one process and a cluster read through the same.
+
+A folder on this machine, or on a disk that all machines have mounted at the same place.
+
+Captions as data sets write them down.
+"""
 
 import hashlib
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Protocol
+from pathlib import Path
+from typing import Any, Protocol
 
 from imagetext.index import SkippedFile
 from imagetext.index.rows import encode_path
-from indexer.scan import FoundFile
+from imagetext.pictures import read_picture_file
+from indexer.scan import FoundFile, scan
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,3 +100,37 @@ def identity_of(address: str, files: Sequence[FoundFile]) -> str:
     for file in files:
         digest.update(b"\0%s\0%d\0%d" % (encode_path(file.path), file.bytes, file.mtime_ns))
     return digest.hexdigest()[:24]
+
+
+class FolderSource:
+    """`root` with everything below it, found and opened by the system's own calls: names may have any bytes."""
+
+    def __init__(self, root: Path) -> None:
+        self.address = os.path.abspath(root)
+
+    def list(self) -> Listing:
+        found = scan(Path(self.address))
+        return Listing(files_in(Path(self.address), found.files), (), found.skipped)
+
+
+def files_in(root: Path, files: Sequence[FoundFile]) -> FileShard:
+    """Files of a folder whose paths are relative to it."""
+    address = os.path.abspath(root)
+    return FileShard(address, tuple(files), partial(_read, address))
+
+
+def _read(root: str, file: FoundFile) -> bytes:
+    return read_picture_file(Path(root, file.path))
+
+
+COLUMNS = ("caption", "captions", "text", "sentence", "sentences")
+
+
+def captions_in(value: Any) -> tuple[str, ...]:
+    """A text, a list of texts, or an object that has one of COLUMNS -> captions on one line each, none empty."""
+    if isinstance(value, dict):
+        return next((captions_in(value[name]) for name in COLUMNS if value.get(name)), ())
+    if isinstance(value, list):
+        return tuple(caption for part in value for caption in captions_in(part))
+    text = " ".join(value.split()) if isinstance(value, str) else ""
+    return (text,) if text else ()

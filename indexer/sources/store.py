@@ -1,16 +1,24 @@
-"""Files behind a file system of fsspec: what they are called, how they look, and their content."""
+"""Files behind a file system of fsspec: what they are called, how they look, and their content.
+
+Pictures that lie one by one in an object store, or in any other file system that fsspec knows.
+
+Sources of large files with many pictures in each: one such file is one shard.
+"""
 
 import posixpath
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import fsspec
 
-from imagetext.errors import NotFound, Unavailable
+from imagetext.index import SkippedFile
+from imagetext.index.rows import encode_path
 from imagetext.pictures import READABLE_SUFFIXES, check_bytes
+from imagetext.wire.errors import ImageTextError, NotFound, Unavailable
 from indexer.scan import FoundFile
+from indexer.sources.source import FileShard, Listing, Shard
 
 _TIMES = ("mtime", "LastModified", "last_modified", "updated", "created")  # as the stores call the time of change
 
@@ -93,3 +101,46 @@ def _address(system: fsspec.AbstractFileSystem, root: str) -> str:
 
 def _does_not_answer() -> Unavailable:
     return Unavailable("The place where the pictures lie does not answer as it should.")
+
+
+class ObjectSource:
+    """All pictures below an address, by their suffixes; each is one request."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.address = store.address
+
+    def list(self) -> Listing:
+        files = sorted((file for file in self._store.find() if is_picture(file.path)), key=_order)
+        return Listing(FileShard(self.address, tuple(files), self._store.read))
+
+
+def _order(file: FoundFile) -> bytes:
+    return encode_path(file.path)
+
+
+class ContainerSource:
+    """`paths` below the root of the store; None: all that end with `suffix`."""
+
+    def __init__(
+        self, store: Store, paths: Sequence[str] | None, suffix: str, shard: Callable[[Store, FoundFile], Shard]
+    ) -> None:
+        self._store = store
+        self._paths = paths
+        self._suffix = suffix
+        self._shard = shard
+        self.address = store.address
+
+    def list(self) -> Listing:
+        listing = Listing()
+        files = []
+        if self._paths is None:
+            files = [file for file in self._store.find() if file.path.lower().endswith(self._suffix)]
+        for path in self._paths or ():
+            try:
+                files.append(self._store.look(path))
+            except ImageTextError as error:
+                listing.skipped.append(SkippedFile(path, error.detail))
+        files.sort(key=lambda file: encode_path(file.path))
+        listing.shards = [self._shard(self._store, file) for file in files]
+        return listing

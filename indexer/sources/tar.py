@@ -11,12 +11,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from imagetext.errors import NotFound, TooLarge
 from imagetext.index import SkippedFile
 from imagetext.pictures import check_bytes
+from imagetext.wire.errors import NotFound, TooLarge
 from indexer.scan import FoundFile
-from indexer.sources.captions import captions_in
-from indexer.sources.source import Item, identity_of
+from indexer.sources.source import Item, captions_in, identity_of
 from indexer.sources.store import Store, is_picture
 
 _CAPTION_BYTES = 1_000_000

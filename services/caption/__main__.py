@@ -2,8 +2,7 @@
 
 from services.caption.app import SERVICE, create_app
 from services.caption.settings import Settings
-from services.chassis.json_logging import configure_logging
-from services.chassis.serve import read_settings, serve
+from services.chassis.serve import configure_logging, read_settings, serve
 
 
 def main() -> None:

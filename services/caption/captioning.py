@@ -9,15 +9,15 @@ from typing import Any
 from numpy.typing import NDArray
 from PIL import Image
 
-from imagetext.batcher import Batcher
-from imagetext.captioner.engine import Captioner, DecodedCaption, DecodingOptions
-from imagetext.contracts import Caption, CaptionOptions, CaptionReply, CaptionResult, LoadedModel, ModelInfo, Word
-from imagetext.errors import Busy, DeadlineExceeded, NotFound, Unavailable
+from imagetext.models.batcher import Batcher
+from imagetext.models.captioner.engine import Captioner, DecodedCaption, DecodingOptions
 from imagetext.pictures import Limits, open_picture
+from imagetext.wire.contracts import Caption, CaptionOptions, CaptionReply, CaptionResult, LoadedModel, ModelInfo, Word
+from imagetext.wire.errors import Busy, DeadlineExceeded, NotFound, Unavailable
 from services.caption.settings import Settings
-from services.chassis.metrics import ModelMetrics
-from services.chassis.models import network_infos
+from services.chassis.observing import ModelMetrics
 from services.chassis.problems import report_problem
+from services.chassis.status import network_infos
 
 UNMEASURED_BATCH = 8  # pictures, where nobody measured and nobody said
 

@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import Field, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
-from services.chassis.settings import ServerSettings
+from services.chassis.serve import ServerSettings
 
 MAX_PICTURES = 16  # in one request
 

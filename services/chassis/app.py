@@ -9,13 +9,12 @@ from fastapi.routing import APIRoute
 from prometheus_client import CollectorRegistry
 from starlette.middleware import Middleware
 
-from imagetext.contracts import Problem
-from services.chassis.access_log import AccessLogMiddleware
-from services.chassis.body_limit import BodyLimitMiddleware
-from services.chassis.health import Ready, health_router
-from services.chassis.metrics import MetricsMiddleware, metrics_router
+from imagetext.wire.contracts import Problem
+from services.chassis.limits import BodyLimitMiddleware
+from services.chassis.observing import AccessLogMiddleware, MetricsMiddleware, metrics_router
 from services.chassis.problems import MEDIA_TYPE, ProblemsMiddleware, add_problem_handlers
 from services.chassis.request_id import RequestIdMiddleware
+from services.chassis.status import Ready, health_router
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[Any]]
 

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 
-from imagetext.errors import ImageTextError
+from imagetext.wire.errors import ImageTextError
 
 T = TypeVar("T")
 

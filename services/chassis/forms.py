@@ -9,7 +9,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import Request
 
-from imagetext.errors import InvalidParameter
+from imagetext.wire.errors import InvalidParameter
 
 PICTURE_FIELD = "image"
 

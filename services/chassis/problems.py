@@ -12,8 +12,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from imagetext.contracts import Problem
-from imagetext.errors import ImageTextError, InvalidParameter, Unauthorized
+from imagetext.wire.contracts import Problem
+from imagetext.wire.errors import ImageTextError, InvalidParameter, Unauthorized
 from services.chassis.request_id import current_request_id
 
 MEDIA_TYPE = "application/problem+json"

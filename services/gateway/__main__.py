@@ -1,7 +1,6 @@
 """`python -m services.gateway`: the gateway as one process."""
 
-from services.chassis.json_logging import configure_logging
-from services.chassis.serve import read_settings, serve
+from services.chassis.serve import configure_logging, read_settings, serve
 from services.gateway.app import SERVICE, create_app
 from services.gateway.settings import Settings
 

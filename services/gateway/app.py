@@ -1,20 +1,54 @@
-"""Wires the gateway together."""
+"""Serves the page where no web server stands in front.
+
+Wires the gateway together.
+"""
+
+from pathlib import Path
 
 import httpx
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
 
-from imagetext.addresses import Resolve, resolve
+from imagetext.wire.addresses import Resolve, resolve
 from services.chassis import app as chassis
-from services.chassis.json_logging import configure_logging
-from services.chassis.serve import read_settings
-from services.gateway.change_endpoints import change_router
+from services.chassis.serve import configure_logging, read_settings
 from services.gateway.endpoints import plain_router, router
 from services.gateway.fetch import Fetcher
-from services.gateway.index_endpoints import index_router
 from services.gateway.lifespan import build_gateway
-from services.gateway.page import Page
+from services.gateway.operator_endpoints import change_router, index_router
 from services.gateway.settings import Settings
+
+# The same as services/web/nginx.conf sends.
+SECURITY_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'self'; img-src 'self' blob: data:; object-src 'none'; base-uri 'none'; form-action 'self'; "
+        "frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+_CACHE_CONTROL = "no-cache"  # may be kept, but is asked about: with its ETag that costs no bytes
+
+
+class Page(StaticFiles):
+    def __init__(self, folder: Path) -> None:
+        super().__init__(directory=folder, html=True)
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        if scope["path"].startswith("/v1/"):
+            raise HTTPException(404)  # a mistyped call, whatever its method
+        response = await super().get_response(path, scope)
+        response.headers.update(SECURITY_HEADERS)
+        response.headers["Cache-Control"] = _CACHE_CONTROL
+        return response
+
 
 SERVICE = "gateway"
 

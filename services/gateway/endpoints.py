@@ -1,4 +1,7 @@
-"""The public API."""
+"""Reads a search by picture: a form with one picture and the options of the search.
+
+The public API.
+"""
 
 import asyncio
 import time
@@ -6,10 +9,13 @@ from contextlib import nullcontext
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
+from pydantic import ValidationError
 
-from imagetext.contracts import (
+from imagetext.wire.contracts import (
+    MAX_SEARCH_FIELD_BYTES,
     CaptionOptions,
     CaptionReply,
+    ImageSearchOptions,
     IndexInfo,
     LabelJSONRequest,
     LabelledCaptionJSONRequest,
@@ -20,23 +26,34 @@ from imagetext.contracts import (
     SearchReply,
     SearchRequest,
 )
-from imagetext.errors import ImageTextError
-from services.chassis.admission import Admission
+from imagetext.wire.errors import ImageTextError, InvalidParameter
 from services.chassis.disconnect import while_connected
-from services.chassis.forms import documented_form
-from services.chassis.json_body import AT_ONCE_BYTES, documented, read_json
+from services.chassis.forms import documented_form, read_upload
+from services.chassis.json_body import AT_ONCE_BYTES, PlainRoute, documented, read_json
+from services.chassis.limits import Admission
 from services.chassis.picture_requests import read_picture_request
-from services.chassis.plain_route import PlainRoute
-from services.gateway.answer import Answer, Source
+from services.chassis.problems import sentence_of
 from services.gateway.deadline import Deadline
 from services.gateway.fetch import Fetcher
-from services.gateway.image_search_requests import image_search_body, read_image_search
 from services.gateway.images import checked_id, relay_image
-from services.gateway.picture_answers import PictureAnswers
-from services.gateway.search_replies import closed
-from services.gateway.searches import Search, Searches, search_by_picture, search_by_request
+from services.gateway.picture_answers import Answer, PictureAnswers, Source
+from services.gateway.searches import Search, Searches, closed, search_by_picture, search_by_request
 from services.gateway.settings import MAX_PICTURES
 from services.gateway.upstream import Upstream
+
+
+def image_search_body() -> dict[str, object]:
+    return documented_form(ImageSearchOptions.form_properties(), max_pictures=1)
+
+
+async def read_image_search(request: Request) -> tuple[bytes, ImageSearchOptions]:
+    """The picture and the options. Raises InvalidParameter."""
+    upload = await read_upload(request, max_pictures=1, max_option_bytes=MAX_SEARCH_FIELD_BYTES)
+    try:
+        return upload.pictures[0], ImageSearchOptions.model_validate(upload.options)
+    except ValidationError as error:
+        raise InvalidParameter(sentence_of(error.errors())) from None
+
 
 CACHE_HEADER = "X-Cache"
 

@@ -9,10 +9,9 @@ from collections.abc import Callable
 
 import httpx
 
-from imagetext.addresses import Resolve, is_public, resolve
-from imagetext.errors import DeadlineExceeded, ImageTextError, InvalidParameter, TooLarge, Unavailable
-from services.gateway.deadline import Deadline
-from services.gateway.gate import Gate
+from imagetext.wire.addresses import Resolve, is_public, resolve
+from imagetext.wire.errors import DeadlineExceeded, ImageTextError, InvalidParameter, TooLarge, Unavailable
+from services.gateway.deadline import Deadline, Gate
 
 _MAX_REDIRECTS = 3
 _AT_ONCE = 16

@@ -9,7 +9,7 @@ import httpx
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from imagetext.errors import NotFound
+from imagetext.wire.errors import NotFound
 from services.gateway.deadline import Deadline
 from services.gateway.upstream import Upstream
 

@@ -1,11 +1,18 @@
 """Names of cached answers. Whatever could change an answer is part of its key, so that nothing has to be thrown away:
-a new model or index version asks under other keys, and the old ones grow old."""
+a new model or index version asks under other keys, and the old ones grow old.
 
+Names of pictures by their content.
+
+Marks what is cached, so that it can be handed out unread: bytes that somebody else put there lack the mark.
+"""
+
+import asyncio
 import hashlib
 import json
+import zlib
 from collections.abc import Sequence
 
-from imagetext.contracts import IndexInfo, SearchOptions
+from imagetext.wire.contracts import IndexInfo, SearchOptions
 
 _PARTS = {"text", "like", "image", "parts"}
 _FORMAT = "imagetext:4"  # another number when the stored bytes change their meaning
@@ -33,3 +40,32 @@ def query_identity(parts: Sequence[tuple[str, str, float]], options: SearchOptio
 
 def search_key(identity: str, index: IndexInfo) -> str:
     return f"{_FORMAT}:search:{index.version}:{index.fingerprint}:{identity}"
+
+
+_AT_ONCE_BYTES = 256 * 1024  # are hashed before another thread would have begun to
+
+
+async def digests_of(pictures: Sequence[bytes]) -> list[str]:
+    """The digest of each picture; of much the event loop is kept free."""
+    if sum(map(len, pictures)) <= _AT_ONCE_BYTES:
+        return _digests(pictures)
+    return await asyncio.to_thread(_digests, pictures)
+
+
+def _digests(pictures: Sequence[bytes]) -> list[str]:
+    return [digest_of(picture) for picture in pictures]
+
+
+_MARK_BYTES = 4
+
+
+def sealed(content: bytes) -> bytes:
+    return zlib.crc32(content).to_bytes(_MARK_BYTES, "big") + content
+
+
+def unsealed(value: bytes | None) -> bytes | None:
+    """What was sealed; None for nothing, and for anything else."""
+    if value is None:
+        return None
+    mark, content = value[:_MARK_BYTES], value[_MARK_BYTES:]
+    return content if content and mark == zlib.crc32(content).to_bytes(_MARK_BYTES, "big") else None

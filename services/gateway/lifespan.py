@@ -1,32 +1,65 @@
-"""What the gateway is made of, what opens when it starts and closes when it stops."""
+"""What the gateway counts beside its requests.
+
+Work that goes on beside the requests.
+
+What the gateway is made of, what opens when it starts and closes when it stops.
+"""
 
 import asyncio
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import TypedDict
+from typing import NoReturn, Self, TypedDict
 
 import httpx
 from fastapi import FastAPI
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Counter
 
-from imagetext.addresses import Resolve
-from imagetext.contracts import IndexInfo, Models
-from services.chassis.admission import Admission
-from services.gateway.background import repeat
+from imagetext.wire.addresses import Resolve
+from imagetext.wire.contracts import IndexInfo, Models
+from services.chassis.limits import Admission
 from services.gateway.cache import Cache, MemoryCache
-from services.gateway.changes import Changes
+from services.gateway.deadline import Gate
 from services.gateway.fetch import Fetcher
-from services.gateway.gate import Gate
-from services.gateway.gateway_metrics import GatewayMetrics
 from services.gateway.picture_answers import CAPTION, LABEL, PictureAnswers
 from services.gateway.replicas import Replicas
 from services.gateway.searches import Searches
 from services.gateway.settings import Settings
 from services.gateway.transport import PooledTransport
 from services.gateway.upstream import Upstream
-from services.gateway.watched import Watched, described_by
+from services.gateway.watched import Changes, Watched, described_by
+
+
+@dataclass(frozen=True)
+class GatewayMetrics:
+    lookups: Counter  # by `kind` (caption, label, search) and `outcome` (hit, miss)
+    cache_errors: Counter
+    retries: Counter
+
+    @classmethod
+    def register(cls, registry: CollectorRegistry) -> Self:
+        return cls(
+            lookups=Counter("gateway_cache_lookups", "Answers looked up", ["kind", "outcome"], registry=registry),
+            cache_errors=Counter("gateway_cache_errors", "Failed calls to Redis", registry=registry),
+            retries=Counter("gateway_upstream_retries", "Requests sent a second time", registry=registry),
+        )
+
+
+Step = Callable[[], Awaitable[None]]
+log = logging.getLogger(__name__)
+
+
+async def repeat(step: Step, pause: Step) -> NoReturn:
+    """Takes `step` again and again with a `pause` after each; an error is logged and ends nothing."""
+    while True:
+        try:
+            await step()
+        except Exception:
+            log.exception("background work failed and goes on")
+        await pause()
+
 
 _RESOLVE_EVERY_S = 3.0
 _MAX_CONNECTIONS = 100  # to one service
@@ -148,7 +181,7 @@ def _service(
 
 def _cache(settings: Settings, metrics: GatewayMetrics) -> Cache:
     if settings.redis_url is not None:
-        from services.gateway.redis_cache import RedisCache  # 6 MB that a gateway without Redis does without
+        from services.gateway.cache import RedisCache  # 6 MB that a gateway without Redis does without
 
         return RedisCache(
             settings.redis_url,

@@ -1,4 +1,6 @@
-"""What a service says of pictures: each is looked up in the cache by its content, the rest is asked for in one request.
+"""An answer and where it came from.
+
+What a service says of pictures: each is looked up in the cache by its content, the rest is asked for in one request.
 
 What a picture's result is in a reply's JSON is kept as it is, so that a cached reply is put together and not written.
 """
@@ -6,10 +8,11 @@ What a picture's result is in a reply's JSON is kept as it is, so that a cached 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Generic, Literal, TypeVar
 
 from prometheus_client import Counter
 
-from imagetext.contracts import (
+from imagetext.wire.contracts import (
     CaptionOptions,
     CaptionReply,
     CaptionResult,
@@ -20,20 +23,26 @@ from imagetext.contracts import (
     Models,
     Problem,
 )
-from imagetext.errors import InvalidPicture, NotAPicture, TooLarge
+from imagetext.wire.errors import InvalidPicture, NotAPicture, TooLarge
 from services.chassis.problems import problem_of
 from services.chassis.request_id import current_request_id
-from services.gateway.answer import Answer
 from services.gateway.cache import Cache
-from services.gateway.deadline import Deadline
-from services.gateway.digests import digests_of
-from services.gateway.gate import Gate
-from services.gateway.keys import answer_key, digest_of
-from services.gateway.outgoing import form_body
-from services.gateway.sealed import sealed, unsealed
+from services.gateway.deadline import Deadline, Gate
+from services.gateway.keys import answer_key, digest_of, digests_of, sealed, unsealed
+from services.gateway.messages import form_body
 from services.gateway.single_flight import SingleFlight
 from services.gateway.upstream import Upstream
 from services.gateway.watched import Watched
+
+T = TypeVar("T")
+Source = Literal["hit", "miss", "partial"]
+
+
+@dataclass(frozen=True)
+class Answer(Generic[T]):
+    reply: T
+    source: Source  # as the header X-Cache says it
+
 
 _PICTURE_ERRORS = (InvalidPicture, NotAPicture, TooLarge)
 

@@ -11,8 +11,8 @@ from functools import lru_cache
 
 import httpx
 
-from imagetext.addresses import Resolve
-from imagetext.errors import Unavailable
+from imagetext.wire.addresses import Resolve
+from imagetext.wire.errors import Unavailable
 
 _RESOLVE_PATIENCE_S = 5.0
 _REST_S = 5.0

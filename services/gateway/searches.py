@@ -1,14 +1,18 @@
-"""Searches, looked up in the cache under the index version that answers them now.
+"""Replies to searches as bytes. What the gateway changes in one is `took_ms`, its last field, and that without reading
+the rest: a reply is passed on and kept open, without its time and its end.
+
+Searches, looked up in the cache under the index version that answers them now.
 
 Replies are neither read nor written here: they stay the bytes that the retrieval service sent.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from prometheus_client import Counter
 
-from imagetext.contracts import (
+from imagetext.wire.contracts import (
     INDEX_VERSION_HEADER,
     ImageSearchOptions,
     IndexInfo,
@@ -16,19 +20,31 @@ from imagetext.contracts import (
     SearchReply,
     SearchRequest,
 )
-from imagetext.query import Part, parts_with_picture
-from services.chassis.query_parts import query_parts
+from imagetext.wire.query import Part, parts_with_picture
+from services.chassis.picture_requests import query_parts
 from services.gateway.cache import Cache
 from services.gateway.deadline import Deadline
-from services.gateway.digests import digests_of
-from services.gateway.incoming import Reply
-from services.gateway.keys import query_identity, search_key
-from services.gateway.outgoing import Body, form_body, json_body
-from services.gateway.sealed import sealed, unsealed
-from services.gateway.search_replies import opened
+from services.gateway.keys import digests_of, query_identity, sealed, search_key, unsealed
+from services.gateway.messages import Body, Reply, form_body, json_body
 from services.gateway.single_flight import SingleFlight
 from services.gateway.upstream import Upstream
 from services.gateway.watched import Watched
+
+_NAME = b'"took_ms":'
+_END = re.compile(rb"\s*[-+.0-9eE]+\s*\}\s*")
+
+
+def opened(reply: bytes) -> bytes:
+    """A whole reply up to the value of `took_ms`. Raises ValueError for what is no reply to a search."""
+    start, name, end = reply.rpartition(_NAME)
+    if not (name and start.startswith(b"{") and _END.fullmatch(end)):
+        raise ValueError("not a reply to a search")
+    return start + name
+
+
+def closed(reply: bytes, seconds: float) -> bytes:
+    """An open reply as one that took so long."""
+    return reply + b"%.1f}" % (seconds * 1000)
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from urllib.parse import urlsplit
 from pydantic import BeforeValidator, DirectoryPath, Field, SecretStr
 from pydantic_settings import NoDecode, SettingsConfigDict
 
-from imagetext.contracts import MAX_PICTURES
-from services.chassis.settings import ServerSettings
+from imagetext.wire.contracts import MAX_PICTURES
+from services.chassis.serve import ServerSettings
 
 __all__ = ["MAX_PICTURES", "Settings"]
 

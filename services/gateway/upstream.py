@@ -1,4 +1,6 @@
-"""Asks one of our services: picks a replica, passes on who asks and how long they wait, judges the answer.
+"""What a service's refusal means for our own caller.
+
+Asks one of our services: picks a replica, passes on who asks and how long they wait, judges the answer.
 
 What is asked twice has the effect of once, so a request may be sent once more, to another replica if there is one,
 when the first could not be reached, broke off or was not ready. But for a deletion that broke off: a second one would
@@ -16,14 +18,60 @@ import httpx
 from prometheus_client import Counter
 from pydantic import BaseModel, ValidationError
 
-from imagetext.contracts import Health
-from imagetext.errors import Busy, DeadlineExceeded, Unavailable
+from imagetext.wire.contracts import Health, Problem
+from imagetext.wire.errors import (
+    Busy,
+    CannotPublish,
+    DeadlineExceeded,
+    ImageTextError,
+    IndexFull,
+    InvalidParameter,
+    InvalidPicture,
+    NotAPicture,
+    NotFound,
+    TooLarge,
+    Unavailable,
+)
+from services.chassis.problems import MEDIA_TYPE
 from services.chassis.request_id import HEADER, current_request_id
 from services.gateway.deadline import Deadline
-from services.gateway.incoming import Reply, read_reply
-from services.gateway.outgoing import NOTHING, Body
+from services.gateway.messages import NOTHING, Body, Reply, read_reply
 from services.gateway.replicas import Replica, Replicas
-from services.gateway.upstream_errors import error_of
+
+_LASTING = (
+    *(ImageTextError, InvalidPicture, NotFound, CannotPublish, TooLarge, NotAPicture, InvalidParameter),
+    *(DeadlineExceeded, IndexFull),
+)
+_TEMPORARY = (Busy, Unavailable)
+_MAX_RETRY_AFTER_S = 60
+
+
+def error_of(reply: Reply, service: str) -> ImageTextError:
+    """The error that a problem document stands for; Unavailable for an answer that no service of ours gives."""
+    problem = _problem_of(reply)
+    if problem is not None:
+        for temporary in _TEMPORARY:
+            if temporary.status == reply.status:
+                return temporary(problem.detail, retry_after=_retry_after(reply))
+        for lasting in _LASTING:
+            if lasting.status == reply.status:
+                return lasting(problem.detail)
+    return Unavailable(f"The {service} service does not answer as it should.", retry_after=_retry_after(reply))
+
+
+def _problem_of(reply: Reply) -> Problem | None:
+    if not reply.is_of(MEDIA_TYPE):
+        return None
+    try:
+        return Problem.model_validate_json(reply.content)
+    except ValidationError:
+        return None
+
+
+def _retry_after(reply: Reply) -> int:
+    value = reply.headers.get("Retry-After", "")
+    return min(int(value), _MAX_RETRY_AFTER_S) if value.isascii() and value.isdigit() else 1
+
 
 _JITTER_S = 0.05
 _NOT_REACHED = (httpx.ConnectError, httpx.ConnectTimeout)
@@ -36,7 +84,7 @@ log = logging.getLogger(__name__)
 
 
 class Upstream:
-    """One service with all its replicas. The errors of every call are those of `imagetext.errors`."""
+    """One service with all its replicas. The errors of every call are those of `imagetext.wire.errors`."""
 
     def __init__(
         self,

@@ -1,7 +1,6 @@
 """`python -m services.retrieval`: the retrieval service as one process."""
 
-from services.chassis.json_logging import configure_logging
-from services.chassis.serve import read_settings, serve
+from services.chassis.serve import configure_logging, read_settings, serve
 from services.retrieval.app import SERVICE, create_app
 from services.retrieval.settings import Settings
 

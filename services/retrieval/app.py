@@ -6,28 +6,25 @@ from pathlib import Path
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
-from imagetext.encoder.engine import Encoder, load_encoder
 from imagetext.engines import Engines
-from imagetext.memory import give_back_freed_memory
+from imagetext.machine import give_back_freed_memory
+from imagetext.models.encoder.engine import Encoder, load_encoder
 from services.chassis import app as chassis
-from services.chassis.admission import Admission
-from services.chassis.json_logging import configure_logging
-from services.chassis.metrics import ModelMetrics
-from services.chassis.serve import read_settings
-from services.retrieval.change_endpoints import change_router
-from services.retrieval.current_index import CurrentIndex
+from services.chassis.limits import Admission
+from services.chassis.observing import ModelMetrics
+from services.chassis.serve import configure_logging, read_settings
+from services.retrieval.current_index import CurrentIndex, IndexMetrics
 from services.retrieval.endpoints import plain_router, router
-from services.retrieval.index_endpoints import index_router
 from services.retrieval.index_folder import IndexFolder
 from services.retrieval.labelling import Labelling, label_router
 from services.retrieval.lifespan import Load, Retrieval, lifespan_of
-from services.retrieval.metrics import IndexMetrics
+from services.retrieval.operator_endpoints import change_router, index_router
 from services.retrieval.picture_changes import PictureChanges
 from services.retrieval.picture_shelf import PictureShelf
 from services.retrieval.query_encoder import QueryEncoder
 from services.retrieval.searching import Searching
 from services.retrieval.settings import Settings
-from services.retrieval.source_choice import source_of
+from services.retrieval.version_sources import source_of
 
 SERVICE = "retrieval"
 

@@ -1,4 +1,9 @@
-"""The published index version, open for searching with the changes since, and followed when either goes on."""
+"""What the retrieval service measures beside its requests and its model.
+
+An open version with the changes since, kept open as long as anybody uses it.
+
+The published index version, open for searching with the changes since, and followed when either goes on.
+"""
 
 import asyncio
 import logging
@@ -9,11 +14,68 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from imagetext.errors import ImageTextError, Unavailable
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from imagetext.index import Collection, IndexReader
+from imagetext.index.changes.journal import JournalReader
 from imagetext.index.open_version import OpenVersion
-from services.retrieval.held_version import HeldVersion
-from services.retrieval.metrics import IndexMetrics
-from services.retrieval.version_source import FolderSource, VersionSource
+from imagetext.wire.errors import ImageTextError, Unavailable
+from services.retrieval.version_sources import FolderSource, VersionSource
+
+
+class IndexMetrics:
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.pictures = Gauge("index_pictures", "Pictures in the open index version", registry=registry)
+        self.refused = Gauge("index_refused", "1 while the published version cannot be used", registry=registry)
+        self.away = Gauge("index_away", "1 while the store of the index cannot be reached", registry=registry)
+        self.opens = Counter("index_opens", "Index versions opened", registry=registry)
+
+    def opened(self, pictures: int) -> None:
+        self.pictures.set(pictures)
+        self.refused.set(0)
+        self.opens.inc()
+
+
+@dataclass
+class HeldVersion:
+    """A version with the count of its users; but for `read_on`, all of this runs on the event loop."""
+
+    reader: OpenVersion
+    journal: JournalReader | None  # None: nothing changes it
+    collection: OpenVersion
+    users: int = 0
+    retired: bool = False
+
+    def release(self) -> None:
+        self.users -= 1
+        self._close_if_unused()
+
+    @classmethod
+    def of(cls, reader: OpenVersion, folder: Path | None) -> "HeldVersion":
+        """In a thread; with all changes until now, where it lies in an index folder."""
+        if folder is None or not isinstance(reader, IndexReader):
+            return cls(reader, None, reader)
+        journal = JournalReader(folder, reader.merged)
+        return cls(reader, journal, Collection.of(reader).changed(journal.read()))
+
+    def has_news(self) -> bool:
+        """Whether anything changed since the last look."""
+        return self.journal is not None and self.journal.has_news()
+
+    def read_on(self) -> OpenVersion:
+        """In a thread."""
+        if self.journal is None or not isinstance(self.collection, Collection):
+            return self.collection
+        return self.collection.changed(self.journal.read())
+
+    def retire(self) -> None:
+        self.retired = True
+        self._close_if_unused()
+
+    def _close_if_unused(self) -> None:
+        if self.retired and self.users == 0:
+            self.reader.close()
+
 
 T = TypeVar("T")
 

@@ -1,4 +1,7 @@
-"""The retrieval service's part of the public API."""
+"""ETags and If-None-Match (RFC 9110): a browser that has a picture is told so instead of being sent it again.
+
+The retrieval service's part of the public API.
+"""
 
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -9,7 +12,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import ValidationError
 from starlette.responses import Response
 
-from imagetext.contracts import (
+from imagetext.wire.contracts import (
     INDEX_VERSION_HEADER,
     MAX_SEARCH_FIELD_BYTES,
     ImageSearchOptions,
@@ -19,18 +22,35 @@ from imagetext.contracts import (
     SearchReply,
     SearchRequest,
 )
-from imagetext.errors import InvalidParameter
-from imagetext.query import Part, parts_with_picture
+from imagetext.wire.errors import InvalidParameter
+from imagetext.wire.query import Part, parts_with_picture
 from services.chassis.disconnect import while_connected
 from services.chassis.forms import documented_form, read_upload
-from services.chassis.json_body import documented, read_json
-from services.chassis.plain_route import PlainRoute
+from services.chassis.json_body import PlainRoute, documented, read_json
+from services.chassis.picture_requests import query_parts
 from services.chassis.problems import sentence_of
-from services.chassis.query_parts import query_parts
 from services.retrieval.lifespan import Retrieval
 from services.retrieval.picture_files import OpenPicture
 from services.retrieval.picture_shelf import FULL_SIDE, stream
-from services.retrieval.revalidation import caching_headers, is_unchanged, not_modified
+
+# A picture may be replaced under its id, so a copy is asked about again after a while; the answer is then a 304.
+_CACHE_CONTROL = "public, max-age=300"
+
+
+def caching_headers(tag: str) -> dict[str, str]:
+    return {"ETag": f'"{tag}"', "Cache-Control": _CACHE_CONTROL, "X-Content-Type-Options": "nosniff"}
+
+
+def is_unchanged(request: Request, tag: str) -> bool:
+    """Whether the client says that it has the content of this tag."""
+    sent = request.headers.get("If-None-Match", "")
+    known = {each.strip().removeprefix("W/") for each in sent.split(",")}
+    return f'"{tag}"' in known or "*" in known
+
+
+def not_modified(tag: str) -> Response:
+    return Response(status_code=304, headers=caching_headers(tag))
+
 
 router = APIRouter(prefix="/v1", tags=["retrieval"])
 plain_router = APIRouter(prefix="/v1", tags=["retrieval"], route_class=PlainRoute)

@@ -6,13 +6,12 @@ All of it reads the disk, in threads; what is open for searching is the matter o
 import asyncio
 from pathlib import Path
 
-from imagetext.contracts import BuildStatus, IndexVersions, Published, SkippedPage, SkippedPath
-from imagetext.errors import Busy, CannotPublish, IndexVersionError, NotFound
 from imagetext.index import list_versions
 from imagetext.index.build_progress import build_status
-from imagetext.index.overview import current_or_none, describe, skipped_files, version_before
+from imagetext.index.catalogue import current_or_none, describe, skipped_files, switch, version_before
 from imagetext.index.rows import encode_path
-from imagetext.index.switching import switch
+from imagetext.wire.contracts import BuildStatus, IndexVersions, Published, SkippedPage, SkippedPath
+from imagetext.wire.errors import Busy, CannotPublish, IndexVersionError, NotFound
 from services.retrieval.current_index import CurrentIndex
 
 

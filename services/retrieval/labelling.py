@@ -7,7 +7,8 @@ import numpy as np
 from fastapi import APIRouter, Request, Response
 from numpy.typing import NDArray
 
-from imagetext.contracts import (
+from imagetext.models.encoder.labels import Labels
+from imagetext.wire.contracts import (
     MAX_PICTURES,
     Label,
     LabelJSONRequest,
@@ -15,12 +16,11 @@ from imagetext.contracts import (
     LabelReply,
     LabelResult,
 )
-from imagetext.encoder.labels import Labels
-from imagetext.errors import Busy, DeadlineExceeded, InvalidParameter, Unavailable
+from imagetext.wire.errors import Busy, DeadlineExceeded, InvalidParameter, Unavailable
 from services.chassis.disconnect import while_connected
 from services.chassis.forms import documented_form
+from services.chassis.json_body import PlainRoute
 from services.chassis.picture_requests import read_pictures
-from services.chassis.plain_route import PlainRoute
 from services.chassis.problems import report_problem
 from services.retrieval.query_encoder import EncodedPicture, QueryEncoder, Vector
 

@@ -8,10 +8,10 @@ from typing import TypedDict
 
 from fastapi import FastAPI
 
-from imagetext.encoder.engine import Encoder
-from imagetext.memory import keep_freed_memory
-from services.chassis.admission import Admission
+from imagetext.machine import keep_freed_memory
+from imagetext.models.encoder.engine import Encoder
 from services.chassis.app import Lifespan
+from services.chassis.limits import Admission
 from services.retrieval.current_index import CurrentIndex
 from services.retrieval.index_folder import IndexFolder
 from services.retrieval.labelling import Labelling

@@ -7,12 +7,12 @@ from datetime import datetime
 
 from pydantic import ValidationError
 
-from imagetext.contracts import MAX_PATH_BYTES, AddOptions, PictureDescription
-from imagetext.errors import ImageTextError, InvalidParameter
 from imagetext.index import picture_id
 from imagetext.index.texts import clean_captions, clean_tags
 from imagetext.pictures import read_metadata
 from imagetext.pictures.formats import find_reader
+from imagetext.wire.contracts import MAX_PATH_BYTES, AddOptions, PictureDescription
+from imagetext.wire.errors import ImageTextError, InvalidParameter
 from services.chassis.forms import Upload
 from services.chassis.problems import sentence_of
 

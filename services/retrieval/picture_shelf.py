@@ -1,22 +1,47 @@
-"""The indexed pictures as browsers can show them: their files, and JPEGs made from them."""
+"""A bounded memory of bytes: what was asked for longest ago goes first.
+
+The indexed pictures as browsers can show them: their files, and JPEGs made from them.
+"""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from imagetext.errors import ImageTextError, NotFound
 from imagetext.index import PictureRow
-from imagetext.index.added import AddedPictures
+from imagetext.index.changes.added import AddedPictures
 from imagetext.index.open_version import OpenVersion
 from imagetext.pictures import Limits, open_picture, thumbnail
-from services.chassis.admission import Admission
-from services.retrieval.byte_cache import ByteCache
+from imagetext.wire.errors import ImageTextError, NotFound
+from services.chassis.limits import Admission
 from services.retrieval.current_index import CurrentIndex
-from services.retrieval.picture_files import OpenPicture, open_indexed
+from services.retrieval.picture_files import OpenPicture, StoredPictures, is_stored, open_indexed
 from services.retrieval.settings import Settings
-from services.retrieval.stored_pictures import StoredPictures, is_stored
+
+
+class ByteCache:
+    def __init__(self, max_bytes: int) -> None:
+        self.max_bytes = max_bytes
+        self.held_bytes = 0
+        self._entries: OrderedDict[Hashable, bytes] = OrderedDict()
+
+    def get(self, key: Hashable) -> bytes | None:
+        content = self._entries.get(key)
+        if content is not None:
+            self._entries.move_to_end(key)
+        return content
+
+    def put(self, key: Hashable, content: bytes) -> None:
+        if len(content) > self.max_bytes:
+            return
+        self.held_bytes += len(content) - len(self._entries.pop(key, b""))
+        self._entries[key] = content
+        while self.held_bytes > self.max_bytes:
+            _, oldest = self._entries.popitem(last=False)
+            self.held_bytes -= len(oldest)
+
 
 FULL_SIDE = 4096  # what browsers cannot show is shown as a JPEG of at most this many pixels a side
 

@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from imagetext.batcher import Batcher
-from imagetext.contracts import LoadedModel
-from imagetext.encoder.engine import Encoder, Kind
-from imagetext.errors import Unavailable
+from imagetext.models.batcher import Batcher
+from imagetext.models.encoder.engine import Encoder, Kind
 from imagetext.pictures import Limits, open_picture
-from services.chassis.metrics import ModelMetrics
-from services.chassis.models import network_infos
+from imagetext.wire.contracts import LoadedModel
+from imagetext.wire.errors import Unavailable
+from services.chassis.observing import ModelMetrics
+from services.chassis.status import network_infos
 from services.retrieval.settings import Settings
 
 NO_TIME_S = 0.002  # waking a thread and being woken takes a tenth of it, and all who come meanwhile wait no longer

@@ -1,4 +1,8 @@
-"""The rows of an index in the order in which they answer a query.
+"""The rows of an index that are nearest to a vector, in an order that does not change.
+
+The ranking of a vector fused with that of words in captions, tags and paths.
+
+The rows of an index in the order in which they answer a query.
 
 Whatever leaves pictures out does so before pages are cut, and decides about a picture by itself and those before it. So
 the pages of a search continue one another.
@@ -11,12 +15,56 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imagetext.index.open_version import OpenVersion
-from imagetext.search_filter import SearchFilter
-from services.retrieval.hybrid import hybrid
-from services.retrieval.nearest import best
+from imagetext.index.searcher import fuse
+from imagetext.wire.search_filter import SearchFilter
+
+Scores = NDArray[np.float32]
+Rows = NDArray[np.int64]
+
+
+def best(reader: OpenVersion, vector: Scores, count: int, allowed: Rows | None = None) -> tuple[Scores, Rows]:
+    """The `count` best rows and some more, in the order of score and then of row.
+
+    Of rows that score the same FAISS may return any. So that pages neither overlap nor leave a row out, more are
+    fetched until a row scores less than the `count`-th: then all that tie with that one are there.
+    """
+    fetched = count + 1
+    while True:
+        scores, rows = (found[0] for found in reader.search(vector[None], fetched, allowed))
+        if len(rows) < fetched or scores[-1] < scores[count - 1]:
+            break
+        fetched *= 2
+    order = np.lexsort((rows, -scores))
+    return scores[order], rows[order]
+
+
+FUSED = 100  # rows of each ranking that are fused; an approximate index stays one up to 128 (`SHALLOW` in searcher.py)
+
+
+def hybrid(
+    reader: OpenVersion,
+    text: str,
+    vector: NDArray[np.float32],
+    count: int,
+    filter: SearchFilter | None = None,
+    allowed: Rows | None = None,
+) -> tuple[Scores, Rows]:
+    """As `best`, in the order of the fused rankings of the vector and of the words; what neither holds follows in the
+    order of the vector. How many are asked for does not change the order.
+
+    Args:
+        allowed: the rows that pass `filter`.
+    """
+    by_vector = best(reader, vector, FUSED, allowed)[1][:FUSED]
+    by_words = reader.ranked_by_words(text, FUSED, filter)
+    rows = fuse([by_vector, by_words])
+    if len(rows) < count:
+        further = best(reader, vector, count, allowed)[1]
+        rows = np.concatenate([rows, further[~np.isin(further, rows)]])
+    return reader.score(vector, rows), rows
+
 
 Floats = NDArray[np.float32]
-Rows = NDArray[np.int64]
 
 NEAR_DUPLICATE = 0.97  # cosine similarity; see docs/decisions/queries.md
 DEPTHS = (128, 512, 2048)  # how many of the best pictures are looked at where duplicates are left out

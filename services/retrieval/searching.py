@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from itertools import islice
 
 from imagetext.composition import composed
-from imagetext.contracts import Hit, IndexRef, SearchOptions, SearchReply
-from imagetext.encoder.engine import Encoder
-from imagetext.errors import DeadlineExceeded
 from imagetext.index import PictureRow
 from imagetext.index.open_version import OpenVersion
-from imagetext.query import Part, wanted_words
+from imagetext.models.encoder.engine import Encoder
+from imagetext.wire.contracts import Hit, IndexRef, SearchOptions, SearchReply
+from imagetext.wire.errors import DeadlineExceeded
+from imagetext.wire.query import Part, wanted_words
 from services.retrieval.current_index import CurrentIndex
 from services.retrieval.query_encoder import QueryEncoder, Vector
 from services.retrieval.ranking import Ranked, Wanted, rank
@@ -38,7 +38,7 @@ class Searching:
         """One page of the pictures that fit the query, best first.
 
         Args:
-            parts: what `imagetext.query` makes of a request; pictures are bytes.
+            parts: what `imagetext.wire.query` makes of a request; pictures are bytes.
 
         Raises:
             NotFound: no indexed picture has the id.

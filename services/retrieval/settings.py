@@ -6,9 +6,9 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode, SettingsConfigDict
 
-from imagetext.errors import InvalidParameter
-from imagetext.index.places import Place, place_of
-from services.chassis.settings import ServerSettings
+from imagetext.index.remote.places import Place, place_of
+from imagetext.wire.errors import InvalidParameter
+from services.chassis.serve import ServerSettings
 
 
 def _place(value: object) -> object:

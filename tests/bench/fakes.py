@@ -4,8 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from bench.row import Contest, Floor, Result, Row
-from bench.setting import Setting
+from bench.row import Contest, Floor, Result, Row, Setting
 
 
 def contest(ours: Sequence[float], rival: Sequence[float], **more: Any) -> Contest:

@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench.agreement import main
-from bench.agreement_measures import PhotoSet
-from imagetext.captioner.engine import DecodedCaption, DecodingOptions
+from bench.agreement import PhotoSet, main
 from imagetext.engines import Engines, Loaded
-from imagetext.errors import NotFound
+from imagetext.models.captioner.engine import DecodedCaption, DecodingOptions
+from imagetext.wire.errors import NotFound
 
 NAMES = [f"photo{number}.jpg" for number in range(4)]
 

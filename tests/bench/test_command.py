@@ -12,7 +12,7 @@ import pytest
 
 from bench.__main__ import main, parse, places, run
 from bench.report import LATEST, Places
-from bench.setting import CACHE, Setting
+from bench.row import CACHE, Setting
 from tests.bench.fakes import row
 
 
@@ -67,7 +67,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from bench.__main__ import run
 from bench.report import Places
-from bench.setting import Setting
+from bench.row import Setting
 from tests.bench.fakes import row
 
 out, what = Path(sys.argv[1]), sys.argv[2]

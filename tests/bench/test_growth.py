@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.growth import Curve, measure_all
-from bench.growth_curves import coded, index_size
-from bench.setting import Setting
+from bench.growth import Curve, coded, index_size, measure_all
+from bench.row import Setting
 
 
 def test_a_curve_that_fails_stops_none_of_the_others(tmp_path: Path) -> None:

@@ -6,20 +6,19 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from bench.rivals.generated_captions import GeneratedCaptions
-from bench.rivals.gru_captions import PlainCaptioner
-from bench.rivals.plain_pictures import in_float32, require_the_same_network
+from bench.rivals.captions import GeneratedCaptions, PlainCaptioner
+from bench.rivals.encoders import in_float32, require_the_same_network
 from bench.rows.embedding import COMPACT
-from imagetext.backbone import Backbone
-from imagetext.captioner.engine import DecodingOptions
-from imagetext.captioner.model import CaptionModel
-from imagetext.captioner.network import AttentionDecoder, DecoderShape
-from imagetext.captioner.vit_bert import VitBert, VitBertShape
-from imagetext.captioner.vocabulary import SPECIAL, Vocabulary
-from imagetext.encoder.dual import load_dual_encoder
 from imagetext.engines.network import example_pictures
-from imagetext.model_folder import ModelFolder
-from imagetext.transform import PictureTransform
+from imagetext.models.backbone import Backbone
+from imagetext.models.captioner.engine import DecodingOptions
+from imagetext.models.captioner.gru import AttentionDecoder, DecoderShape
+from imagetext.models.captioner.model import CaptionModel
+from imagetext.models.captioner.vit_bert import VitBert, VitBertShape
+from imagetext.models.captioner.vocabulary import SPECIAL, Vocabulary
+from imagetext.models.encoder.dual import load_dual_encoder
+from imagetext.models.folder import ModelFolder
+from imagetext.models.transform import PictureTransform
 
 Picture = NDArray[np.uint8]
 WORDS, CHANNELS, SIDE, BEAMS, LENGTH = 30, 8, 28, 3, 7

@@ -3,9 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from bench.row import Contest, Floor, Missing
+from bench.row import Contest, Floor, Missing, Setting
 from bench.runner import measure, measured
-from bench.setting import Setting
 from tests.bench.fakes import contest, row
 
 

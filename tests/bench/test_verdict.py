@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bench.report import Report
-from bench.verdict import judge_quick, missed, regressions
+from bench.thresholds import judge_quick, missed, regressions
 from tests.bench.fakes import result
 
 

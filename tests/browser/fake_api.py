@@ -14,7 +14,7 @@ from fastapi.responses import JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 from PIL import Image
 
-from imagetext.contracts import (
+from imagetext.wire.contracts import (
     Caption,
     CaptionJSONRequest,
     CaptionOptions,
@@ -33,7 +33,7 @@ from imagetext.contracts import (
     SearchRequest,
     Word,
 )
-from imagetext.errors import Busy, ImageTextError, NotAPicture, NotFound, Unavailable
+from imagetext.wire.errors import Busy, ImageTextError, NotAPicture, NotFound, Unavailable
 from tests.browser.fake_versions import FakeVersions, add_versions
 from tests.browser.shapes import ShapePicture, shape_library
 

@@ -3,10 +3,9 @@
 import pytest
 
 from gallery.choice import MOST, choose_scenes
-from gallery.kinds import KINDS, PEOPLE
 from gallery.places import PLACES
-from gallery.scene import Scene
-from imagetext.errors import InvalidParameter
+from gallery.scene import KINDS, PEOPLE, Scene
+from imagetext.wire.errors import InvalidParameter
 
 
 @pytest.fixture(scope="module")

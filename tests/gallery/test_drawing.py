@@ -7,15 +7,13 @@ import pytest
 from PIL import Image
 
 from gallery.choice import choose_scene
-from gallery.composition import compose
 from gallery.drawing.figures import figure
 from gallery.drawing.places import SCENERY
-from gallery.drawing.sky import LIGHTS
 from gallery.drawing.svg import document, put, rect
-from gallery.kinds import KINDS, PEOPLE, PROPS
+from gallery.drawing.view import LIGHTS
 from gallery.places import PLACES
-from gallery.render import render_jpeg
-from gallery.scene import Group, Prop, Scene
+from gallery.scene import KINDS, PEOPLE, PROPS, Group, Prop, Scene
+from gallery.writer import compose, render_jpeg
 
 
 def _picture(svg: str) -> Image.Image:

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from imagetext.backbone import EFFICIENTNET_LITE0, Backbone, load_backbone
 from imagetext.engines import Network
 from imagetext.engines.export import export
 from imagetext.engines.program import Program
+from imagetext.models.backbone import EFFICIENTNET_LITE0, Backbone, load_backbone
 from training.quantizing import quantized
 
 SIZE = 96

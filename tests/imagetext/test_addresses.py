@@ -2,7 +2,7 @@
 
 import pytest
 
-from imagetext.addresses import is_public, resolve
+from imagetext.wire.addresses import is_public, resolve
 
 
 @pytest.mark.parametrize(

@@ -8,13 +8,13 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import MobileNetV2Config, MobileNetV2Model, ResNetConfig, ResNetModel
 
-from imagetext.backbone import EFFICIENTNET_LITE0, backbone_transform, load_backbone
-from imagetext.captioner.engine import DecodingOptions
-from imagetext.captioner.model import CaptionModel
-from imagetext.captioner.network import AttentionDecoder, DecoderShape
-from imagetext.captioner.vocabulary import Vocabulary
-from imagetext.errors import ModelError
-from imagetext.transform import PictureTransform
+from imagetext.models.backbone import EFFICIENTNET_LITE0, backbone_transform, load_backbone
+from imagetext.models.captioner.engine import DecodingOptions
+from imagetext.models.captioner.gru import AttentionDecoder, DecoderShape
+from imagetext.models.captioner.model import CaptionModel
+from imagetext.models.captioner.vocabulary import Vocabulary
+from imagetext.models.transform import PictureTransform
+from imagetext.wire.errors import ModelError
 
 
 def save_mobilenet(folder: Path) -> None:

@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from imagetext.batcher import Batcher
-from imagetext.errors import Busy, Unavailable
+from imagetext.models.batcher import Batcher
+from imagetext.wire.errors import Busy, Unavailable
 from tests.patience import PATIENCE, settle
 
 

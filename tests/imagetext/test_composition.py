@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from imagetext.composition import AWAY, composed
-from imagetext.errors import InvalidParameter
+from imagetext.wire.errors import InvalidParameter
 
 X, Y, Z = np.eye(3, dtype=np.float32)
 

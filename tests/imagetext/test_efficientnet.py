@@ -2,7 +2,7 @@
 
 import torch
 
-from imagetext.efficientnet import CHANNELS, GRID, EfficientNetLite0, imagenet_weights
+from imagetext.models.efficientnet import CHANNELS, GRID, EfficientNetLite0, imagenet_weights
 
 
 def test_packaged_weights_fill_every_tensor() -> None:

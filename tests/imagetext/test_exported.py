@@ -13,15 +13,15 @@ import pytest
 from PIL import Image
 from safetensors.numpy import load_file, save_file
 
-from imagetext.captioner.engine import Captioner, DecodingOptions, load_captioner
-from imagetext.captioner.model import load_in_torch as load_captioner_in_torch
-from imagetext.encoder.engine import Encoder, load_encoder
-from imagetext.encoder.load import load_in_torch
 from imagetext.engines import Engines
-from imagetext.errors import ModelError
-from imagetext.export import export_model
-from imagetext.exported import ENCODER, MODEL, name_of
-from imagetext.model_folder import CARD
+from imagetext.models.captioner.engine import Captioner, DecodingOptions, load_captioner
+from imagetext.models.captioner.model import load_in_torch as load_captioner_in_torch
+from imagetext.models.encoder.engine import Encoder, load_encoder
+from imagetext.models.encoder.load import load_in_torch
+from imagetext.models.export import export_model
+from imagetext.models.exported import ENCODER, MODEL, name_of
+from imagetext.models.folder import CARD
+from imagetext.wire.errors import ModelError
 from tests.imagetext.captioner.tiny_full_size import tiny_full_size
 from tests.imagetext.encoder.tiny_clip import save_tiny_clip
 from tests.imagetext.encoder.tiny_scratch import save_tiny_scratch
@@ -132,9 +132,9 @@ def test_another_content_is_another_export(sources: dict[str, Path], tmp_path: P
 _START = """
 import sys
 from pathlib import Path
-from imagetext.encoder.engine import load_encoder
+from imagetext.models.encoder.engine import load_encoder
 from imagetext.engines import Engines
-from imagetext.errors import ModelError
+from imagetext.wire.errors import ModelError
 try:
     encoder = load_encoder(sys.argv[1], Engines(Path(sys.argv[2])))
     if "networks" in sys.argv:
@@ -174,7 +174,7 @@ def test_starts_together_export_once(sources: dict[str, Path], tmp_path: Path) -
 
 _KILLED = """
 import resource, signal, sys
-from imagetext.export import main
+from imagetext.models.export import main
 signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]),) * 2)
 main([f"encoder:{sys.argv[1]}", "--engines", sys.argv[2]])

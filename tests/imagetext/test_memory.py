@@ -8,7 +8,7 @@ import pytest
 
 _FREE_AND_TAKE = """
 import resource, sys
-from imagetext.memory import keep_freed_memory
+from imagetext.machine import keep_freed_memory
 
 if sys.argv[1] == "keep":
     keep_freed_memory()

@@ -7,9 +7,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from imagetext.errors import ModelError
-from imagetext.model_folder import CARD, WEIGHTS, ModelFolder
-from imagetext.weights import changed_tensors, load_weights, write_model_folder
+from imagetext.models.folder import CARD, WEIGHTS, ModelFolder
+from imagetext.models.weights import changed_tensors, load_weights, write_model_folder
+from imagetext.wire.errors import ModelError
 
 
 def write(folder: Path, module: nn.Module) -> None:

@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 
 from imagetext.engines import Engines
-from imagetext.exported import CAPTIONER, exported, name_of
-from imagetext.prepare import main
+from imagetext.models.exported import CAPTIONER, exported, name_of
+from imagetext.models.prepare import main
 from tests.imagetext.captioner.tiny_full_size import tiny_full_size
 from tests.imagetext.encoder.tiny_clip import save_tiny_clip
 from tests.without_torch.environment import ROOT, without_torch
 
 _PREPARE = """
 import sys
-from imagetext.prepare import main
+from imagetext.models.prepare import main
 status = main(sys.argv[1:])
 print(status, sorted({"torch", "transformers", "openvino", "onnxruntime", "onnx"} & sys.modules.keys()))
 """

@@ -8,17 +8,17 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from imagetext.backbone import EFFICIENTNET_LITE0, IN_INTEGERS, Backbone, load_backbone
-from imagetext.captioner.model import load_in_torch as load_captioner
-from imagetext.efficientnet import ConvNorm
-from imagetext.encoder.load import load_in_torch as load_encoder
 from imagetext.engines import Engines, Network
-from imagetext.engines.openvino import core
-from imagetext.engines.rounding import UNSIGNED, rounded
-from imagetext.errors import ModelError
-from imagetext.model_folder import ModelFolder
-from imagetext.quantized import WIDE, QuantizedConv, Rounding, WeightRounding
-from imagetext.weights import changed_tensors, load_weights, write_model_folder
+from imagetext.engines.backends import core
+from imagetext.engines.int8 import UNSIGNED, rounded
+from imagetext.models.backbone import EFFICIENTNET_LITE0, IN_INTEGERS, Backbone, load_backbone
+from imagetext.models.captioner.model import load_in_torch as load_captioner
+from imagetext.models.efficientnet import ConvNorm
+from imagetext.models.encoder.load import load_in_torch as load_encoder
+from imagetext.models.folder import ModelFolder
+from imagetext.models.quantized import WIDE, QuantizedConv, Rounding, WeightRounding
+from imagetext.models.weights import changed_tensors, load_weights, write_model_folder
+from imagetext.wire.errors import ModelError
 
 CONVOLUTIONS = 49
 LARGEST = 64  # of a weight: two products with 8-bit activations, 2 x 255 x 64, fit into 16 bits

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from imagetext.errors import ModelError
+from imagetext.models.transform import PictureTransform
 from imagetext.pictures import open_picture
-from imagetext.transform import PictureTransform
+from imagetext.wire.errors import ModelError
 
 
 def halves(width: int, height: int) -> Image.Image:

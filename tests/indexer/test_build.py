@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from imagetext.errors import Busy, ModelError, NotFound
 from imagetext.index import (
     SkippedFile,
     Wanted,
@@ -25,6 +24,7 @@ from imagetext.index import (
     read_skipped,
     version_folder,
 )
+from imagetext.wire.errors import Busy, ModelError, NotFound
 from indexer.build import KEPT_VERSIONS, build
 from indexer.encode import BATCH
 from tests.indexer.conftest import content_of, draw, open_current

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from imagetext.captioner.engine import DecodedCaption
-from imagetext.errors import InvalidParameter
 from imagetext.index import current_version, version_folder
 from imagetext.index.manifest import read_manifest
 from imagetext.index.verification import sum_file
-from imagetext.search_filter import SearchFilter
+from imagetext.models.captioner.engine import DecodedCaption
+from imagetext.wire.errors import InvalidParameter
+from imagetext.wire.search_filter import SearchFilter
 from indexer.__main__ import main
 from indexer.build import build
 from indexer.captioning import BATCH, COMMIT_BATCHES

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 import indexer
-from imagetext.errors import ModelError
 from imagetext.index import current_version, list_versions, read_manifest, version_folder
+from imagetext.wire.errors import ModelError
 from indexer.__main__ import main
 from tests.indexer.conftest import draw
 from tests.indexer.fake_encoder import FakeEncoder

@@ -10,7 +10,6 @@ from dataclasses import replace
 import pytest
 from PIL import Image
 
-from imagetext.errors import InvalidParameter, NotFound
 from imagetext.index import (
     Collection,
     PictureRow,
@@ -21,10 +20,11 @@ from imagetext.index import (
     read_manifest,
     version_folder,
 )
-from imagetext.index.added import AddedPictures
-from imagetext.index.changes import NO_ROW, Addition, Deletion, over
-from imagetext.index.journal import JournalReader, segments
-from imagetext.index.journal_writer import JournalWriter
+from imagetext.index.changes.added import AddedPictures
+from imagetext.index.changes.journal import JournalReader, segments
+from imagetext.index.changes.journal_writer import JournalWriter
+from imagetext.index.changes.records import NO_ROW, Addition, Deletion, over
+from imagetext.wire.errors import InvalidParameter, NotFound
 from indexer.build import build
 from indexer.descriptions import Descriptions
 from tests.indexer.conftest import content_of, draw, open_current

@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from imagetext.errors import NotFound
 from imagetext.index.build_progress import build_status
+from imagetext.wire.errors import NotFound
 from indexer.build import build
 from indexer.encode import BATCH
 from indexer.lock import build_lock

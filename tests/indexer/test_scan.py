@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from imagetext.errors import NotFound
 from imagetext.index import SkippedFile
+from imagetext.wire.errors import NotFound
 from indexer.scan import scan
 
 

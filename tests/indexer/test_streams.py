@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from indexer.streams import Streams
+from indexer.reading import Streams
 from tests.patience import PATIENCE
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from imagetext.index.journal_writer import JournalWriter
+from imagetext.index.changes.journal_writer import JournalWriter
 from indexer.watch import MERGE_RECORDS, MERGE_S, Pending
 from tests.imagetext.index.live import addition
 from tests.indexer.conftest import content_of, draw

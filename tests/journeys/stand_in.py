@@ -4,8 +4,7 @@ import math
 
 import numpy as np
 
-from services.chassis.json_logging import configure_logging
-from services.chassis.serve import serve
+from services.chassis.serve import configure_logging, serve
 from services.retrieval.app import SERVICE, create_app
 from services.retrieval.settings import Settings
 from tests.indexer.fake_encoder import FakeEncoder

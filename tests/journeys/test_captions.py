@@ -4,7 +4,7 @@ import base64
 
 import pytest
 
-from imagetext.captioner.vocabulary import words_of
+from imagetext.models.captioner.vocabulary import words_of
 from tests.journeys.conftest import System
 
 SUBJECTS = {"dog", "dogs", "man", "woman", "boy", "girl", "bird", "birds", "horse", "horses", "boat", "car", "train"}

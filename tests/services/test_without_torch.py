@@ -49,7 +49,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     save_tiny_clip(found.encoder)
     tiny_full_size().save_pretrained(found.captioner)
     models = [f"encoder:{found.encoder}", f"captioner:{found.captioner}"]
-    done = run("-m", "imagetext.prepare", "--export-only", *models, "--engines", found.exported)
+    done = run("-m", "imagetext.models.prepare", "--export-only", *models, "--engines", found.exported)
     assert done.returncode == 0, done.stderr
     found.images.mkdir()
     random = np.random.default_rng(0)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from imagetext.errors import Unavailable
+from imagetext.wire.errors import Unavailable
 from training.meteor import JAR_VARIABLE, find_jar
 
 

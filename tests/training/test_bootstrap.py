@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from training.bootstrap import Rows, bootstrap
+from training.ranking import Rows, bootstrap
 
 
 class Mean:

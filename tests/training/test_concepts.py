@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from imagetext.encoder.labels import Labels, load_labels
-from imagetext.encoder.network import Concepts
-from imagetext.errors import InvalidParameter, ModelError
+from imagetext.models.encoder.labels import Labels, load_labels
+from imagetext.models.encoder.minilm import Concepts
+from imagetext.wire.errors import InvalidParameter, ModelError
 from training.concept_data import Taught
 from training.concepts import start_classifier
 from training.evaluate_open import (

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from imagetext.errors import InvalidParameter
+from imagetext.wire.errors import InvalidParameter
 from training.architectures import GruConfig, VitBertConfig
-from training.config import read_config
+from training.loop import read_config
 from training.retrieval import RetrievalConfig
 
 ROOT = Path(__file__).resolve().parents[2]

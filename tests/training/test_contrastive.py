@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from imagetext.backbone import EFFICIENTNET_LITE0, load_backbone
-from imagetext.encoder.network import Head, HeadShape, load_minilm
+from imagetext.models.backbone import EFFICIENTNET_LITE0, load_backbone
+from imagetext.models.encoder.minilm import Head, HeadShape, load_minilm
 from training.contrastive import Heads, Towers, info_nce
 from training.features import Features
 from training.pairs import PairSet

@@ -4,9 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from imagetext.errors import InvalidParameter
-from training.data.folder import write_records
-from training.data.record import Record
+from imagetext.wire.errors import InvalidParameter
+from training.data.folder import Record, write_records
 from training.dataset import read_captions, read_split
 
 

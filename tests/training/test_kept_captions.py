@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from training.kept_captions import KeptCaptions
+from training.scored_captions import KeptCaptions
 
 
 def test_captions_outlive_an_interruption(tmp_path: Path) -> None:

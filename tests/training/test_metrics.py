@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from imagetext.captioner.vocabulary import words_of
+from imagetext.models.captioner.vocabulary import words_of
 from training.dataset import read_captions
 from training.metrics import CiderD, bleu, caption_scores, rouge_l, rouge_n
 

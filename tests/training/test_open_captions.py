@@ -8,15 +8,15 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from imagetext.captioner.engine import Confidence, DecodedCaption
-from imagetext.captioner.vit_bert import VitBert, VitBertShape
-from imagetext.captioner.vocabulary import END, PAD, UNKNOWN, Vocabulary
-from imagetext.errors import InvalidParameter
+from imagetext.models.captioner.engine import Confidence, DecodedCaption
+from imagetext.models.captioner.vit_bert import VitBert, VitBertShape
+from imagetext.models.captioner.vocabulary import END, PAD, UNKNOWN, Vocabulary
+from imagetext.wire.errors import InvalidParameter
 from training.confidence import Judged, agrees, fit, report, write
-from training.kinds import Naming, read_kinds
 from training.open_caption_data import Part, Pictures, encoded
 from training.open_captions import blended
 from training.open_decoder import extended
+from training.open_world import Naming, read_kinds
 from training.sentences import Consensus, Sentences, found_captions, tidied
 
 NAMES = ["tench", "tabby", "teapot", "Border collie"]

@@ -2,7 +2,7 @@
 
 import torch
 
-from training.precision import bfloat16_is_native, mixed_precision
+from training.processes import bfloat16_is_native, mixed_precision
 
 
 def test_products_are_in_bfloat16_only_where_the_processor_has_it() -> None:

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from imagetext.engines.rounding import SIGNED, UNSIGNED
-from imagetext.quantized_weights import weight_steps
+from imagetext.engines.int8 import SIGNED, UNSIGNED
+from imagetext.models.quantized import weight_steps
 from training.quantizing import activation_step
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from imagetext.encoder.calibration import BACKGROUND, BACKGROUND_TENSOR
-from imagetext.model_folder import CONFIG
+from imagetext.models.encoder.calibration import BACKGROUND, BACKGROUND_TENSOR
+from imagetext.models.folder import CONFIG
 from training.dataset import CaptionedPicture
 from training.open_world import Things
 from training.relevance import (

@@ -11,13 +11,10 @@ import pytest
 
 from tests.browser.shapes import shape_library
 from tests.patience import BROWSER_MS
-from training.bootstrap import bootstrap
 from training.dataset import CaptionedPicture
-from training.ranking import rank
-from training.report.examples import caption_groups, picture_queries, word_queries
-from training.report.findings import CaptionFindings, Findings, SearchFindings
-from training.report.page import write_report
-from training.report.tables import tables
+from training.ranking import bootstrap, rank
+from training.report.page import caption_groups, picture_queries, word_queries, write_report
+from training.report.tables import CaptionFindings, Findings, SearchFindings, tables
 from training.score import main as score
 from training.scored_captions import ScoredCaptions
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from imagetext.backbone import EFFICIENTNET_LITE0
-from imagetext.captioner.engine import DecodingOptions, load_captioner
-from imagetext.encoder.engine import load_encoder
-from imagetext.errors import InvalidParameter
+from imagetext.models.backbone import EFFICIENTNET_LITE0
+from imagetext.models.captioner.engine import DecodingOptions, load_captioner
+from imagetext.models.encoder.engine import load_encoder
 from imagetext.pictures import open_picture
+from imagetext.wire.errors import InvalidParameter
 from tests.training.launching import launch
 from training.tuning import starting_backbone, starting_encoder
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from imagetext.errors import Unavailable
+from imagetext.wire.errors import Unavailable
 from training.meteor import find_jar
 from training.score import main
 

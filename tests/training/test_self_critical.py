@@ -9,14 +9,13 @@ from torch import Tensor, nn
 from torch.optim import Adam
 from torch.optim.lr_scheduler import LambdaLR
 
-from imagetext.captioner.decoder import Memory, State
-from imagetext.captioner.vocabulary import PAD, START, UNKNOWN, Vocabulary
-from training.average import Average
+from imagetext.models.captioner.decoder import Memory, State
+from imagetext.models.captioner.vocabulary import PAD, START, UNKNOWN, Vocabulary
 from training.captions import CaptionSet, caption_set
 from training.dataset import CaptionedPicture
 from training.features import Features
+from training.loop import Average, Stepper
 from training.self_critical import Reward, sample, self_critical_pass
-from training.step import Stepper
 
 WORDS = ("a", "dog", "runs", "cat", "sleeps")
 BANNED = [PAD, START, UNKNOWN]

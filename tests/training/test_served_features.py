@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from imagetext.transform import PictureTransform
+from imagetext.models.transform import PictureTransform
 from training.dataset import CaptionedPicture
 from training.served_features import CHUNK, picture_features
 

@@ -8,16 +8,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from imagetext.backbone import EFFICIENTNET_LITE0, load_backbone
-from imagetext.captioner.model import CaptionModel
-from imagetext.captioner.network import AttentionDecoder, DecoderShape
-from imagetext.captioner.vocabulary import Vocabulary
-from imagetext.errors import InvalidParameter
-from imagetext.transform import PictureTransform
+from imagetext.models.backbone import EFFICIENTNET_LITE0, load_backbone
+from imagetext.models.captioner.gru import AttentionDecoder, DecoderShape
+from imagetext.models.captioner.model import CaptionModel
+from imagetext.models.captioner.vocabulary import Vocabulary
+from imagetext.models.transform import PictureTransform
+from imagetext.wire.errors import InvalidParameter
 from training.captions import CaptionSet, caption_set, shifted
+from training.cross_entropy import ask_teachers, load_teacher
 from training.dataset import CaptionedPicture
 from training.features import Features
-from training.teacher import ask_teachers, load_teacher
 
 CAPTIONER = Path(__file__).parents[2] / "models" / "caption-gru"
 VOCABULARY = Vocabulary(["a", "dog", "cat", "runs", "sits", "here"])  # with the special ones fewer than are kept

@@ -7,13 +7,13 @@ import pytest
 import torch
 from transformers import ResNetConfig, ResNetModel
 
-from imagetext.backbone import EFFICIENTNET_LITE0, load_backbone
-from imagetext.captioner.model import load_in_torch as load_captioner
-from imagetext.captioner.network import AttentionDecoder, DecoderShape
-from imagetext.captioner.vocabulary import Vocabulary
-from imagetext.errors import InvalidParameter
-from imagetext.transform import PictureTransform
-from imagetext.weights import changed_tensors, write_model_folder
+from imagetext.models.backbone import EFFICIENTNET_LITE0, load_backbone
+from imagetext.models.captioner.gru import AttentionDecoder, DecoderShape
+from imagetext.models.captioner.model import load_in_torch as load_captioner
+from imagetext.models.captioner.vocabulary import Vocabulary
+from imagetext.models.transform import PictureTransform
+from imagetext.models.weights import changed_tensors, write_model_folder
+from imagetext.wire.errors import InvalidParameter
 from training.tuning import starting_backbone, tune_top
 
 SHIPPED = Path(__file__).parents[2] / "models" / "caption-gru"

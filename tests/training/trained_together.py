@@ -7,7 +7,7 @@ import torch
 
 from training.architectures import GruConfig
 from training.captioner import Run
-from training.config import read_config
+from training.loop import read_config
 from training.processes import launched
 
 

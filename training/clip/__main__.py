@@ -8,7 +8,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from imagetext.errors import ImageTextError
+from imagetext.wire.errors import ImageTextError
 from training.clip import scratch, tune
 
 

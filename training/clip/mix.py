@@ -1,18 +1,42 @@
-"""A mix of data sets: how much of each a pass takes, and in which batches."""
+"""Which captions of a picture a batch takes.
 
-from collections.abc import Sequence
+A mix of data sets: how much of each a pass takes, and in which batches.
+
+Batches made ready ahead of the step that needs them: pictures decoded and cut, captions as tokens.
+
+A dev split that CLIP models are scored on.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from PIL import ImageOps
 from torch import Tensor
 
-from imagetext.captioner.vocabulary import words_of
-from imagetext.errors import InvalidParameter
+from imagetext.models.captioner.vocabulary import words_of
+from imagetext.models.transform import DECODED_SIDE, PictureTransform
+from imagetext.pictures import open_picture
+from imagetext.wire.errors import ImageTextError, InvalidParameter
 from training.captions import SIDES
-from training.clip.drawing import draw_captions
+from training.clip.cards import clip_scores
 from training.dataset import CaptionedPicture, read_split
 from training.processes import Processes
+
+
+def draw_captions(counts: Tensor, number: int) -> Tensor:
+    """For pictures that have `counts` (n,) captions, `number` of each: (n, number), from 0.
+
+    All are different where a picture has as many; where it has fewer, each is taken about as often as the others.
+    """
+    order = torch.rand(len(counts), int(counts.max()))
+    order.masked_fill_(torch.arange(order.shape[1]) >= counts[:, None], 2.0)
+    return order.argsort(1).gather(1, torch.arange(number) % counts[:, None])
 
 
 @dataclass(frozen=True)
@@ -110,3 +134,109 @@ def _boxes(count: int, smallest: float) -> Tensor:
     side = (smallest + (1 - smallest) * torch.rand(count, 1)).sqrt()
     corner = torch.rand(count, 2) * (1 - side)
     return torch.cat([corner, corner + side], 1)
+
+
+AHEAD = 2  # batches
+THREADS = 2
+WHOLE = (0.0, 0.0, 1.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Ready:
+    """Pictures (n, 3, size, size) as the network takes them, and the tokens of their captions (n * captions, 2, steps):
+    ids, and which of them count. `unreadable` pictures were left out with their captions."""
+
+    pictures: Tensor
+    tokens: Tensor
+    unreadable: int
+
+
+class Reader:
+    """Makes batches ready for one model."""
+
+    def __init__(self, transform: PictureTransform, tokenizer: Any, max_tokens: int) -> None:
+        self.transform = transform
+        self.tokenizer = tokenizer
+        self.max_tokens = max_tokens
+
+    def batches(self, plan: Sequence[Batch]) -> Iterator[Ready]:
+        """In the order of the plan; a few are always under way."""
+        with ThreadPoolExecutor(THREADS) as pool:
+            waiting: list[tuple[Batch, list[Future[NDArray[np.uint8] | None]]]] = []
+            for batch in plan:
+                waiting.append((batch, self._begin(pool, batch)))
+                if len(waiting) > AHEAD:
+                    yield self._finish(*waiting.pop(0))
+            for batch, pictures in waiting:
+                yield self._finish(batch, pictures)
+
+    def picture(
+        self, picture: CaptionedPicture, box: Sequence[float] = WHOLE, mirrored: bool = False
+    ) -> NDArray[np.uint8] | None:
+        """A model input in bytes (3, size, size); None where the file cannot be read."""
+        try:
+            opened = open_picture(picture.path, target=DECODED_SIDE)
+        except ImageTextError:
+            return None
+        left, top, right, bottom = box
+        wide, high = opened.size
+        cut = opened.crop((round(left * wide), round(top * high), round(right * wide), round(bottom * high)))
+        return self.transform.resize(ImageOps.mirror(cut) if mirrored else cut)
+
+    def scaled(self, inputs: Sequence[NDArray[np.uint8]]) -> Tensor:
+        return torch.from_numpy(self.transform.scale(np.stack(inputs)))
+
+    def tokens(self, texts: Sequence[str]) -> Tensor:
+        """(n, 2, steps): ids, and which of them count."""
+        batch = self.tokenizer(
+            list(texts), padding=True, truncation=True, max_length=self.max_tokens, return_tensors="pt"
+        )
+        return torch.stack([batch["input_ids"], batch["attention_mask"]], 1)
+
+    def _begin(self, pool: ThreadPoolExecutor, batch: Batch) -> list[Future[NDArray[np.uint8] | None]]:
+        rows, boxes, mirrored = batch.rows.tolist(), batch.boxes.tolist(), batch.mirrored.tolist()
+        return [
+            pool.submit(self.picture, batch.part.pictures[row], box, turned)
+            for row, box, turned in zip(rows, boxes, mirrored, strict=True)
+        ]
+
+    def _finish(self, batch: Batch, pictures: Sequence[Future[NDArray[np.uint8] | None]]) -> Ready:
+        found = [(one.result(), texts) for one, texts in zip(pictures, batch.texts(), strict=True)]
+        readable = [(picture, texts) for picture, texts in found if picture is not None]
+        if not readable:
+            size = self.transform.size
+            return Ready(torch.empty(0, 3, size, size), torch.empty(0, 2, 0), len(found) - len(readable))
+        inputs = self.scaled([picture for picture, _ in readable])
+        return Ready(inputs, self.tokens([text for _, texts in readable for text in texts]), len(found) - len(readable))
+
+
+Encode = Callable[[Tensor], Tensor]
+
+
+class DevSplit:
+    """The first pictures of a dev split with all their captions."""
+
+    def __init__(self, folder: Path, reader: Reader, most: int) -> None:
+        self.name = folder.name
+        self.reader = reader
+        self.pictures = read_split(folder, "dev")[:most]
+        self.tokens = reader.tokens([caption for one in self.pictures for caption in one.captions])
+
+    @torch.no_grad()
+    def scores(self, encode_pictures: Encode, encode_texts: Encode, chunk: int) -> dict[str, float]:
+        """Both directions; `chunk` pictures or texts are encoded at once.
+
+        Raises:
+            InvalidParameter: a picture cannot be read. A dev split must be whole, or its scores would not compare.
+        """
+        texts = [encode_texts(part).cpu() for part in torch.split(self.tokens, chunk)]
+        pictures = []
+        for first in range(0, len(self.pictures), chunk):
+            some = self.pictures[first : first + chunk]
+            inputs = [self.reader.picture(one) for one in some]
+            unread = [one.name for one, found in zip(some, inputs, strict=True) if found is None]
+            if unread:
+                raise InvalidParameter(f"{unread[0]} of the dev split in {self.name} cannot be read.")
+            pictures.append(encode_pictures(self.reader.scaled([one for one in inputs if one is not None])).cpu())
+        counts = [len(one.captions) for one in self.pictures]
+        return clip_scores(torch.cat(texts).numpy(), torch.cat(pictures).numpy(), counts)

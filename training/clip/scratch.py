@@ -1,38 +1,182 @@
-"""Train a CLIP from nothing on a few thousand pictures: random weights, the standard loss, pictures never seen twice
-alike."""
+"""The settings of a training from scratch.
+
+Pictures that are never seen twice alike: cut, mirrored and coloured anew, a whole batch at once.
+
+A whole split in memory: every picture decoded once, small, in bytes.
+
+The captions of a split as word ids, and the drawing of some of them for a batch.
+
+Train a CLIP from nothing on a few thousand pictures: random weights, the standard loss, pictures never seen twice
+alike.
+"""
 
 import argparse
 import hashlib
 import json
-from dataclasses import asdict
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import OneCycleLR
 from tqdm import tqdm
 
-from imagetext.captioner.vocabulary import Vocabulary
-from imagetext.encoder.scratch import ARCHITECTURE, VOCABULARY
-from imagetext.encoder.scratch_network import ScratchClip
-from imagetext.transform import PictureTransform
-from imagetext.weights import changed_tensors, write_model_folder
-from training.average import Average
+from imagetext.models.captioner.vocabulary import PAD, START, UNKNOWN, Vocabulary, words_of
+from imagetext.models.encoder.scratch import ARCHITECTURE, VOCABULARY, ScratchClip, ScratchShape
+from imagetext.models.encoder.tokenizer import word_ids
+from imagetext.models.transform import PictureTransform
+from imagetext.models.weights import changed_tensors, write_model_folder
+from imagetext.pictures import open_picture
 from training.calibrating import fit_calibration
-from training.checkpoint import Checkpoint
-from training.clip.augment import augmented
-from training.clip.caption_words import CaptionWords, dropped, shortened
-from training.clip.cards import scratch_card
-from training.clip.scores import clip_scores
-from training.clip.scratch_config import CONFIG, ScratchConfig
-from training.clip.small_pictures import small_pictures
-from training.config import read_config
+from training.captions import SIDES
+from training.clip.cards import clip_scores, scratch_card
+from training.clip.mix import draw_captions
 from training.contrastive import info_nce
-from training.dataset import read_split
-from training.precision import mixed_precision
+from training.dataset import CaptionedPicture, read_split
+from training.loop import Average, Checkpoint, Stepper, read_config
+from training.processes import mixed_precision
 from training.run_log import RunLog
-from training.step import Stepper
+
+CONFIG = Path(__file__).with_name("scratch.toml")
+
+
+@dataclass(frozen=True)
+class ScratchConfig:
+    """The keys of scratch.toml, explained there."""
+
+    seed: int = 1
+    size: int = 80
+    stored: int = 96
+    min_count: int = 4
+    text_width: int = 256
+    dimensions: int = 256
+    first_width: int = 64
+    stages: int = 3
+    blocks: int = 2
+    max_words: int = 24
+    picture_dropout: float = 0.2
+    text_dropout: float = 0.1
+    word_dropout: float = 0.1
+    smallest_crop: float = 0.4
+    jitter: float = 0.3
+    epochs: int = 12
+    batch: int = 300
+    captions: int = 2
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.1
+    average: float = 0.97
+    score_every: int = 3
+
+    def network(self, vocabulary: Vocabulary) -> ScratchClip:
+        """A new network, with random weights."""
+        shape = ScratchShape(
+            vocabulary=len(vocabulary),
+            widths=tuple(self.first_width * 2**stage for stage in range(self.stages)),
+            blocks=(1, *[self.blocks] * (self.stages - 1)),
+            text_width=self.text_width,
+            max_words=self.max_words,
+            dimensions=self.dimensions,
+        )
+        return ScratchClip(shape, self.picture_dropout, self.text_dropout)
+
+
+ASPECT = 0.2  # the logarithm of the largest change
+
+
+def augmented(pictures: Tensor, size: int, mirrors: Tensor, smallest: float, jitter: float) -> Tensor:
+    """Random crops of pictures (n, 3, side, side) in bytes, in [0, 1] and float32: (n, 3, size, size).
+
+    A crop takes from `smallest` to all of a picture's area. `mirrors` (n,) tells which pictures may be mirrored; half
+    of them are. Saturation, contrast and brightness change by a factor of 1 - jitter to 1 + jitter. All chance is
+    torch's.
+    """
+    count = len(pictures)
+    grid = F.affine_grid(_crops(count, mirrors, smallest), [count, 3, size, size], align_corners=False)
+    crops = F.grid_sample(pictures.float() / 255, grid, padding_mode="reflection", align_corners=False)
+    saturation, contrast, brightness = 1 + jitter * (2 * torch.rand(3, count, 1, 1, 1) - 1)
+    grey = crops.mean(1, keepdim=True)
+    crops = torch.lerp(grey, crops, saturation)
+    mean = grey.mean((2, 3), keepdim=True)
+    coloured: Tensor = (torch.lerp(mean, crops, contrast) * brightness).clamp(0, 1)
+    return coloured
+
+
+def _crops(count: int, mirrors: Tensor, smallest: float) -> Tensor:
+    """Where each crop lies, as an affine map of [-1, 1] x [-1, 1]: (n, 2, 3)."""
+    area = smallest + (1 - smallest) * torch.rand(count)
+    aspect = torch.exp(ASPECT * (2 * torch.rand(count) - 1))
+    wide, high = (area * aspect).sqrt().clamp(max=1), (area / aspect).sqrt().clamp(max=1)
+    x, y = (2 * torch.rand(2, count) - 1) * (1 - torch.stack([wide, high]))
+    mirrored = mirrors & (torch.rand(count) < 0.5)
+    none = torch.zeros(count)
+    rows = [torch.stack([torch.where(mirrored, -wide, wide), none, x], 1), torch.stack([none, high, y], 1)]
+    return torch.stack(rows, 1)
+
+
+THREADS = 2
+
+
+def small_pictures(pictures: Sequence[CaptionedPicture], side: int, cache: Path) -> Tensor:
+    """All pictures squashed to (n, 3, side, side) bytes, from the cache file of exactly these files."""
+    files = [[str(picture.path), picture.path.stat().st_size] for picture in pictures]
+    file = cache / f"pictures-{hashlib.sha256(json.dumps([files, side]).encode()).hexdigest()[:16]}.npy"
+    if not file.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        transform = PictureTransform(size=side)
+        with ThreadPoolExecutor(THREADS) as pool:
+            found = pool.map(lambda one: transform.resize(open_picture(one.path, target=2 * side)), pictures)
+            whole = np.stack(list(tqdm(found, total=len(pictures), desc="decoding", unit="picture")))
+        with file.with_suffix(".unfinished").open("wb") as out:
+            np.save(out, whole)
+        os.replace(file.with_suffix(".unfinished"), file)
+    return torch.from_numpy(np.load(file))
+
+
+@dataclass(frozen=True)
+class CaptionWords:
+    """The captions of all pictures, one after the other.
+
+    Attributes:
+        ids: (captions, steps), padded with 0.
+        sided: (captions,), which of them say left or right, so that no mirrored picture fits.
+        first: (pictures,), where each picture's captions begin.
+        count: (pictures,), how many it has.
+    """
+
+    ids: Tensor
+    sided: Tensor
+    first: Tensor
+    count: Tensor
+
+    @classmethod
+    def of(cls, pictures: Sequence[CaptionedPicture], vocabulary: Vocabulary, max_words: int) -> "CaptionWords":
+        captions = [caption for picture in pictures for caption in picture.captions]
+        count = torch.tensor([len(picture.captions) for picture in pictures])
+        sided = torch.tensor([bool(SIDES & set(words_of(caption))) for caption in captions])
+        ids = torch.from_numpy(word_ids(captions, vocabulary, max_words))
+        return cls(ids, sided, count.cumsum(0) - count, count)
+
+    def draw(self, pictures: Tensor, number: int) -> Tensor:
+        """Some captions of each picture, all different where it has as many: (n, number)."""
+        return self.first[pictures, None] + draw_captions(self.count[pictures], number)
+
+
+def shortened(words: Tensor) -> Tensor:
+    """Without the columns in which all are padding."""
+    return words[:, : int((words != PAD).sum(1).max())]
+
+
+def dropped(words: Tensor, share: float) -> Tensor:
+    """A share of the words, drawn anew, is read as unknown: no single word may carry a caption."""
+    lost = (torch.rand(words.shape) < share) & (words != PAD) & (words != START)
+    return torch.where(lost, UNKNOWN, words)
+
 
 NAME = "scratch-clip"
 ENCODED = 250  # pictures or texts at once
@@ -122,7 +266,7 @@ class ScratchRun:
         return clip_scores(texts.numpy(), pictures.numpy(), self.dev_words.count.tolist())
 
     def write(self, network: ScratchClip, folder: Path) -> None:
-        """A folder that `imagetext.encoder.engine.load_encoder` loads."""
+        """A folder that `imagetext.models.encoder.engine.load_encoder` loads."""
         texts, pictures = self.encode(network)
         words = self.dev_words
         as_many = (words.first[:, None] + torch.arange(int(words.count.min()))).flatten()

@@ -1,12 +1,23 @@
-"""Fine-tune any CLIP on a mix of data sets, and average it with where it started."""
+"""The settings of a fine-tuning run.
+
+The best weights so far, and when to stop looking for better ones.
+
+Which parts of a CLIP are trained: all of a tower, its last layers, or nothing of it (Zhai et al., 2022, "LiT").
+
+A fine-tuned CLIP on disk: a plain transformers folder.
+
+Fine-tune any CLIP on a mix of data sets, and average it with where it started.
+"""
 
 import argparse
 import copy
 import hashlib
 import json
 import math
+import os
+import shutil
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,25 +27,161 @@ from torch.optim import AdamW
 from torch.optim.lr_scheduler import OneCycleLR
 from tqdm import tqdm
 
-from imagetext.encoder.clip import load_clip
-from imagetext.errors import InvalidParameter
-from imagetext.model_folder import require_source
-from training.average import Average, blend_weights
-from training.checkpoint import Checkpoint
-from training.clip.cached_gradient import Side, backward_in_chunks
+from imagetext.models.encoder.clip import load_clip
+from imagetext.models.folder import CARD, require_source
+from imagetext.models.transform import PictureTransform
+from imagetext.wire.errors import InvalidParameter
 from training.clip.cards import tuned_card
-from training.clip.dev import DevSplit
-from training.clip.early_stop import EarlyStop
-from training.clip.losses import clip_loss
-from training.clip.mix import Batch, CaptionedSet, Source, draw_pass
-from training.clip.reading import Reader, Ready
-from training.clip.towers import Towers
-from training.clip.tune_config import CONFIG, TuneConfig
-from training.clip.tuned_folder import require_free, write_tuned_clip
-from training.clip.unlocking import trained_groups, unlock
-from training.config import read_config
+from training.clip.losses import Side, Towers, backward_in_chunks, clip_loss
+from training.clip.mix import Batch, CaptionedSet, DevSplit, Reader, Ready, Source, draw_pass
+from training.loop import Average, Checkpoint, blend_weights, read_config
 from training.processes import Processes, launched
 from training.run_log import RunLog
+
+CONFIG = Path(__file__).with_name("tune.toml")
+
+
+@dataclass(frozen=True)
+class TuneConfig:
+    """The keys of tune.toml, explained there."""
+
+    seed: int = 1
+    epochs: int = 10
+    batch: int = 512
+    chunk: int = 32
+    captions: int = 2
+    max_tokens: int = 77
+    picture_layers: int = -1
+    text_layers: int = -1
+    picture_learning_rate: float = 1e-5
+    text_learning_rate: float = 1e-5
+    weight_decay: float = 0.1
+    average: float = 0.99
+    smallest_crop: float = 0.8
+    mirror: bool = True
+    hardest: float = 0.0
+    margin: float = 0.2
+    blend: float = 0.0
+    patience: int = 3
+    dev_pictures: int = 1000
+    bfloat16: bool = True
+
+
+class EarlyStop:
+    """Keeps the weights of the pass with the best dev score; `patience` passes without a better one are enough."""
+
+    def __init__(self, patience: int) -> None:
+        self.patience = patience
+        self.best = float("-inf")
+        self.waited = 0
+        self.weights: dict[str, Any] = {}
+
+    def see(self, score: float, module: nn.Module) -> None:
+        if score > self.best:
+            self.best, self.waited = score, 0
+            self.weights = copy.deepcopy(module.state_dict())
+        else:
+            self.waited += 1
+
+    @property
+    def over(self) -> bool:
+        return self.waited >= self.patience
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self.best, "waited": self.waited, "weights": self.weights}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.best, self.waited, self.weights = state["best"], state["waited"], state["weights"]
+
+
+ALL = -1
+
+
+def unlock(model: Any, picture_layers: int, text_layers: int) -> None:
+    """Leave of each tower the last layers to be changed, with the norm and the projection after them.
+
+    0 locks a whole tower with its projection, -1 unlocks all of it with its embeddings. The temperature is always
+    trained.
+
+    Raises:
+        InvalidParameter: a tower has fewer layers, or both are locked.
+    """
+    model.requires_grad_(False)
+    model.logit_scale.requires_grad_(True)
+    vision, text = model.vision_model, model.text_model
+    _unlock("picture", vision, vision.post_layernorm, model.visual_projection, picture_layers)
+    _unlock("text", text, text.final_layer_norm, model.text_projection, text_layers)
+    if not (picture_layers or text_layers):
+        raise InvalidParameter("Both towers are locked: nothing is left to be trained.")
+
+
+def _unlock(name: str, tower: Any, norm: nn.Module, projection: nn.Module, number: int) -> None:
+    layers = tower.encoder.layers
+    if not ALL <= number <= len(layers):
+        raise InvalidParameter(f"The {name} tower has {len(layers)} layers; {number} of them cannot be unlocked.")
+    if number == ALL:
+        tower.requires_grad_(True)
+    elif number:
+        layers[len(layers) - number :].requires_grad_(True)
+        norm.requires_grad_(True)
+    projection.requires_grad_(number != 0)
+
+
+def trained_groups(model: Any, picture_rate: float, text_rate: float, weight_decay: float) -> list[dict[str, Any]]:
+    """For an optimizer: what `unlock` left, each tower with its learning rate; only matrices decay."""
+    towers = (
+        (nn.ModuleList([model.vision_model, model.visual_projection]), picture_rate),
+        (nn.ModuleList([model.text_model, model.text_projection]), text_rate),
+    )
+    groups = [{"params": [model.logit_scale], "lr": text_rate, "weight_decay": 0.0}]
+    for tower, rate in towers:
+        trained = [p for p in tower.parameters() if p.requires_grad]
+        for decay, part in (
+            (weight_decay, [p for p in trained if p.dim() > 1]),
+            (0.0, [p for p in trained if p.dim() < 2]),
+        ):
+            if part:
+                groups.append({"params": part, "lr": rate, "weight_decay": decay})
+    return groups
+
+
+def require_free(folder: Path) -> None:
+    """What is no model folder is not written into. Raises InvalidParameter."""
+    if folder.exists() and not (folder.is_dir() and (not any(folder.iterdir()) or (folder / CONFIG).is_file())):
+        raise InvalidParameter(f"{folder} is neither new nor a model folder.")
+
+
+def write_tuned_clip(folder: Path, model: Any, tokenizer: Any, transform: PictureTransform, card: str) -> None:
+    """Weights, tokenizer, preprocessor and card, written beside `folder` and moved into it file by file."""
+    unfinished = folder.with_name(f".{folder.name}.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    model.save_pretrained(unfinished)
+    tokenizer.save_pretrained(unfinished)
+    image_processor(transform).save_pretrained(unfinished)
+    (unfinished / CARD).write_text(card, encoding="utf-8")
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in sorted(unfinished.iterdir()):
+        file.chmod(0o644)  # safetensors lets only the owner read it, and a container runs as another
+        os.replace(file, folder / file.name)
+    unfinished.rmdir()
+
+
+def image_processor(transform: PictureTransform) -> Any:
+    """The transform as transformers writes it down."""
+    from transformers import CLIPImageProcessor
+
+    square = {"height": transform.size, "width": transform.size}
+    crops = transform.fit == "crop"
+    return CLIPImageProcessor(
+        do_resize=True,
+        size={"shortest_edge": transform.size} if crops else square,
+        do_center_crop=crops,
+        crop_size=square,
+        do_normalize=any(transform.mean) or set(transform.std) != {1.0},
+        image_mean=list(transform.mean),
+        image_std=list(transform.std),
+    )
+
 
 SHARES = (0.25, 0.5, 0.75, 1.0)  # of the end's weights, to choose from
 LARGEST_SCALE = math.log(100)  # Radford et al., 2021, section 2.5

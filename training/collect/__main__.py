@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TextIO
 
-from imagetext.errors import ImageTextError
+from imagetext.wire.errors import ImageTextError
 from training.collect import commands
 from training.collect.commands import GRAMMAR, HERE
 

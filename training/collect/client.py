@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import stamina
 
-from imagetext.errors import DeadlineExceeded, InvalidParameter, TooLarge, Unavailable
+from imagetext.wire.errors import DeadlineExceeded, InvalidParameter, TooLarge, Unavailable
 
 AGENT = "imagetext-collect"  # how we name ourselves, also where robots.txt is read
 MAX_ANSWER = 5_000_000  # bytes of anything that is not a picture

@@ -11,20 +11,17 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from imagetext.errors import InvalidParameter, NotFound, Unavailable
 from imagetext.pictures import Limits
-from training.collect.candidate import Provider
+from imagetext.wire.errors import InvalidParameter, NotFound, Unavailable
 from training.collect.client import AGENT, PoliteClient
-from training.collect.folder import CollectionFolder
-from training.collect.grammar import read_grammar
-from training.collect.journal import Journal
+from training.collect.export import summary, told
+from training.collect.folder import CollectionFolder, Journal, Provider
 from training.collect.language_model import LanguageModel, LanguageModelConfig, expected
 from training.collect.open_licence import COMMONS, OPENVERSE, Commons, Openverse
-from training.collect.page_file import read_page_file
-from training.collect.sentence import gather, read_sentences
-from training.collect.summary import summary, told
-from training.config import read_config
-from training.data.pictures import refuse_repository
+from training.collect.search_page import read_page_file
+from training.collect.sentences import gather, read_grammar, read_sentences
+from training.data.folder import refuse_repository
+from training.loop import read_config
 
 HERE = Path(__file__).parent
 GRAMMAR = HERE / "grammar.toml"
@@ -127,7 +124,7 @@ def review(options: Namespace) -> str:
 
 def export_accepted(options: Namespace) -> str:
     from training.collect.export import export
-    from training.data.splitting import Shares
+    from training.data.folder import Shares
 
     records = export(CollectionFolder(options.folder), options.into, Shares(options.dev, options.test))
     return f"{len(records)} accepted pictures in {options.into}, with credits.csv."

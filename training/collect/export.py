@@ -1,17 +1,52 @@
-"""What a person accepted, as a data set in the merged format, with the credits that its licences ask for."""
+"""What a collection has and what it lost, in a few lines.
+
+What a person accepted, as a data set in the merged format, with the credits that its licences ask for.
+"""
 
 import csv
 import hashlib
 import os
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
-from imagetext.errors import InvalidParameter
-from training.collect.folder import CollectionFolder, FoundPicture
-from training.collect.review.decisions import Review
-from training.data.folder import is_merged, read_records, write_records
-from training.data.pictures import bring_picture, refuse_repository
-from training.data.record import PICTURES, Record
-from training.data.splitting import Shares
+from imagetext.wire.errors import InvalidParameter
+from training.collect.folder import CollectionFolder, FoundPicture, Search, all_pictures
+from training.collect.review.app import Review
+from training.data.folder import (
+    PICTURES,
+    Record,
+    Shares,
+    bring_picture,
+    is_merged,
+    read_records,
+    refuse_repository,
+    write_records,
+)
+
+
+def summary(searches: Iterable[Search]) -> dict[str, int | dict[str, int]]:
+    """Counts: sentences, those without a picture, pictures, and what was lost by kind."""
+    searches = list(searches)
+    losses = Counter(loss.kind for search in searches for loss in search.losses)
+    return {
+        "sentences": len(searches),
+        "without_picture": sum(not search.pictures for search in searches),
+        "pictures": len(all_pictures(searches)),
+        "lost": dict(losses.most_common()),
+        "licences": dict(Counter(picture.licence for picture in all_pictures(searches)).most_common()),
+    }
+
+
+def told(counts: dict[str, int | dict[str, int]]) -> str:
+    """`summary` for people, one fact a line."""
+    lines = [f"{counts['sentences']} sentences, {counts['pictures']} pictures, {counts['without_picture']} without any"]
+    for name in ("lost", "licences"):
+        inner = counts[name]
+        assert isinstance(inner, dict)
+        lines += [f"{name}: {kind or 'unnamed'} {count}" for kind, count in inner.items()]
+    return "\n".join(lines)
+
 
 SOURCE = "custom"
 CREDITS = "credits.csv"

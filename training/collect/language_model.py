@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from itertools import count
 from math import ceil
 
-from imagetext.errors import Busy, InvalidParameter, Unavailable
+from imagetext.wire.errors import Busy, InvalidParameter, Unavailable
 from training.collect.client import Answer, PoliteClient, is_passing
-from training.collect.duplicates import NEAR
-from training.collect.sentence import Sentence
+from training.collect.sentences import NEAR, Sentence
 
 _WORDS = range(4, 31)  # a caption's length
 _MARK = re.compile(r"^\s*(?:\d+\s*[.):]|[-*•])\s*")  # what a list puts in front of its lines

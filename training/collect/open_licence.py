@@ -10,9 +10,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from imagetext.errors import Busy, InvalidParameter, Unavailable
-from training.collect.candidate import Candidate, Loss, searches
+from imagetext.wire.errors import Busy, InvalidParameter, Unavailable
 from training.collect.client import Answer, PoliteClient
+from training.collect.folder import Candidate, Loss, searches
 
 COMMONS = "https://commons.wikimedia.org/w/api.php"
 OPENVERSE = "https://api.openverse.org/v1/images/"

@@ -11,15 +11,13 @@ from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 from tqdm import tqdm
 
-from imagetext.errors import ImageTextError
 from imagetext.pictures import DEFAULT_LIMITS, Limits
 from imagetext.pictures.formats import find_reader
-from training.collect.candidate import Candidate, Loss, Provider
+from imagetext.wire.errors import ImageTextError
 from training.collect.client import PoliteClient
-from training.collect.folder import CollectionFolder, FoundPicture, Search, all_pictures
-from training.collect.sentence import Sentence
-from training.data.content import Content, measure
-from training.data.near import NearDuplicates
+from training.collect.folder import Candidate, CollectionFolder, FoundPicture, Loss, Provider, Search, all_pictures
+from training.collect.sentences import Sentence
+from training.data.admission import Content, NearDuplicates, measure
 
 _SUFFIXES = {
     PngImageFile: ".png",

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from imagetext.captioner.beam import Ints, Likely, Search, beam_search
+from imagetext.models.captioner.beam import Ints, Likely, Search, beam_search
 
 START, END, WORDS = 0, 1, 5
 

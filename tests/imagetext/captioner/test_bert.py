@@ -4,8 +4,8 @@ import pytest
 import torch
 from transformers import BertConfig, BertLMHeadModel
 
-from imagetext.captioner.bert import BertDecoder
-from imagetext.captioner.decoder import repeated, selected
+from imagetext.models.captioner.bert import BertDecoder
+from imagetext.models.captioner.decoder import repeated, selected
 
 WORDS, PICTURES, EACH, STEPS = 31, 2, 3, 5
 

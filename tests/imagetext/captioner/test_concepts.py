@@ -4,14 +4,14 @@ import pytest
 import torch
 from PIL import Image
 
-from imagetext.backbone import Backbone
-from imagetext.captioner.concepts import SHARPNESS, Concepts, of_grid
-from imagetext.captioner.engine import Confidence, DecodingOptions
-from imagetext.captioner.model import CaptionModel
-from imagetext.captioner.network import AttentionDecoder, DecoderShape
-from imagetext.captioner.vit_bert import VitBert, VitBertShape
-from imagetext.captioner.vocabulary import SPECIAL, Vocabulary, with_articles
-from imagetext.transform import PictureTransform
+from imagetext.models.backbone import Backbone
+from imagetext.models.captioner.concepts import SHARPNESS, Concepts, of_grid
+from imagetext.models.captioner.engine import Confidence, DecodingOptions
+from imagetext.models.captioner.gru import AttentionDecoder, DecoderShape
+from imagetext.models.captioner.model import CaptionModel
+from imagetext.models.captioner.vit_bert import VitBert, VitBertShape
+from imagetext.models.captioner.vocabulary import SPECIAL, Vocabulary, with_articles
+from imagetext.models.transform import PictureTransform
 
 NAMES, SAYABLE, WORDS, CHANNELS = 4, 3, 20, 8
 CAT = 10  # the token of the word for the second name

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import nn
 
-from imagetext.captioner.decoder import Decoder
-from imagetext.captioner.network import AttentionDecoder, DecoderShape
-from imagetext.captioner.vit_bert import VitBert, VitBertShape
+from imagetext.models.captioner.decoder import Decoder
+from imagetext.models.captioner.gru import AttentionDecoder, DecoderShape
+from imagetext.models.captioner.vit_bert import VitBert, VitBertShape
 
 DECODERS = {
     "gru-attention": lambda: AttentionDecoder(DecoderShape(20, 8, 16, 4)),

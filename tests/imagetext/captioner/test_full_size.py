@@ -8,9 +8,9 @@ import torch
 from PIL import Image
 from transformers import VisionEncoderDecoderModel, ViTConfig, ViTModel
 
-from imagetext.captioner.engine import Captioner, DecodingOptions, load_captioner
-from imagetext.encoder.network import load_minilm
-from imagetext.errors import ModelError
+from imagetext.models.captioner.engine import Captioner, DecodingOptions, load_captioner
+from imagetext.models.encoder.minilm import load_minilm
+from imagetext.wire.errors import ModelError
 from tests.imagetext.captioner.tiny_full_size import SIZE, tiny_full_size
 
 LENGTH = 8

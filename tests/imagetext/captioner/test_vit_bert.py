@@ -2,7 +2,7 @@
 
 import torch
 
-from imagetext.captioner.vit_bert import VitBert, VitBertShape
+from imagetext.models.captioner.vit_bert import VitBert, VitBertShape
 
 
 def network() -> VitBert:

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from imagetext.encoder.engine import Encoder
-from imagetext.encoder.load import load_in_torch
-from imagetext.encoder.towers import TwoTowers
 from imagetext.engines import Array, Loaded
 from imagetext.engines.program import run_in_torch
+from imagetext.models.encoder.engine import Encoder
+from imagetext.models.encoder.load import load_in_torch
+from imagetext.models.encoder.towers import TwoTowers
 from tests.imagetext.encoder.tiny_clip import save_tiny_clip
 
 

@@ -5,9 +5,9 @@ import pytest
 from safetensors.numpy import save_file
 
 from imagetext.composition import composed
-from imagetext.encoder.calibration import BACKGROUND, BACKGROUND_TENSOR, Calibration, load_calibration
-from imagetext.encoder.engine import load_encoder
-from imagetext.errors import ModelError
+from imagetext.models.encoder.calibration import BACKGROUND, BACKGROUND_TENSOR, Calibration, load_calibration
+from imagetext.models.encoder.engine import load_encoder
+from imagetext.wire.errors import ModelError
 
 CURVE = {"scale": 10.0, "offset": -1.0}
 

@@ -10,9 +10,9 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from imagetext.encoder.clip_tokenizer import packaged_tokenizer
-from imagetext.encoder.engine import load_encoder
-from imagetext.errors import ModelError
+from imagetext.models.encoder.clip import packaged_tokenizer
+from imagetext.models.encoder.engine import load_encoder
+from imagetext.wire.errors import ModelError
 from tests.imagetext.encoder.tiny_clip import save_like_the_original, save_tiny_clip
 
 needs_vocabulary = pytest.mark.skipif(

@@ -5,9 +5,8 @@ from typing import Any
 import pytest
 import torch
 
-from imagetext.encoder.bert import LeanBert
-from imagetext.encoder.dual import MAX_TOKENS, TextTower
-from imagetext.encoder.network import PAD, load_minilm
+from imagetext.models.encoder.dual import MAX_TOKENS, TextTower
+from imagetext.models.encoder.minilm import PAD, LeanBert, load_minilm
 
 LENGTHS = range(1, 41)
 TEXT = "a brown dog runs across the grass with a ball in its mouth"

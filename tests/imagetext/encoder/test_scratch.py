@@ -7,9 +7,9 @@ import pytest
 import torch
 from PIL import Image
 
-from imagetext.encoder.engine import load_encoder
-from imagetext.encoder.scratch_network import ScratchShape
-from imagetext.errors import ModelError
+from imagetext.models.encoder.engine import load_encoder
+from imagetext.models.encoder.scratch import ScratchShape
+from imagetext.wire.errors import ModelError
 from tests.imagetext.encoder.tiny_scratch import WORDS, save_tiny_scratch
 
 

@@ -6,11 +6,10 @@ from pathlib import Path
 
 import torch
 
-from imagetext.encoder.calibration import Calibration
-from imagetext.encoder.scratch import ARCHITECTURE
-from imagetext.encoder.scratch_network import ScratchClip, ScratchShape
-from imagetext.transform import PictureTransform
-from imagetext.weights import changed_tensors, write_model_folder
+from imagetext.models.encoder.calibration import Calibration
+from imagetext.models.encoder.scratch import ARCHITECTURE, ScratchClip, ScratchShape
+from imagetext.models.transform import PictureTransform
+from imagetext.models.weights import changed_tensors, write_model_folder
 
 WORDS = ("red", "blue", "dog")
 

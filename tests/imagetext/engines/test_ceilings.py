@@ -12,8 +12,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from imagetext.backbone import Backbone
 from imagetext.engines import Network
+from imagetext.models.backbone import Backbone
 from tests.without_torch.environment import ROOT
 
 AVX512 = ("avx512f", "avx512bw", "avx512vl", "avx512dq")

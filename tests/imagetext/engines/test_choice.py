@@ -18,8 +18,8 @@ from imagetext.engines import Array, Engines, Network, Run
 from imagetext.engines.choice import Load, fastest
 from imagetext.engines.export import export, load_in_fastest
 from imagetext.engines.program import Program, run_in_torch
-from imagetext.engines.speed import SIZES
-from imagetext.errors import InvalidParameter, ModelError
+from imagetext.engines.trial import SIZES
+from imagetext.wire.errors import InvalidParameter, ModelError
 
 
 class Doubling(nn.Module):

@@ -8,16 +8,16 @@ import torch
 from PIL import Image
 from torch import nn
 
-from imagetext.backbone import Backbone
-from imagetext.captioner.engine import Captioner, DecodingOptions
-from imagetext.captioner.model import CaptionModel
-from imagetext.captioner.network import AttentionDecoder, DecoderShape
-from imagetext.captioner.vit_bert import VitBert, VitBertShape
-from imagetext.captioner.vocabulary import SPECIAL, Vocabulary
-from imagetext.encoder.engine import load_encoder
 from imagetext.engines import Engines, Loaded, Network
 from imagetext.engines.export import export
-from imagetext.transform import PictureTransform
+from imagetext.models.backbone import Backbone
+from imagetext.models.captioner.engine import Captioner, DecodingOptions
+from imagetext.models.captioner.gru import AttentionDecoder, DecoderShape
+from imagetext.models.captioner.model import CaptionModel
+from imagetext.models.captioner.vit_bert import VitBert, VitBertShape
+from imagetext.models.captioner.vocabulary import SPECIAL, Vocabulary
+from imagetext.models.encoder.engine import load_encoder
+from imagetext.models.transform import PictureTransform
 from tests.imagetext.encoder.tiny_clip import save_tiny_clip
 
 ENGINES = ["openvino-f32", "onnxruntime"]

@@ -12,9 +12,9 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
 from imagetext.engines import Engines, Network
+from imagetext.engines.backends import Arithmetic, run_in_openvino
 from imagetext.engines.export import export
 from imagetext.engines.int8 import compress
-from imagetext.engines.openvino import Arithmetic, run_in_openvino
 from imagetext.engines.program import Program
 
 WIDE = 320  # five groups

@@ -12,7 +12,7 @@ from imagetext.engines import Network
 from imagetext.engines.export import export
 from imagetext.engines.network import example_pictures
 from imagetext.engines.program import Program
-from imagetext.errors import ModelError
+from imagetext.wire.errors import ModelError
 
 NOISE = 2  # of the pictures
 

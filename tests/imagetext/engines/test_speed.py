@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from imagetext.engines import Array, best_size, joined
-from imagetext.engines.speed import SIZES, seconds_by_size
+from imagetext.engines.trial import SIZES, seconds_by_size
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from imagetext.index.journal_writer import JournalWriter
+from imagetext.index.changes.journal_writer import JournalWriter
 from tests.imagetext.index.live import addition
 
 

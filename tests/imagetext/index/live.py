@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from imagetext.index import PictureRow, picture_id
-from imagetext.index.added import AddedPictures
-from imagetext.index.changes import NO_ROW, Addition, Deletion, Over
+from imagetext.index.changes.added import AddedPictures
+from imagetext.index.changes.records import NO_ROW, Addition, Deletion, Over
 
 DIMENSIONS = 8
 

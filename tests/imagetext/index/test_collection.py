@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from imagetext.errors import IndexVersionError, InvalidParameter, NotFound
 from imagetext.index import Collection, IndexReader, picture_id
-from imagetext.index.changes import Record
-from imagetext.search_filter import SearchFilter
+from imagetext.index.changes.records import Record
+from imagetext.wire.errors import IndexVersionError, InvalidParameter, NotFound
+from imagetext.wire.search_filter import SearchFilter
 from tests.imagetext.index.conftest import clusters, write_clusters
 from tests.imagetext.index.live import addition, deletion, unit
 

@@ -9,11 +9,11 @@ import faiss
 import numpy as np
 import pytest
 
-from imagetext.errors import IndexVersionError, InvalidParameter, NotFound
 from imagetext.index import IndexReader, Wanted, list_versions, read_manifest
-from imagetext.index.choice import choose
 from imagetext.index.kinds import plans
 from imagetext.index.searcher import SHALLOW
+from imagetext.index.tuning import choose
+from imagetext.wire.errors import IndexVersionError, InvalidParameter, NotFound
 from tests.imagetext.index.conftest import clusters, write_clusters
 
 APPROXIMATE = ["hnsw", "ivf", "ivfpq"]

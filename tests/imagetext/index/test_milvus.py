@@ -3,13 +3,11 @@
 import numpy as np
 import pytest
 
-from imagetext.errors import IndexVersionError, InvalidParameter, NotFound, Unavailable
 from imagetext.index import IndexReader
-from imagetext.index.milvus_connection import MilvusConnection
-from imagetext.index.milvus_fields import MOST_IDS, row_filter
-from imagetext.index.milvus_loading import load
-from imagetext.index.milvus_store import MilvusStore
-from imagetext.index.places import MilvusAddress
+from imagetext.index.remote.milvus_rows import MOST_IDS, MilvusConnection, row_filter
+from imagetext.index.remote.milvus_store import MilvusStore, load
+from imagetext.index.remote.places import MilvusAddress
+from imagetext.wire.errors import IndexVersionError, InvalidParameter, NotFound, Unavailable
 from tests.imagetext.index.conftest import clusters, write_clusters
 
 pytest.importorskip("pymilvus", reason="needs pymilvus: pip install 'imagetext[milvus]'")

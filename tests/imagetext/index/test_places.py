@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from imagetext.errors import InvalidParameter
-from imagetext.index.places import MilvusAddress, StoreAddress, folder_name, place_of
+from imagetext.index.remote.places import MilvusAddress, StoreAddress, folder_name, place_of
+from imagetext.wire.errors import InvalidParameter
 
 
 @pytest.mark.parametrize("text", ["data/index", "/a b/é", "C:index", "a:b/c"])

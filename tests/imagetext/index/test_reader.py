@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from imagetext.errors import IndexVersionError, InvalidParameter, NotFound
 from imagetext.index import EncoderRef, IndexReader, PictureRow, picture_id, read_manifest, write_version
+from imagetext.wire.errors import IndexVersionError, InvalidParameter, NotFound
 from tests.imagetext.index.conftest import SmallIndex
 
 

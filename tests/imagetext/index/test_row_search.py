@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from imagetext.index import IndexReader, PictureRow, picture_id
 from imagetext.index.row_search import RowSearch
 from imagetext.index.rows import RowTable, write_rows
-from imagetext.search_filter import SearchFilter, moment_end
+from imagetext.wire.search_filter import SearchFilter, moment_end
 
 SECOND = 10**9
 

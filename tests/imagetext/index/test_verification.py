@@ -8,8 +8,8 @@ from contextlib import closing
 import numpy as np
 import pytest
 
-from imagetext.errors import IndexVersionError, NotFound
 from imagetext.index import IndexReader, publish, verify
+from imagetext.wire.errors import IndexVersionError, NotFound
 from tests.imagetext.index.conftest import write_clusters
 from tests.imagetext.index.old_formats import to_format
 

@@ -9,9 +9,9 @@ from contextlib import closing
 
 import pytest
 
-from imagetext.errors import IndexVersionError, NotFound
 from imagetext.index import IndexReader, current_version, list_versions, publish, version_folder
 from imagetext.index.versions import new_version, prune_versions, remove_leftovers
+from imagetext.wire.errors import IndexVersionError, NotFound
 
 
 def test_an_index_without_versions_has_no_current_one(tmp_path):

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from imagetext.errors import IndexVersionError
 from imagetext.index import EncoderRef, SkippedFile, list_versions, read_skipped, write_version
+from imagetext.wire.errors import IndexVersionError
 
 
 def test_the_folder_holds_what_the_layout_says(index):

@@ -12,9 +12,9 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 import imagetext
-from imagetext.errors import InvalidPicture, TooLarge
 from imagetext.pictures import open_picture
-from imagetext.pictures.bombs import MAX_EXIF_SEGMENTS, MAX_SCANS, MAX_STRIPS
+from imagetext.pictures.formats import MAX_EXIF_SEGMENTS, MAX_SCANS, MAX_STRIPS
+from imagetext.wire.errors import InvalidPicture, TooLarge
 from tests.patience import PATIENCE
 
 HUGE = 50_000
@@ -97,7 +97,7 @@ def test_pixel_bombs_take_no_memory(tmp_path):
     script = """
 import resource, sys
 from pathlib import Path
-from imagetext.errors import TooLarge
+from imagetext.wire.errors import TooLarge
 from imagetext.pictures import open_picture
 taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (taken + 100_000_000,) * 2)

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from imagetext.pictures import open_picture
-from imagetext.pictures.colour import MAX_PROFILE_BYTES
+from imagetext.pictures.decoding import MAX_PROFILE_BYTES
 
 
 def middle(data):

@@ -5,8 +5,8 @@ import struct
 import pytest
 from PIL import Image
 
-from imagetext.errors import InvalidPicture, NotAPicture
 from imagetext.pictures import READABLE_SUFFIXES, open_picture
+from imagetext.wire.errors import InvalidPicture, NotAPicture
 
 FORMATS = ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF"]
 

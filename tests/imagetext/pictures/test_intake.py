@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from imagetext.errors import ImageTextError, InvalidPicture, NotAPicture, NotFound, TooLarge
 from imagetext.pictures import Limits, open_picture, read_picture_file
+from imagetext.wire.errors import ImageTextError, InvalidPicture, NotAPicture, NotFound, TooLarge
 
 LOSSY = {"JPEG": {"quality": 100, "subsampling": 0}, "WEBP": {"lossless": True}, "AVIF": {"quality": 100}}
 FORMATS = ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF"]

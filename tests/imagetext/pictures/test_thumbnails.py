@@ -5,8 +5,8 @@ import io
 import pytest
 from PIL import Image
 
-from imagetext.errors import InvalidParameter
 from imagetext.pictures import open_picture, thumbnail
+from imagetext.wire.errors import InvalidParameter
 
 
 def read(data):

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from imagetext.errors import InvalidPicture, ModelError, Unavailable
+from imagetext.wire.errors import InvalidPicture, ModelError, Unavailable
 from indexer.build import build
 from indexer.distributed.on_ray import reason
 from tests.indexer.conftest import content_of, draw, open_current

@@ -7,11 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from imagetext.errors import ModelError, Unavailable
+from imagetext.wire.errors import ModelError, Unavailable
 from indexer.build import build
-from indexer.distributed.merge import merge
+from indexer.distributed.on_ray import file_shards, merge, open_tasks, plan
 from indexer.distributed.parts import PartFolder
-from indexer.distributed.plan import file_shards, open_tasks, plan
 from indexer.distributed.stages import STRETCH, EncodingStage, KnownContents, ShardTask, read_shard
 from indexer.encode import Encoding
 from indexer.reading import Preparation

@@ -4,8 +4,8 @@ from contextlib import closing
 
 import pytest
 
-from imagetext.errors import NotFound, Unavailable
 from imagetext.index import SkippedFile
+from imagetext.wire.errors import NotFound, Unavailable
 from indexer.build import build
 from indexer.encode import WINDOW
 from indexer.sources import Listing, open_source

@@ -6,8 +6,8 @@ from datetime import datetime
 
 import pytest
 
-from imagetext.errors import Unavailable
 from imagetext.index import picture_id
+from imagetext.wire.errors import Unavailable
 from indexer.__main__ import main
 from indexer.build import build
 from indexer.captioning import BATCH

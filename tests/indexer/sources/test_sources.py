@@ -8,8 +8,8 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from imagetext.errors import InvalidParameter, NotFound
 from imagetext.index import SkippedFile
+from imagetext.wire.errors import InvalidParameter, NotFound
 from indexer.arguments import PARQUET, TAR
 from indexer.sources import Item, open_source
 from tests.indexer.sources.conftest import png, sample, write_parquet, write_tar

@@ -9,7 +9,7 @@ import pytest
 from fastapi import FastAPI
 from PIL import Image
 
-from imagetext.captioner.engine import DecodedCaption, DecodedWord, DecodingOptions
+from imagetext.models.captioner.engine import DecodedCaption, DecodedWord, DecodingOptions
 from services.caption.app import create_app
 from services.caption.settings import Settings
 

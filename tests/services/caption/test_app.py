@@ -3,7 +3,7 @@
 import pytest
 
 from imagetext.engines import Loaded
-from imagetext.errors import ModelError
+from imagetext.wire.errors import ModelError
 from services.caption.app import create_app
 from services.caption.settings import Settings
 

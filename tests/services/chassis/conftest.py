@@ -11,7 +11,7 @@ from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from imagetext.errors import Busy, NotAPicture
+from imagetext.wire.errors import Busy, NotAPicture
 from services.chassis.app import create_app
 from services.chassis.disconnect import while_connected
 from services.chassis.forms import read_upload

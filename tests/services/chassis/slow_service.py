@@ -9,9 +9,7 @@ from fastapi.responses import PlainTextResponse
 from pydantic_settings import SettingsConfigDict
 
 from services.chassis import app as chassis
-from services.chassis.json_logging import configure_logging
-from services.chassis.serve import read_settings, serve
-from services.chassis.settings import ServerSettings
+from services.chassis.serve import ServerSettings, configure_logging, read_settings, serve
 
 router = APIRouter()
 

@@ -6,7 +6,7 @@ import pytest
 
 
 def _lines(caplog) -> list[logging.LogRecord]:
-    return [record for record in caplog.records if record.name == "services.chassis.access_log"]
+    return [record for record in caplog.records if record.name == "services.chassis.observing"]
 
 
 async def test_a_request_is_one_line(client_of, app, caplog):

@@ -2,8 +2,8 @@
 
 import pytest
 
-from imagetext.errors import Busy
-from services.chassis.admission import Admission
+from imagetext.wire.errors import Busy
+from services.chassis.limits import Admission
 
 
 def test_one_too_many_is_busy_until_another_leaves():

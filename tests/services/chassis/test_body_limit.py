@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import Message
 
-from services.chassis.body_limit import BodyLimitMiddleware
+from services.chassis.limits import BodyLimitMiddleware
 from tests.patience import PATIENCE
 from tests.timeless import timeless
 

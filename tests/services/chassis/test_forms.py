@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from services.chassis.base64_pictures import decode_base64_picture
+from services.chassis.picture_requests import decode_base64_picture
 
 
 async def _upload(client_of, app, **form) -> tuple[int, dict[str, object]]:

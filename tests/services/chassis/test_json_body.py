@@ -8,10 +8,9 @@ import pytest
 from fastapi import APIRouter, FastAPI, Request, Response
 from pydantic import BaseModel
 
-from imagetext.contracts import SearchRequest
+from imagetext.wire.contracts import SearchRequest
 from services.chassis.app import create_app
-from services.chassis.json_body import documented, read_json
-from services.chassis.plain_route import PlainRoute
+from services.chassis.json_body import PlainRoute, documented, read_json
 from tests.services.chassis.conftest import Order
 
 

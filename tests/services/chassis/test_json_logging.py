@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from services.chassis.json_logging import JSONFormatter
+from services.chassis.serve import JSONFormatter
 from tests.patience import PATIENCE
 
 
@@ -58,7 +58,7 @@ def test_traceback_is_in_the_line():
 _PROCESS = """
 import logging, logging.config
 from uvicorn.config import LOGGING_CONFIG
-from services.chassis.json_logging import configure_logging
+from services.chassis.serve import configure_logging
 logging.config.dictConfig(LOGGING_CONFIG)
 configure_logging("shop", "INFO")
 logging.getLogger("uvicorn.access").info("GET /")

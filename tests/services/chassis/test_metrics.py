@@ -4,7 +4,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from services.chassis.app import create_app
-from services.chassis.metrics import ModelMetrics
+from services.chassis.observing import ModelMetrics
 
 
 async def _counts(client) -> dict[tuple[str, str], float]:

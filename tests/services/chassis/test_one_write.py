@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import uvicorn
 
-from services.chassis.one_write import JoiningTransport, OneWrite
+from services.chassis.serve import JoiningTransport, OneWrite
 from tests.patience import PATIENCE
 
 REQUEST = b"GET %s HTTP/1.1\r\nHost: a\r\n\r\n"

@@ -5,7 +5,7 @@ import pytest
 from fastapi.exceptions import RequestValidationError
 from starlette.types import Message
 
-from imagetext.errors import Unavailable
+from imagetext.wire.errors import Unavailable
 from services.chassis.problems import ProblemsMiddleware, problem_of
 
 

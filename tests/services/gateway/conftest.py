@@ -20,7 +20,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
-from imagetext.contracts import (
+from imagetext.wire.contracts import (
     INDEX_VERSION_HEADER,
     MAX_SEARCH_FIELD_BYTES,
     AddedPicture,
@@ -51,7 +51,7 @@ from imagetext.contracts import (
     SkippedPage,
     SkippedPath,
 )
-from imagetext.errors import CannotPublish, ImageTextError, InvalidPicture, NotAPicture, NotFound
+from imagetext.wire.errors import CannotPublish, ImageTextError, InvalidPicture, NotAPicture, NotFound
 from services.chassis import app as chassis
 from services.chassis.disconnect import while_connected
 from services.chassis.forms import read_upload

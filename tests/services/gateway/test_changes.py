@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from imagetext.errors import IndexFull
+from imagetext.wire.errors import IndexFull
 from services.gateway.watched import Watched
 
 KEY = {"Authorization": "Bearer open sesame é".encode()}

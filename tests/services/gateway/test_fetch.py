@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from imagetext.errors import DeadlineExceeded, ImageTextError, InvalidParameter, TooLarge, Unavailable
+from imagetext.wire.errors import DeadlineExceeded, ImageTextError, InvalidParameter, TooLarge, Unavailable
 from services.gateway.deadline import Deadline
 from services.gateway.fetch import Fetcher
 from tests.patience import PATIENCE

@@ -4,9 +4,8 @@ import asyncio
 
 import pytest
 
-from imagetext.errors import Busy, DeadlineExceeded
-from services.gateway.deadline import Deadline
-from services.gateway.gate import Gate
+from imagetext.wire.errors import Busy, DeadlineExceeded
+from services.gateway.deadline import Deadline, Gate
 from tests.timeless import timeless
 
 pytestmark = timeless

@@ -5,9 +5,9 @@ import asyncio
 from starlette.requests import Request
 from starlette.types import Message
 
-from imagetext.contracts import CaptionOptions, SearchRequest
+from imagetext.wire.contracts import CaptionOptions, SearchRequest
 from services.chassis.forms import read_upload
-from services.gateway.outgoing import Body, form_body, json_body
+from services.gateway.messages import Body, form_body, json_body
 
 
 def request_of(body: Body) -> Request:

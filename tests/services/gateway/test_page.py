@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from services.gateway.page import SECURITY_HEADERS
+from services.gateway.app import SECURITY_HEADERS
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 from prometheus_client import Counter
 from redis.asyncio import Redis
 
-from services.gateway.redis_cache import RedisCache
+from services.gateway.cache import RedisCache
 from tests.patience import PATIENCE
 
 

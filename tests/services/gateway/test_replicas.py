@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from imagetext.errors import Unavailable
+from imagetext.wire.errors import Unavailable
 from services.gateway.replicas import Replicas
 
 

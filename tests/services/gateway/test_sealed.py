@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.gateway.sealed import sealed, unsealed
+from services.gateway.keys import sealed, unsealed
 
 
 @pytest.mark.parametrize("content", [b"x", b"{}", bytes(range(256)) * 100])

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from imagetext.contracts import Hit, IndexRef, SearchReply
-from services.gateway.search_replies import closed, opened
+from imagetext.wire.contracts import Hit, IndexRef, SearchReply
+from services.gateway.searches import closed, opened
 
 
 def reply(path: str = "a.jpg") -> SearchReply:

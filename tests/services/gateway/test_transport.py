@@ -8,8 +8,8 @@ import httpx
 import pytest
 import uvloop
 
-from imagetext.contracts import SearchRequest
-from services.gateway.outgoing import NOTHING, Body, json_body
+from imagetext.wire.contracts import SearchRequest
+from services.gateway.messages import NOTHING, Body, json_body
 from services.gateway.transport import PooledTransport
 from tests.patience import PATIENCE
 

@@ -9,7 +9,7 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 
-from imagetext.errors import Busy, DeadlineExceeded, ImageTextError, Unavailable
+from imagetext.wire.errors import Busy, DeadlineExceeded, ImageTextError, Unavailable
 from services.gateway.app import create_app
 from services.gateway.settings import Settings
 from tests.patience import PATIENCE

@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from imagetext.errors import Unavailable
-from services.gateway.background import repeat
+from imagetext.wire.errors import Unavailable
 from services.gateway.deadline import Deadline
+from services.gateway.lifespan import repeat
 from services.gateway.watched import Watched
 from tests.patience import settle
 from tests.timeless import timeless

@@ -2,7 +2,7 @@
 
 import pytest
 
-from imagetext.errors import ModelError
+from imagetext.wire.errors import ModelError
 from services.retrieval.app import create_app
 from services.retrieval.settings import Settings
 

@@ -1,6 +1,6 @@
 """The bounded memory of thumbnails."""
 
-from services.retrieval.byte_cache import ByteCache
+from services.retrieval.picture_shelf import ByteCache
 
 
 def test_what_was_asked_for_longest_ago_goes_first():

@@ -6,10 +6,10 @@ from datetime import datetime
 
 import pytest
 
-from imagetext.contracts import MAX_PICTURE_CAPTIONS, MAX_PICTURE_TAGS
 from imagetext.index import picture_id, publish
-from imagetext.index.changes import Addition
-from imagetext.index.journal import JournalReader
+from imagetext.index.changes.journal import JournalReader
+from imagetext.index.changes.records import Addition
+from imagetext.wire.contracts import MAX_PICTURE_CAPTIONS, MAX_PICTURE_TAGS
 from tests.patience import until
 from tests.services.retrieval.conftest import ColourEncoder
 from tests.services.retrieval.following import serves

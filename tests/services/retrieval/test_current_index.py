@@ -6,10 +6,9 @@ import threading
 import pytest
 from prometheus_client import CollectorRegistry
 
-from imagetext.errors import IndexVersionError, Unavailable
 from imagetext.index import publish
-from services.retrieval.current_index import CurrentIndex
-from services.retrieval.metrics import IndexMetrics
+from imagetext.wire.errors import IndexVersionError, Unavailable
+from services.retrieval.current_index import CurrentIndex, IndexMetrics
 from tests.patience import PATIENCE
 
 

@@ -5,9 +5,8 @@ from pathlib import Path
 import pytest
 
 from imagetext.index import picture_id, verify, version_folder
-from imagetext.index.object_store import ObjectStore
-from imagetext.index.places import StoreAddress
-from imagetext.index.push import push
+from imagetext.index.remote.object_store import ObjectStore, push
+from imagetext.index.remote.places import StoreAddress
 from tests.patience import until
 from tests.services.retrieval.following import ready
 

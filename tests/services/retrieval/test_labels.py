@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from imagetext.encoder.labels import Labels
+from imagetext.models.encoder.labels import Labels
 from tests.services.retrieval.conftest import ColourEncoder
 
 

@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 
 from imagetext.index import version_folder
-from imagetext.index.milvus_connection import MilvusConnection
-from imagetext.index.milvus_loading import load
-from imagetext.index.milvus_store import MilvusStore
-from imagetext.index.places import MilvusAddress
+from imagetext.index.remote.milvus_rows import MilvusConnection
+from imagetext.index.remote.milvus_store import MilvusStore, load
+from imagetext.index.remote.places import MilvusAddress
 from tests.patience import until, wait_until
 from tests.services.retrieval.conftest import ColourEncoder
 from tests.services.retrieval.following import metric, ready, serves

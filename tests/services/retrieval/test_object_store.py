@@ -8,12 +8,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from imagetext.errors import IndexVersionError, Unavailable
 from imagetext.index import current_version, list_versions, verify, version_folder
-from imagetext.index.object_store import ObjectStore
-from imagetext.index.places import StoreAddress, folder_name
-from imagetext.index.push import push
-from services.retrieval.store_source import StoreSource
+from imagetext.index.remote.object_store import ObjectStore, push
+from imagetext.index.remote.places import StoreAddress, folder_name
+from imagetext.wire.errors import IndexVersionError, Unavailable
+from services.retrieval.version_sources import StoreSource
 from tests.patience import PATIENCE, until
 from tests.services.retrieval.conftest import ColourEncoder
 from tests.services.retrieval.following import metric, serves

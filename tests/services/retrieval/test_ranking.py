@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from imagetext.index import EncoderRef, IndexReader, PictureRow, picture_id, version_folder, write_version
-from imagetext.search_filter import SearchFilter
+from imagetext.wire.search_filter import SearchFilter
 from services.retrieval.ranking import DEPTHS, Wanted, alike, rank
 
 SIZE = 3_000

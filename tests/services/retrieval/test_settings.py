@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from imagetext.index.places import MilvusAddress, StoreAddress
+from imagetext.index.remote.places import MilvusAddress, StoreAddress
 from services.chassis.serve import read_settings
 from services.retrieval.settings import Settings
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from training.clip.augment import augmented
+from training.clip.scratch import augmented
 
 
 def test_nothing_asked_for_gives_the_picture_itself() -> None:

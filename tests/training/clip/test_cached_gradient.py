@@ -7,9 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tests.imagetext.encoder.tiny_clip import tiny_clip
-from training.clip.cached_gradient import Side, backward_in_chunks
-from training.clip.losses import clip_loss
-from training.clip.towers import Towers
+from training.clip.losses import Side, Towers, backward_in_chunks, clip_loss
 
 SCALE = nn.Parameter(torch.tensor(2.0, dtype=torch.float64))
 

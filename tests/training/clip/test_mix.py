@@ -5,10 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from imagetext.errors import InvalidParameter
+from imagetext.wire.errors import InvalidParameter
 from tests.training.clip.conftest import draw_colours
-from training.clip.drawing import draw_captions
-from training.clip.mix import CaptionedSet, Source, draw_pass
+from training.clip.mix import CaptionedSet, Source, draw_captions, draw_pass
 from training.dataset import CaptionedPicture
 
 

@@ -5,15 +5,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from imagetext.captioner.vocabulary import PAD, START, UNKNOWN
-from imagetext.encoder.engine import load_encoder
+from imagetext.models.captioner.vocabulary import PAD, START, UNKNOWN
+from imagetext.models.encoder.engine import load_encoder
 from imagetext.pictures import open_picture
 from tests.training.clip.test_tune import interrupt_when
 from training.clip.__main__ import main
-from training.clip.caption_words import dropped, shortened
-from training.clip.scratch_config import CONFIG, ScratchConfig
-from training.config import read_config
+from training.clip.scratch import CONFIG, ScratchConfig, dropped, shortened
 from training.dataset import read_split
+from training.loop import read_config
 
 CONFIGURATION = """
 size = 16

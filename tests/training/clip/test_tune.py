@@ -13,13 +13,13 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoTokenizer, CLIPImageProcessor, CLIPModel
 
-from imagetext.encoder.engine import load_encoder
+from imagetext.models.encoder.engine import load_encoder
 from imagetext.pictures import open_picture
 from tests.imagetext.encoder.tiny_clip import save_tiny_clip
 from training.clip.__main__ import main
-from training.clip.tune_config import CONFIG, TuneConfig
-from training.config import read_config
+from training.clip.tune import CONFIG, TuneConfig
 from training.dataset import read_split
+from training.loop import read_config
 
 CONFIGURATION = """
 epochs = 4

@@ -2,9 +2,9 @@
 
 import pytest
 
-from imagetext.errors import InvalidParameter
+from imagetext.wire.errors import InvalidParameter
 from tests.imagetext.encoder.tiny_clip import tiny_clip
-from training.clip.unlocking import trained_groups, unlock
+from training.clip.tune import trained_groups, unlock
 
 
 def trained(picture_layers: int, text_layers: int) -> set[str]:

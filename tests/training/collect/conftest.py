@@ -17,7 +17,7 @@ from starlette.types import ASGIApp
 from tests.patience import PATIENCE
 from training.collect.client import PoliteClient
 from training.collect.folder import CollectionFolder, FoundPicture, Search
-from training.data.content import measure
+from training.data.admission import measure
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response, S
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from imagetext.errors import DeadlineExceeded, InvalidParameter, TooLarge, Unavailable
+from imagetext.wire.errors import DeadlineExceeded, InvalidParameter, TooLarge, Unavailable
 from tests.patience import PATIENCE
 from training.collect.client import PoliteClient, _seconds
 

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from training.collect.duplicates import Said, _shingles, _similarity, normalised
+from training.collect.sentences import Said, _shingles, _similarity, normalised
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from tests.training.collect.conftest import SENTENCES
 from training.collect.__main__ import main
 from training.collect.folder import CollectionFolder
-from training.collect.review.decisions import Review
+from training.collect.review.app import Review
 from training.data.folder import read_records, write_records
 
 

@@ -6,11 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from imagetext.errors import InvalidParameter, Unavailable
+from imagetext.wire.errors import InvalidParameter, Unavailable
 from training.collect.commands import GRAMMAR
-from training.collect.grammar import Grammar, read_grammar
-from training.collect.journal import Journal
-from training.collect.sentence import gather, read_sentences
+from training.collect.folder import Journal
+from training.collect.sentences import Grammar, gather, read_grammar, read_sentences
 
 
 def test_the_shipped_grammar_gives_a_thousand_different_sentences(tmp_path: Path) -> None:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from imagetext.errors import Busy, InvalidParameter
-from training.collect.journal import Journal
+from imagetext.wire.errors import Busy, InvalidParameter
+from training.collect.folder import Journal
 
 
 def test_what_was_appended_is_read(tmp_path: Path) -> None:

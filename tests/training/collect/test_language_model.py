@@ -12,11 +12,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from imagetext.errors import InvalidParameter
+from imagetext.wire.errors import InvalidParameter
 from training.collect.__main__ import main
 from training.collect.commands import GRAMMAR
-from training.collect.grammar import read_grammar
 from training.collect.language_model import LanguageModelConfig, expected, usable_lines
+from training.collect.sentences import read_grammar
 
 KEY = "sk-test-7"
 VARIABLE = "COLLECT_TEST_KEY"

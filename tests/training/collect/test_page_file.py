@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from imagetext.errors import InvalidParameter
+from imagetext.wire.errors import InvalidParameter
 from tests.training.collect.search_site import PAGE_FILE
 from training.collect.commands import HERE
-from training.collect.page_file import read_page_file
+from training.collect.search_page import read_page_file
 
 
 def test_the_shipped_page_files_are_whole() -> None:

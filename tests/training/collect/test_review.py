@@ -12,14 +12,13 @@ import httpx
 import pytest
 from starlette.types import ASGIApp
 
-from imagetext.errors import InvalidParameter, NotFound
 from imagetext.pictures import open_picture
+from imagetext.wire.errors import InvalidParameter, NotFound
 from tests.patience import PATIENCE
 from tests.training.collect.conftest import SENTENCES
 from training.collect.__main__ import main
 from training.collect.folder import CollectionFolder
-from training.collect.review.app import create_app
-from training.collect.review.decisions import Review
+from training.collect.review.app import Review, create_app
 
 ROOT = Path(__file__).resolve().parents[3]
 

@@ -10,16 +10,14 @@ import pytest
 from selenium.webdriver import Chrome
 from starlette.types import ASGIApp
 
-from imagetext.errors import InvalidParameter, NotFound, Unavailable
+from imagetext.wire.errors import InvalidParameter, NotFound, Unavailable
 from tests.training.collect.conftest import photo
 from tests.training.collect.search_site import PAGE_FILE, SearchSite
 from training.collect.__main__ import main
 from training.collect.browser import Reader, open_browser, split_selector
-from training.collect.candidate import Candidate, Loss
 from training.collect.client import PoliteClient
-from training.collect.folder import CollectionFolder
-from training.collect.page_file import read_page_file
-from training.collect.search_page import SearchPage
+from training.collect.folder import Candidate, CollectionFolder, Loss
+from training.collect.search_page import SearchPage, read_page_file
 
 pytestmark = pytest.mark.browser
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")

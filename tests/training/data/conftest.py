@@ -17,9 +17,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from training.data.content import measure
-from training.data.folder import write_records
-from training.data.record import Record
+from training.data.admission import measure
+from training.data.folder import Record, write_records
 
 
 def draw(seed: int, size: tuple[int, int] = (120, 90), kind: str = "JPEG") -> bytes:

@@ -13,7 +13,7 @@ import pytest
 from tests.patience import PATIENCE, wait_until
 from training.data.__main__ import main
 from training.data.conceptual import JOURNAL, Rows
-from training.data.download.journal import Journal
+from training.data.downloads import Journal
 from training.data.folder import read_records
 from training.dataset import read_split
 

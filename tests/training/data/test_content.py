@@ -7,9 +7,8 @@ from collections.abc import Callable
 import pytest
 from PIL import Image
 
-from imagetext.errors import InvalidPicture, NotAPicture
-from training.data.content import measure, suffix_of
-from training.data.near import NearDuplicates, near_pairs
+from imagetext.wire.errors import InvalidPicture, NotAPicture
+from training.data.admission import NearDuplicates, measure, near_pairs, suffix_of
 
 
 def saved(picture: Image.Image, kind: str = "JPEG", **options: object) -> bytes:

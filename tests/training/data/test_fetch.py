@@ -15,14 +15,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from imagetext.addresses import is_public
+from imagetext.wire.addresses import is_public
 from tests.patience import PATIENCE, until
-from training.data.admission import Admission
-from training.data.content import measure
-from training.data.download.answers import check_answer
-from training.data.download.fetch import Fetcher, FetchLimits
-from training.data.download.hosts import MAX_FAILURES, Hosts, Politeness
-from training.data.download.reasons import Lost, Reason
+from training.data.admission import Admission, Lost, Reason, measure
+from training.data.fetch import MAX_FAILURES, Fetcher, FetchLimits, Hosts, Politeness, check_answer
 
 LIMITS = FetchLimits(max_bytes=300_000, max_seconds=PATIENCE, attempts=2, wait_s=0.01)
 HURRY = replace(LIMITS, max_seconds=2.0)  # where nothing comes in any time

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from imagetext.errors import InvalidParameter
+from imagetext.wire.errors import InvalidParameter
 from training.data.__main__ import main
-from training.data.caption_files import read_caption_file, read_karpathy_splits
+from training.data.flickr8k import read_caption_file, read_karpathy_splits
 from training.data.folder import read_records
 from training.dataset import read_split
 

@@ -7,9 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from imagetext.errors import InvalidParameter
-from training.data.folder import TABLE, is_merged, read_records, write_records
-from training.data.record import Record
+from imagetext.wire.errors import InvalidParameter
+from training.data.folder import TABLE, Record, is_merged, read_records, write_records
 
 RECORD = Record(
     path="Images/a/dög.jpg",

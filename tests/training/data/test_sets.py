@@ -14,12 +14,17 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from imagetext.errors import InvalidParameter
+from imagetext.wire.errors import InvalidParameter
 from training.data.__main__ import main
-from training.data.folder import read_records
-from training.data.merging import merge
-from training.data.pictures import bring_picture, refuse_repository, remove_unfinished, write_picture
-from training.data.splitting import Shares
+from training.data.folder import (
+    Shares,
+    bring_picture,
+    read_records,
+    refuse_repository,
+    remove_unfinished,
+    write_picture,
+)
+from training.data.sets import merge
 from training.dataset import read_split
 
 

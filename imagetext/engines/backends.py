@@ -1,0 +1,172 @@
+"""OpenVINO on the processor.
+
+ONNX Runtime on the processor.
+"""
+
+import io
+import logging
+import threading
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from imagetext.engines.kept import put
+from imagetext.engines.network import Array, Network, Run
+
+GROUP = 64  # as in `int8.py`
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Arithmetic:
+    """What a network is computed in.
+
+    Attributes:
+        precision: "f32" or "bf16".
+        group: so many neighbours in a row share a scale where large matrices are multiplied in int8; their inputs are
+            quantised as they come. 0 where nothing is.
+        quantised: whether a network with int8 weights and activations of its own runs in int8 kernels. Without it
+            runs in float32, which gives the same numbers on every processor.
+    """
+
+    precision: str = "f32"
+    group: int = 0
+    quantised: bool = True
+
+
+FLOAT32 = Arithmetic()
+NOT_QUANTISED = Arithmetic(quantised=False)
+
+
+def arithmetics() -> Mapping[str, Arithmetic]:
+    """All that are worth a try on this processor, by name: bfloat16 only where it has instructions for it."""
+    able = core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    found = {"f32": FLOAT32}
+    if "BF16" in able:
+        found["bf16"] = Arithmetic("bf16")
+    return found | {f"int8-{GROUP}": Arithmetic(group=GROUP)}
+
+
+@cache
+def core() -> Any:
+    """The one of this process, kept for ever.
+
+    Each brings a stack for signals to the thread that makes it, and frees it when it goes: of several, the last may put
+    back the freed one of another, and the next signal with a handler, such as SIGTERM or SIGCHLD, ends the process.
+    """
+    import openvino as ov
+
+    # Its bindings look for NumPy when they are first given an array. Two threads that come first together wait for each
+    # other for ever: one holds the GIL, the other the lock of what is being initialised (OpenVINO 2026.4).
+    ov.Type.f32.to_dtype()
+    ov.Tensor(np.zeros(1, dtype=np.float32))
+    return ov.Core()
+
+
+def run_in_openvino(
+    network: Network, compiled: Path | None = None, *, arithmetic: Arithmetic, threads: int, streams: int = 1
+) -> Run | None:
+    """The network in one of `arithmetics()`; as many calls at once as `streams`, each on `threads` threads.
+
+    What is compiled is kept in the folder `compiled`, which makes the next load several times as fast. None where int8
+    weights would be of no use.
+    """
+    file = network.int8_file if arithmetic.group else network.file
+    if file is None:
+        return None
+    settings = {
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_PRECISION_HINT": arithmetic.precision,
+        "INFERENCE_NUM_THREADS": threads * streams,
+        "NUM_STREAMS": streams,
+        "DYNAMIC_QUANTIZATION_GROUP_SIZE": arithmetic.group,
+    }
+    if not arithmetic.quantised:
+        settings["LP_TRANSFORMS_MODE"] = "NO"
+    if streams > 1 or not network.single:
+        return _run(_compiled(file, settings, compiled))
+    core()  # there may be only one, and two threads that come first would each make one
+    with ThreadPoolExecutor(2) as pool:
+        run, alone = (
+            _run(each) for each in pool.map(lambda of_one: _compiled(file, settings, compiled, of_one), (False, True))
+        )
+    return lambda *inputs: (alone if len(inputs[0]) == 1 else run)(*inputs)
+
+
+def _compiled(file: Path, settings: Mapping[str, object], kept: Path | None, of_one: bool = False) -> Any:
+    """`of_one` is for a single example: without a shape to find out each call takes less."""
+    blob = None if kept is None else kept / ("one.blob" if of_one else "any.blob")
+    if blob is not None and blob.exists():
+        try:
+            return core().import_model(io.BytesIO(blob.read_bytes()), "CPU", dict(settings))
+        except (OSError, RuntimeError):
+            log.warning("%s is damaged: the network is compiled anew", blob)
+    # `convert_model` would do without the file, but it reports its use to its makers.
+    model = core().read_model(file)
+    if of_one:
+        model.reshape({each: [1, *list(each.partial_shape)[1:]] for each in model.inputs})
+    compiled = core().compile_model(model, "CPU", dict(settings))
+    if blob is not None:
+        _keep(compiled, blob)
+    return compiled
+
+
+def _keep(compiled: Any, blob: Path) -> None:
+    written = io.BytesIO()
+    try:
+        compiled.export_model(written)
+        blob.parent.mkdir(parents=True, exist_ok=True)
+        put(blob, lambda unfinished: unfinished.write_bytes(written.getvalue()))
+    except (OSError, RuntimeError):
+        log.warning("%s cannot be written: networks are compiled anew at every start", blob.parent)
+
+
+def _run(compiled: Any) -> Run:
+    own = _OwnRequest(compiled)
+    outputs = len(compiled.outputs)
+
+    def run(*inputs: Array) -> list[Array]:
+        # Copies come out: what a call gives may be an input of the next one, which writes over the request's outputs.
+        # By number: of a list OpenVINO makes a dictionary itself, and takes longer.
+        found: Any = own.request.infer(dict(enumerate(inputs)), share_inputs=True, share_outputs=False)
+        return [found[number] for number in range(outputs)]
+
+    return run
+
+
+class _OwnRequest(threading.local):
+    """One for each thread."""
+
+    def __init__(self, compiled: Any) -> None:
+        self.request = compiled.create_infer_request()
+
+
+ERRORS = 3  # the severity from which it logs
+
+
+def run_in_onnxruntime(network: Network, compiled: Path | None = None, *, threads: int, fused: bool = True) -> Run:
+    """The network on `threads` threads. Without `fused` it rewrites nothing into its int8 kernels, which saturate on
+    processors without 8-bit dot products. Nothing is kept in `compiled`."""
+    import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = ERRORS
+    if not fused:
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    # Else its threads spin for a second after each call, and take the cores from the next network and everybody else.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
+    session = ort.InferenceSession(network.file, options, providers=["CPUExecutionProvider"])
+    names = [given.name for given in session.get_inputs()]
+
+    def run(*inputs: Array) -> list[Array]:
+        found: list[Array] = session.run(None, dict(zip(names, inputs, strict=True)))
+        return found
+
+    return run

@@ -1,0 +1,70 @@
+"""From similarity to relevance."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from imagetext.wire.errors import ModelError
+
+BACKGROUND = "background.safetensors"
+BACKGROUND_TENSOR = "pictures"
+NEAREST_SHARE = 0.05  # of the background pictures, which say what comes near a query by chance
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """A logistic curve: the probability that a picture shows what is searched for.
+
+    What it goes by is how much nearer a picture comes to the query than background pictures, which have nothing to do
+    with it; without background, it is the cosine similarity alone. Within one query it rises with the similarity.
+    """
+
+    scale: float
+    offset: float
+    background: NDArray[np.float32] | None = None  # (n, dimensions) unit rows
+
+    def relevance(self, query: NDArray[np.float32], scores: NDArray[np.float32]) -> NDArray[np.float32]:
+        """A query's unit vector (dimensions,) and cosine similarities (n,) to it -> probabilities (n,)."""
+        nearer = scores - self.by_chance(query)
+        curve: NDArray[np.float32] = 1 / (1 + np.exp(-(self.scale * nearer + self.offset)))
+        return curve.astype(np.float32)
+
+    def by_chance(self, query: NDArray[np.float32]) -> float:
+        """The mean similarity of the nearest twentieth of the background pictures; 0 without background."""
+        if self.background is None:
+            return 0.0
+        count = max(1, round(NEAREST_SHARE * len(self.background)))
+        return float(np.partition(self.background @ query, -count)[-count:].mean())
+
+    def to_config(self) -> dict[str, Any]:
+        """What stands in a model's config; the background is a file beside it."""
+        curve = {"scale": self.scale, "offset": self.offset}
+        return curve if self.background is None else {**curve, "background": BACKGROUND}
+
+    def save(self, folder: Path) -> dict[str, Any]:
+        """Write the background; what is given back goes to `load_calibration`."""
+        if self.background is not None:
+            save_file({BACKGROUND_TENSOR: self.background}, folder / BACKGROUND)
+            (folder / BACKGROUND).chmod(0o644)  # safetensors lets only the owner read it
+        return self.to_config()
+
+
+def load_calibration(folder: Path, config: Mapping[str, Any]) -> Calibration:
+    """Raises ModelError where the background is named but missing, damaged or empty."""
+    curve = float(config["scale"]), float(config["offset"])
+    name = config.get("background")
+    if name is None:
+        return Calibration(*curve)
+    try:
+        pictures = load_file(folder / name)[BACKGROUND_TENSOR].astype(np.float32)
+    except (OSError, SafetensorError, KeyError) as error:
+        raise ModelError(f"{name} in {folder} is missing or damaged.") from error
+    if pictures.ndim != 2 or not len(pictures):
+        raise ModelError(f"{name} in {folder} holds no vectors.")
+    return Calibration(*curve, pictures / np.linalg.norm(pictures, axis=1, keepdims=True))

@@ -1,0 +1,168 @@
+"""The encoder as it is served: pictures and texts in, unit vectors out. It knows no HTTP and imports no torch."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from imagetext.engines import Engines, Loaded, best_size
+from imagetext.engines.choice import TORCH
+from imagetext.models.encoder.calibration import Calibration, load_calibration
+from imagetext.models.encoder.labels import Labels, load_labels
+from imagetext.models.encoder.tokenizer import Ids, Tokenizer, load_tokenizer
+from imagetext.models.exported import ENCODER, Networks, damaged, exported, load_networks
+from imagetext.models.transform import PictureTransform
+
+Kind = Literal["text", "picture"]
+PICTURES, TEXTS = "pictures", "texts"  # the two networks
+
+
+@dataclass(frozen=True)
+class EncoderFacts:
+    """What can be said of an encoder without its networks. `fingerprint` changes with every vector that it gives."""
+
+    name: str
+    fingerprint: str
+    dimensions: int
+    parameters: int
+    transform: PictureTransform
+    calibration: Calibration
+    labels: Labels | None = None
+
+    def save(self, folder: Path) -> dict[str, Any]:
+        """Write what is too large for JSON; what is given back goes to `read`."""
+        return {
+            "name": self.name,
+            "fingerprint": self.fingerprint,
+            "dimensions": self.dimensions,
+            "parameters": self.parameters,
+            "transform": self.transform.to_config(),
+            "calibration": self.calibration.save(folder),
+            **({} if self.labels is None else {"labels": self.labels.save(folder)}),
+        }
+
+    @classmethod
+    def read(cls, folder: Path, facts: Mapping[str, Any]) -> "EncoderFacts":
+        transform = PictureTransform.from_config(facts["transform"])
+        calibration = load_calibration(folder, facts["calibration"])
+        labels = load_labels(folder, facts["labels"]) if "labels" in facts else None
+        numbers = facts["dimensions"], facts["parameters"]
+        return cls(facts["name"], facts["fingerprint"], *numbers, transform, calibration, labels)
+
+
+@dataclass(frozen=True)
+class EncodedPictures:
+    """`rows` (n, dimensions) are of unit length; `log_probabilities` (n, names) of a model that has labels."""
+
+    rows: NDArray[np.float32]
+    log_probabilities: NDArray[np.float32] | None
+
+
+class Encoder:
+    """Pictures and texts in, unit rows (n, dimensions) in float32 out.
+
+    As many threads as `streams` says may encode pictures at once, one texts. Networks are loaded when they are first
+    needed, or by `load`.
+    """
+
+    def __init__(
+        self,
+        facts: EncoderFacts,
+        tokenizer: Tokenizer,
+        networks: Callable[[str], Loaded],
+        streams: int = 1,
+    ) -> None:
+        """`networks` gives one of the two by name; it is asked once for each."""
+        self.facts = facts
+        self.name, self.fingerprint, self.dimensions = facts.name, facts.fingerprint, facts.dimensions
+        self.parameters, self.transform, self.calibration = facts.parameters, facts.transform, facts.calibration
+        self.labels = facts.labels
+        self.tokenizer = tokenizer
+        self.streams = streams
+        self._networks = Networks(networks)
+
+    def load(self, *networks: str) -> None:
+        """Load networks now: those that are named, or both."""
+        self._networks.load(*networks or (PICTURES, TEXTS))
+
+    @property
+    def engines(self) -> dict[str, Loaded]:
+        """The networks that are loaded, with their engines."""
+        return self._networks.loaded()
+
+    def best_batch(self, kind: Kind) -> int | None:
+        """How many of a kind are encoded at once at nearly the best rate; None where that was not measured."""
+        return best_size(self._networks[f"{kind}s"].seconds)
+
+    def seconds_alone(self, kind: Kind) -> float:
+        """What one of a kind takes; infinity where that was not measured."""
+        return self._networks[f"{kind}s"].seconds.get(1, math.inf)
+
+    @property
+    def decoded_side(self) -> int:
+        """See `PictureTransform.decoded_side`."""
+        return self.transform.decoded_side
+
+    @property
+    def prepare(self) -> Callable[[Image.Image], NDArray[np.uint8]]:
+        """An upright RGB picture -> one model input (3, size, size); safe in any thread, pickles without the model."""
+        return self.transform.resize
+
+    def tokens(self, texts: Sequence[str]) -> tuple[Ids, ...]:
+        """What the text network takes, each (n, steps)."""
+        return self.tokenizer(texts)
+
+    def encode_pictures(self, inputs: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        """Prepared pictures -> unit rows (n, dimensions), in batches of the best size."""
+        return self.encode_with_labels(inputs).rows
+
+    def encode_with_labels(self, inputs: Sequence[NDArray[np.uint8]]) -> EncodedPictures:
+        """As `encode_pictures`, with what is recognised in them."""
+        run, size = self._networks[PICTURES].run, self.best_batch("picture") or len(inputs)
+        parts = [run(_together(inputs[start : start + size])) for start in range(0, len(inputs), size)]
+        rows, *more = parts[0] if len(parts) == 1 else [np.concatenate(each) for each in zip(*parts, strict=True)]
+        return EncodedPictures(
+            np.asarray(rows, dtype=np.float32), np.asarray(more[0], dtype=np.float32) if more else None
+        )
+
+    def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Texts -> unit rows (n, dimensions)."""
+        return np.asarray(self._networks[TEXTS].run(*self.tokens(texts))[0], dtype=np.float32)
+
+    def relevance(self, query: NDArray[np.float32], scores: NDArray[np.float32]) -> NDArray[np.float32]:
+        """A query's unit vector (dimensions,) and cosine similarities to it (n,) -> probabilities of a match (n,).
+
+        Within one query it rises with the similarity.
+        """
+        return self.calibration.relevance(query, scores)
+
+
+def load_encoder(source: str | Path, engines: Engines | None = None) -> Encoder:
+    """One of this project's models by folder, or any CLIP by folder or hub id.
+
+    Without engines, or with torch as the only one, it runs in torch.
+
+    Raises:
+        ModelError: nothing loadable is there.
+    """
+    if engines is None or engines.only == TORCH:
+        from imagetext.models.encoder.load import load_in_torch
+
+        return load_in_torch(source)
+    model = exported(ENCODER, source, engines)
+    try:
+        facts = EncoderFacts.read(model.folder, model.facts)
+        tokenizer = load_tokenizer(model.folder, model.facts["tokenizer"])
+    except (KeyError, TypeError) as error:
+        raise damaged(model.folder) from error
+    return Encoder(facts, tokenizer, load_networks(model, engines), engines.streams)
+
+
+def _together(inputs: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    """One array of all, (n, 3, size, size); a single picture is not copied."""
+    return inputs[0][None] if len(inputs) == 1 else np.stack(inputs)

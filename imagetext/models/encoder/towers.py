@@ -1,0 +1,100 @@
+"""What all encoders share in torch: a picture network, a text network, and how they are exported."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from imagetext.engines import Loaded
+from imagetext.engines.choice import TORCH
+from imagetext.engines.network import example_pictures
+from imagetext.engines.program import Program, run_in_torch
+from imagetext.models.backbone import Pixels
+from imagetext.models.encoder.calibration import Calibration
+from imagetext.models.encoder.engine import PICTURES, TEXTS, Encoder, EncoderFacts
+from imagetext.models.encoder.labels import Labels
+from imagetext.models.encoder.tokenizer import Tokenizer
+from imagetext.models.transform import PictureTransform
+
+_USUAL_TEXT = "a brown dog runs across the grass with a ball in its mouth"
+
+
+SMALL = 10**8  # parameters of a model whose weights may lie in memory twice; larger ones are worth int8
+
+
+class PictureTower(nn.Module):
+    """Prepared pictures (n, 3, size, size) in bytes -> what a network gives of scaled ones."""
+
+    def __init__(self, transform: PictureTransform, network: nn.Module) -> None:
+        super().__init__()
+        self.pixels = Pixels(transform)
+        self.network = network
+
+    def forward(self, pictures: Tensor) -> Tensor | tuple[Tensor, ...]:
+        found: Tensor | tuple[Tensor, ...] = self.network(self.pixels(pictures))
+        return found
+
+
+class TwoTowers(Encoder):
+    """An encoder with its networks at hand, running in torch."""
+
+    def __init__(
+        self,
+        name: str,
+        fingerprint: str,
+        pictures: nn.Module,
+        texts: nn.Module,
+        dimensions: int,
+        transform: PictureTransform,
+        calibration: Calibration,
+        tokenizer: Tokenizer,
+        labels: Labels | None = None,
+    ) -> None:
+        """
+        Args:
+            pictures: scaled pictures (n, 3, size, size) -> unit rows; where there are labels, and their log
+                probabilities.
+            texts: what `tokenizer` gives -> unit rows.
+        """
+        parameters = sum(p.numel() for p in {*pictures.parameters(), *texts.parameters()})
+        facts = EncoderFacts(name, fingerprint, dimensions, parameters, transform, calibration, labels)
+        self.modules = {PICTURES: PictureTower(transform, pictures).eval(), TEXTS: texts.eval()}
+        super().__init__(facts, tokenizer, lambda name: Loaded(run_in_torch(self.modules[name]), TORCH))
+
+    def lean_texts(self) -> nn.Module | None:
+        """The text network as engines are given it, where that is not as it runs in torch."""
+        return None
+
+    def programs(self) -> list[Program]:
+        """Both networks, with inputs on which engines are compared."""
+        pictures = torch.from_numpy(example_pictures(self.transform.size))
+        words = _USUAL_TEXT.split()
+        # All lengths up to the usual one, texts of different lengths together, and single words: int8 is worst there.
+        texts = [[" ".join(words[:count])] for count in range(1, len(words))]
+        texts += [[_USUAL_TEXT, "a dog", " ".join(words * 2)], words]
+        usual, *others = [tuple(map(torch.from_numpy, self.tokens(some))) for some in [[_USUAL_TEXT], *texts]]
+        return [
+            Program(
+                PICTURES,
+                self.modules[PICTURES],
+                (pictures[:1],),
+                ((0,),),
+                ((pictures,),),
+                int8=self.parameters >= SMALL,
+                single=self.parameters < SMALL,
+            ),
+            Program(
+                TEXTS,
+                self.modules[TEXTS],
+                usual,
+                ((0, 1),) * len(usual),
+                tuple(others),
+                int8=self.parameters >= SMALL,
+                lean=self.lean_texts(),
+            ),
+        ]
+
+    def save_facts(self, folder: Path) -> dict[str, Any]:
+        """Write what is needed beside the networks; what is given back is all that JSON can hold."""
+        return self.facts.save(folder) | {"tokenizer": self.tokenizer.save(folder)}

@@ -1,0 +1,257 @@
+"""Models on disk as services load them: exported once from torch, and from then on read without it.
+
+    data/engines/retrieval-1f0c.../    a model: the content that it was exported from is in the name
+        model.json                     what can be said of it without its networks
+        pictures.onnx ...              its networks (see `engines/network.py`)
+        tokenizer.json ...             what else its kind needs
+    data/engines/choices/              which engine runs a network, for each kind of processor
+
+Exporting needs torch and takes half a minute, so it happens in a process of its own that ends.
+"""
+
+import argparse
+import atexit
+import hashlib
+import json
+import logging
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import imagetext
+from imagetext.engines import Engines, Loaded, Network
+from imagetext.models.folder import CONFIG, ModelFolder, require_source
+from imagetext.wire.errors import ModelError
+
+ENCODER, CAPTIONER = "encoder", "captioner"  # kinds
+MODEL = "model.json"
+# One more whenever what is exported changes: what was exported before is exported anew.
+FORMAT = 5
+LARGE = 2**24  # bytes of a file whose size and time stand for its content
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A model of a kind, by folder or hub id."""
+
+    kind: str
+    source: str
+
+    @classmethod
+    def parse(cls, text: str) -> "Wanted":
+        """encoder:models/retrieval -> both parts. Raises ArgumentTypeError."""
+        kind, _, source = text.partition(":")
+        if kind not in (ENCODER, CAPTIONER) or not source:
+            raise argparse.ArgumentTypeError(f"{text!r} is not {ENCODER}:MODEL or {CAPTIONER}:MODEL")
+        return cls(kind, source)
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.source}"
+
+
+@dataclass(frozen=True)
+class ExportedModel:
+    """An exported model.
+
+    Attributes:
+        kind: ENCODER or CAPTIONER.
+        source: what it was asked for by.
+        folder: where its files are.
+        facts: what is in its model.json.
+    """
+
+    kind: str
+    source: str
+    folder: Path
+    facts: dict[str, Any]
+
+
+def exported(kind: str, source: str | Path, engines: Engines) -> ExportedModel:
+    """A model by folder or hub id, exported now where that was not done before.
+
+    Raises:
+        ModelError: nothing loadable is there, or it must be exported and torch is not installed.
+    """
+    require_source(source)
+    folder = _found(source, engines)
+    if folder is None:
+        wanted = Wanted(kind, str(source))
+        if "torch" in sys.modules:
+            from imagetext.models.export import export_model
+
+            folder = export_model(kind, str(source), _writable(engines.folder))
+        else:
+            (folder,) = _export([wanted], _writable(engines.folder))
+    try:
+        facts = json.loads((folder / MODEL).read_text(encoding="utf-8"))
+        found = facts["kind"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise damaged(folder) from error
+    if found != kind:
+        raise ModelError(f"{source} is of the kind {found}, and {kind} is needed here.")
+    return ExportedModel(kind, str(source), folder, facts)
+
+
+def damaged(folder: Path) -> ModelError:
+    return ModelError(f"The exported model {folder} is damaged: delete the folder.")
+
+
+def export_missing(wanted: Sequence[Wanted], engines: Engines) -> bool:
+    """Export those that are not exported yet, several at once; False where there are none.
+
+    Raises:
+        ModelError: one cannot be loaded, or torch is not installed.
+    """
+    for each in wanted:
+        require_source(each.source)
+    missing = [each for each in wanted if _found(each.source, engines) is None]
+    if missing:
+        _export(missing, _writable(engines.folder))
+    return bool(missing)
+
+
+class Networks:
+    """Networks by name, each loaded once, when it is first asked for; by several threads at once."""
+
+    def __init__(self, load: Callable[[str], Loaded]) -> None:
+        self._load = load
+        self._loaded: dict[str, Loaded] = {}
+        self._loading = threading.Lock()
+
+    def __getitem__(self, name: str) -> Loaded:
+        if name not in self._loaded:
+            with self._loading:
+                if name not in self._loaded:
+                    self._loaded[name] = self._load(name)
+        return self._loaded[name]
+
+    def load(self, *names: str) -> None:
+        for name in names:
+            self[name]
+
+    def loaded(self) -> dict[str, Loaded]:
+        """Those that were asked for."""
+        return dict(self._loaded)
+
+
+def load_networks(model: ExportedModel, engines: Engines) -> Callable[[str], Loaded]:
+    """Its networks by name, each in the engine that is chosen for it; in torch where none can take it."""
+
+    def load(name: str) -> Loaded:
+        loaded = engines.load(Network.open(model.folder, name))
+        if loaded is None:
+            if find_spec("torch") is None:
+                raise ModelError(f"No engine can run {name} of {model.source} here, and torch is not installed.")
+            from imagetext.models.export import network_in_torch
+
+            log.warning("%s of %s runs in torch: no engine can take it", name, model.source)
+            loaded = network_in_torch(model.kind, model.source, name, engines.threads)
+        return loaded
+
+    return load
+
+
+def _export_name(title: str, key: str) -> str:
+    """What a folder of an export is called."""
+    safe = "".join(letter if letter.isalnum() or letter in ".-_" else "-" for letter in title)
+    return f"{safe}-{hashlib.sha256(f'{FORMAT} {key}'.encode()).hexdigest()[:16]}"
+
+
+def name_of(source: str | Path) -> str | None:
+    """The name of the export of a source; None for a hub id of which nothing is on this machine yet."""
+    folder = Path(source)
+    if not folder.is_dir():
+        snapshot = _snapshot(str(source))
+        return None if snapshot is None else _export_name(folder.name, f"{source}@{snapshot.name}")
+    if _is_ours(folder):
+        return _export_name(folder.name, ModelFolder.open(folder).fingerprint)
+    return _export_name(folder.name, _files(folder))
+
+
+def _found(source: str | Path, engines: Engines) -> Path | None:
+    """Where a model is exported."""
+    name = name_of(source)
+    places = [place / name for place in (engines.exported, engines.folder) if place is not None and name is not None]
+    return next((place for place in places if (place / MODEL).is_file()), None)
+
+
+def _is_ours(folder: Path) -> bool:
+    try:
+        return "architecture" in json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    except (OSError, ValueError, TypeError):
+        return False
+
+
+def _files(folder: Path) -> str:
+    """Changes with every file of a folder that transformers wrote; large ones are not read for it."""
+    digest = hashlib.sha256()
+    for file in sorted(file for file in folder.iterdir() if file.is_file()):
+        facts = file.stat()
+        content = f"{facts.st_size} {int(facts.st_mtime)}".encode() if facts.st_size > LARGE else file.read_bytes()
+        digest.update(f"{file.name}\0{hashlib.sha256(content).hexdigest()}\0".encode())
+    return digest.hexdigest()
+
+
+def _snapshot(source: str) -> Path | None:
+    """Where the hub's cache has a model; None where it has not."""
+    if find_spec("huggingface_hub") is None:
+        return None
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(source, local_files_only=True))
+    except Exception:  # the hub raises many kinds, and all of them mean that it is not here
+        return None
+
+
+def _writable(folder: Path | None) -> Path:
+    """`folder`, or one that ends with this process where that is missing or cannot be written."""
+    if folder is not None:
+        with suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+        if os.access(folder, os.W_OK):
+            return folder
+        log.warning("%s cannot be written: models are exported anew at every start", folder)
+    passing = Path(tempfile.mkdtemp(prefix="imagetext-"))
+    atexit.register(shutil.rmtree, passing, ignore_errors=True)
+    return passing
+
+
+def _export(wanted: Sequence[Wanted], engines: Path) -> list[Path]:
+    """The folders of the exports, made in a process of its own: torch and transformers are gone when it ends."""
+    if find_spec("torch") is None:
+        raise ModelError(
+            f"{wanted[0].source} has to be exported first, which needs torch: install it, or use an image that has it."
+        )
+    root = Path(imagetext.__file__).parent.parent
+    paths = [str(root), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+    done = subprocess.run(
+        [sys.executable, "-m", "imagetext.models.export", *map(str, wanted), "--engines", str(engines)],
+        stdout=subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))},
+        text=True,
+        check=False,
+    )
+    lines = done.stdout.splitlines()
+    if done.returncode:
+        reason = next((line for line in lines if not Path(line).is_dir()), "")
+        raise ModelError(reason or f"{wanted[0].source} could not be exported.")
+    return [Path(line) for line in lines]
+
+
+def publish(unfinished: Path, folder: Path) -> None:
+    """Give a written export its name, in one step."""
+    if folder.exists():  # damaged, or without its model.json
+        shutil.rmtree(folder, ignore_errors=True)
+    os.replace(unfinished, folder)

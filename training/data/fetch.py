@@ -1,0 +1,294 @@
+"""How one host is treated: few requests at once, a pause between them, and silence when it asks for that.
+
+The addresses of a list, parsed.
+
+What a host says beside the picture: statuses, how long to wait, and whether it objects to the use.
+
+One address to the bytes that lie there, within limits of bytes, time and redirects.
+"""
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from types import TracebackType
+from typing import Self, TypeVar
+
+import httpx
+import stamina
+
+from imagetext.pictures.formats import find_reader
+from imagetext.wire.addresses import Resolve, is_public, resolve
+from training.data.admission import Lost, Reason
+
+# Failures in a row after which a host is asked no more in this run: dead hosts would cost a time limit each address.
+MAX_FAILURES = 8
+
+_FAILURES = frozenset({Reason.UNKNOWN_HOST, Reason.UNREACHABLE, Reason.TIMEOUT, Reason.BROKEN_OFF})
+
+
+@dataclass(frozen=True)
+class Politeness:
+    """Requests at once to one host, seconds between their beginnings, and the longest wait a host may ask for."""
+
+    at_once: int = 4
+    pause_s: float = 0.1
+    max_wait_s: float = 120.0
+
+
+class Host:
+    def __init__(self, politeness: Politeness) -> None:
+        self._politeness = politeness
+        self._turns = asyncio.Semaphore(politeness.at_once)
+        self._next = 0.0  # on the monotonic clock
+        self._failures = 0
+        self._given_up: Reason | None = None
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Wait until the host may be asked; what is lost inside is remembered. Raises Lost when it was given up."""
+        async with self._turns:
+            # In a loop, because somebody else may have had the next place, or an order to wait longer, meanwhile.
+            while (wait := self._next - time.monotonic()) > 0 and not self._given_up:  # noqa: ASYNC110
+                await asyncio.sleep(wait)
+            if self._given_up:
+                raise Lost(self._given_up, again=False)
+            self._next = time.monotonic() + self._politeness.pause_s
+            try:
+                yield
+            except Lost as lost:
+                self._remember(lost)
+                raise
+            self._failures = 0
+
+    def _remember(self, lost: Lost) -> None:
+        if lost.wait_s is not None:
+            if lost.wait_s > self._politeness.max_wait_s:
+                self._given_up = Reason.BUSY
+            self._next = max(self._next, time.monotonic() + min(lost.wait_s, self._politeness.max_wait_s))
+        self._failures = self._failures + 1 if lost.reason in _FAILURES else 0
+        if self._failures >= MAX_FAILURES:
+            self._given_up = Reason.HOST_GIVEN_UP
+
+
+class Hosts(defaultdict[str, Host]):
+    """Host name -> how it stands with it."""
+
+    def __init__(self, politeness: Politeness) -> None:
+        super().__init__(lambda: Host(politeness))
+
+
+PORTS = {"http": 80, "https": 443}
+
+
+def parse_address(address: str, base: httpx.URL | None = None) -> httpx.URL:
+    """The parsed address, relative to `base` where it is a redirect. Raises Lost."""
+    try:
+        url = base.join(address) if base else httpx.URL(address)
+        known = url.scheme in PORTS and bool(url.raw_host) and not url.userinfo and 0 < port_of(url) < 65_536
+    except (httpx.InvalidURL, ValueError):
+        known = False
+    if not known:
+        raise Lost(Reason.BAD_ADDRESS)
+    return url
+
+
+def port_of(url: httpx.URL) -> int:
+    return PORTS[url.scheme] if url.port is None else url.port
+
+
+_WAIT_S = 5.0  # for a host that says "too many requests" and not for how long
+# Directives of X-Robots-Tag by which a host objects to what we do.
+_OBJECTIONS = frozenset({"noai", "noimageai", "noindex", "noimageindex", "none"})
+
+
+def check_answer(response: httpx.Response, user_agent: str) -> None:
+    """Raises Lost unless there is something to read that may be used."""
+    status = response.status_code
+    if status in (httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE):
+        raise Lost(Reason.BUSY, str(status), wait_s=_seconds(response.headers.get("Retry-After", "")))
+    if status >= httpx.codes.INTERNAL_SERVER_ERROR:
+        raise Lost(Reason.SERVER_ERROR, str(status))
+    if status in (httpx.codes.NOT_FOUND, httpx.codes.GONE):
+        raise Lost(Reason.GONE, str(status))
+    if status != httpx.codes.OK:
+        raise Lost(Reason.REFUSED, str(status))
+    if any(_objects(tag, user_agent) for tag in response.headers.get_list("X-Robots-Tag")):
+        raise Lost(Reason.OPTED_OUT)
+
+
+def _seconds(retry_after: str) -> float:
+    """Retry-After in either of its forms, a number or a date (RFC 9110, 10.2.3)."""
+    if retry_after.strip().isdecimal():
+        return float(retry_after)
+    try:
+        return max(0.0, parsedate_to_datetime(retry_after).timestamp() - time.time())
+    except (ValueError, OverflowError):  # missing, or nonsense
+        return _WAIT_S
+
+
+def _objects(tag: str, user_agent: str) -> bool:
+    """Whether a tag such as "noai" or "imagetext: noindex, nofollow" objects; those for others do not count."""
+    whom, colon, directives = tag.lower().rpartition(":")
+    ours = not colon or whom.strip() in ("*", user_agent.partition("/")[0].lower())
+    return ours and any(directive.strip() in _OBJECTIONS for directive in directives.split(","))
+
+
+T = TypeVar("T")
+
+_HEAD = 512  # bytes by which every format is known
+
+
+@dataclass(frozen=True)
+class FetchLimits:
+    """`max_seconds` is what one attempt may take with its redirects, not counting the wait for the host's turn."""
+
+    max_bytes: int = 20_000_000
+    max_seconds: float = 30.0
+    max_redirects: int = 5
+    attempts: int = 3
+    wait_s: float = 1.0  # before the second attempt; doubled before the third
+    at_once: int = 64  # requests to all hosts together
+
+
+class Fetcher:
+    """Asks under one User-Agent; `is_allowed` judges each IP address before it is connected to."""
+
+    def __init__(
+        self,
+        hosts: Hosts,
+        limits: FetchLimits,
+        user_agent: str,
+        *,
+        resolve: Resolve = resolve,
+        is_allowed: Callable[[str], bool] = is_public,
+    ) -> None:
+        self._hosts = hosts
+        self._limits = limits
+        self._user_agent = user_agent
+        self._resolve = resolve
+        self._is_allowed = is_allowed
+        self._slots = asyncio.Semaphore(limits.at_once)
+        # No kept connections: one to an IP address was checked for one name's certificate, not for the next name's.
+        pool = httpx.Limits(max_connections=limits.at_once, max_keepalive_connections=0)
+        self._transport = httpx.AsyncHTTPTransport(limits=pool)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._transport.aclose()
+
+    async def fetch(self, address: str, accept: Callable[[bytes], Awaitable[T]]) -> T:
+        """What `accept` makes of the picture file that lies there; failures that may pass are tried again.
+
+        The next download begins when `accept` is done, so no more files wait in memory than are asked for at once.
+
+        Raises:
+            Lost: nothing came, or what `accept` raises.
+        """
+        waits = {"wait_initial": self._limits.wait_s, "wait_max": 30.0, "wait_jitter": self._limits.wait_s / 2}
+        async for attempt in stamina.retry_context(_may_pass, attempts=self._limits.attempts, timeout=None, **waits):
+            with attempt:
+                return await self._follow(parse_address(address), accept)
+        raise AssertionError  # the last attempt returns or raises
+
+    async def _follow(self, url: httpx.URL, accept: Callable[[bytes], Awaitable[T]]) -> T:
+        seconds = self._limits.max_seconds
+        for _ in range(self._limits.max_redirects + 1):
+            # One turn at a time: to hold a host's while waiting for another's would let two hosts wait for ever.
+            async with self._hosts[url.host].turn(), self._slots:
+                began = time.monotonic()
+                answer = await self._ask_within(seconds, url)
+                if isinstance(answer, bytes):
+                    return await accept(answer)
+                seconds -= time.monotonic() - began
+            url = answer
+        raise Lost(Reason.REDIRECTS)
+
+    async def _ask_within(self, seconds: float, url: httpx.URL) -> bytes | httpx.URL:
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._ask(url)
+        except (TimeoutError, httpx.TimeoutException):
+            raise Lost(Reason.TIMEOUT) from None
+
+    async def _ask(self, url: httpx.URL) -> bytes | httpx.URL:
+        """The bytes at `url`, or where it redirects to."""
+        for ip in await self._checked_ips(url):
+            try:
+                return await self._get(url, ip)
+            except (
+                httpx.ConnectError,
+                httpx.ConnectTimeout,
+            ):  # a name may have an IP address that this machine cannot reach, IPv6 above all
+                continue
+            except httpx.TimeoutException:
+                raise
+            except httpx.TransportError as error:
+                raise Lost(Reason.BROKEN_OFF, type(error).__name__) from error
+        raise Lost(Reason.UNREACHABLE)
+
+    async def _checked_ips(self, url: httpx.URL) -> list[str]:
+        try:
+            ips = await self._resolve(url.raw_host.decode("ascii"), port_of(url))
+        except OSError:
+            raise Lost(Reason.UNKNOWN_HOST) from None
+        if not all(self._is_allowed(ip) for ip in ips):
+            raise Lost(Reason.PRIVATE)
+        return ips
+
+    async def _get(self, url: httpx.URL, ip: str) -> bytes | httpx.URL:
+        """Ask the very IP address that was checked, in the name of the host."""
+        seconds = self._limits.max_seconds
+        request = httpx.Request(
+            "GET",
+            url.copy_with(host=ip),
+            headers={
+                "Host": url.netloc.decode("ascii"),
+                "User-Agent": self._user_agent,
+                "Accept": "image/*",
+                "Accept-Encoding": "identity",
+            },
+            extensions={
+                "sni_hostname": url.raw_host.decode("ascii"),
+                "timeout": httpx.Timeout(seconds, connect=seconds / 2).as_dict(),
+            },
+        )
+        response = await self._transport.handle_async_request(request)
+        try:
+            if response.has_redirect_location:
+                return parse_address(response.headers["Location"], base=url)
+            check_answer(response, self._user_agent)
+            return await self._read(response)
+        finally:
+            await response.aclose()
+
+    async def _read(self, response: httpx.Response) -> bytes:
+        length = response.headers.get("Content-Length", "")
+        if length.isdecimal() and int(length) > self._limits.max_bytes:
+            raise Lost(Reason.TOO_LARGE, f"{length} bytes")
+        body, known = bytearray(), False
+        async for chunk in response.aiter_raw():  # raw: what unpacks to gigabytes stays packed
+            body += chunk
+            if len(body) > self._limits.max_bytes:
+                raise Lost(Reason.TOO_LARGE, f"more than {self._limits.max_bytes} bytes")
+            if not known and len(body) >= _HEAD:  # a page of text need not be read to its end
+                _check_head(body)
+                known = True
+        _check_head(body)
+        return bytes(body)
+
+
+def _check_head(body: bytearray) -> None:
+    if find_reader(bytes(body[:_HEAD])) is None:
+        raise Lost(Reason.NOT_A_PICTURE, "" if body else "empty")
+
+
+def _may_pass(error: Exception) -> bool:
+    return isinstance(error, Lost) and error.again
