@@ -17,6 +17,7 @@ from imagetext.engines.kept import alone, put
 from imagetext.engines.network import Network, Run
 from imagetext.engines.trial import batch_of, disagreement, seconds_by_size, seconds_by_turns, seconds_of_a_call
 from imagetext.machine import usable_cores
+from imagetext.wire.contracts import NetworkInfo
 from imagetext.wire.errors import InvalidParameter, ModelError
 
 TORCH = "torch"
@@ -48,6 +49,13 @@ class Loaded:
     engine: str
     seconds: Mapping[int, float] = field(default_factory=dict)
     refused: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def info(self) -> NetworkInfo:
+        """What `GET /v1/models` says of it."""
+        alone = self.seconds.get(1)
+        milliseconds = None if alone is None else round(alone * 1000, 3)
+        return NetworkInfo(engine=self.engine, milliseconds=milliseconds, refused=dict(self.refused))
 
 
 class Engines:

@@ -17,7 +17,6 @@ from imagetext.wire.errors import Busy, DeadlineExceeded, NotFound, Unavailable
 from services.caption.settings import Settings
 from services.chassis.observing import ModelMetrics
 from services.chassis.problems import report_problem
-from services.chassis.status import network_infos
 
 UNMEASURED_BATCH = 8  # pictures, where nobody measured and nobody said
 
@@ -80,7 +79,7 @@ class Captioning:
                 fingerprint=captioner.fingerprint,
                 parameters=captioner.parameters,
                 default=place == 0,
-                networks=network_infos(captioner.engines),
+                networks={name: loaded.info for name, loaded in captioner.engines.items()},
             )
             for place, captioner in enumerate(self._captioners.values())
         ]

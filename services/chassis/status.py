@@ -1,9 +1,4 @@
-"""Live: the process answers. Ready: it can do its work, or says for each part why not.
-
-What `GET /v1/models` says of a model's networks.
-
-For answers that are old in a second.
-"""
+"""Live: the process answers. Ready: it can do its work, or says for each part why not."""
 
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
@@ -11,8 +6,7 @@ from http import HTTPStatus
 from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 
-from imagetext.engines import Loaded
-from imagetext.wire.contracts import Health, NetworkInfo
+from imagetext.wire.contracts import Health
 
 Ready = Callable[[], Mapping[str, str]]  # one sentence for each part that is not ready; empty when all are
 
@@ -38,17 +32,6 @@ def health_router(ready: Ready) -> APIRouter:
         )
 
     return router
-
-
-def network_infos(loaded: Mapping[str, Loaded]) -> dict[str, NetworkInfo]:
-    """Networks by name, with their engines."""
-    return {name: _info(network) for name, network in loaded.items()}
-
-
-def _info(network: Loaded) -> NetworkInfo:
-    alone = network.seconds.get(1)
-    milliseconds = None if alone is None else round(alone * 1000, 3)
-    return NetworkInfo(engine=network.engine, milliseconds=milliseconds, refused=dict(network.refused))
 
 
 def not_stored(response: Response) -> None:

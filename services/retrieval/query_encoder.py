@@ -16,7 +16,6 @@ from imagetext.pictures import Limits, open_picture
 from imagetext.wire.contracts import LoadedModel
 from imagetext.wire.errors import Unavailable
 from services.chassis.observing import ModelMetrics
-from services.chassis.status import network_infos
 from services.retrieval.settings import Settings
 
 NO_TIME_S = 0.002  # waking a thread and being woken takes a tenth of it, and all who come meanwhile wait no longer
@@ -67,7 +66,7 @@ class QueryEncoder:
             kind="encoder",
             fingerprint=encoder.fingerprint,
             parameters=encoder.parameters,
-            networks=network_infos(encoder.engines),
+            networks={name: loaded.info for name, loaded in encoder.engines.items()},
         )
 
     async def start(self, encoder: Encoder) -> None:
