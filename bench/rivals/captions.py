@@ -1,7 +1,4 @@
-"""A plain FastAPI endpoint around a captioner in torch, as FastAPI's pages show one for an uploaded file.
-
-FastAPI runs it in its threads; a lock lets one picture at a time into the model, which is faster on few cores than
-letting all of them fight for them.
+"""The captioners that ours are compared with.
 
 The GRU captioner in plain torch, word by word: beam search as tutorials write it, one beam after the other kept in a
 list, on our modules and with our ranking.
@@ -10,50 +7,21 @@ Captioners with a BERT decoder through transformers' own `generate`, on our modu
 """
 
 import copy
-import io
-import os
-import threading
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
-from fastapi import FastAPI, UploadFile
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.rows.captions import WORDS, plain
-from imagetext.machine import keep_freed_memory
 from imagetext.models.backbone import Pixels
 from imagetext.models.captioner.concepts import Concepts
 from imagetext.models.captioner.decoder import Memory, State
 from imagetext.models.captioner.full_size import VisionEncoderDecoder
 from imagetext.models.captioner.gru import AttentionDecoder
-from imagetext.models.captioner.model import CaptionModel, load_in_torch
+from imagetext.models.captioner.model import CaptionModel
 from imagetext.models.captioner.vit_bert import VitBert
-
-MODEL = "BENCH_CAPTIONER"  # the environment's name for the model folder
-
-
-def create_app() -> FastAPI:
-    keep_freed_memory()  # as the other side does
-    captioner = load_in_torch(Path(os.environ[MODEL]))
-    caption, lock, app = plain(captioner, WORDS), threading.Lock(), FastAPI()
-
-    @app.post("/captions")
-    def captions(image: UploadFile) -> dict[str, str]:
-        picture = Image.open(io.BytesIO(image.file.read())).convert("RGB")
-        prepared = captioner.prepare(picture)
-        with lock:
-            return {"caption": caption(prepared)}
-
-    @app.get("/ready")
-    def ready() -> dict[str, bool]:
-        return {"ready": True}
-
-    return app
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 from bench.load import Request
 from bench.processes import Server, free_port, load, server
-from bench.rivals.captions import MODEL
+from bench.rivals.caption_endpoint import MODEL
 from bench.row import Contest, Setting
 from bench.rows.captions import GRU, VIT_BERT
 from bench.rows.pictures import scenes
@@ -73,7 +73,7 @@ def upload(path: str, *contents: bytes) -> Request:
 @contextmanager
 def _plain_endpoint(setting: Setting, folder: Path) -> Iterator[Server]:
     port = free_port()
-    command = ["-m", "uvicorn", "--factory", "bench.rivals.captions:create_app", "--port", str(port)]
+    command = ["-m", "uvicorn", "--factory", "bench.rivals.caption_endpoint:create_app", "--port", str(port)]
     command += ["--log-level", "warning"]
     log = setting.folder("logs") / "caption-endpoint.log"
     with server(command, {MODEL: str(folder)}, port, "/ready", log) as started:
