@@ -1,10 +1,12 @@
-"""How many cores this process may use.
-
-What the C library does with memory that is free again.
-"""
+"""The machine under this process: its cores, and what the C library does with freed memory."""
 
 import ctypes
 import os
+
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # parameters of mallopt(3)
+# What glibc's own thresholds may grow to. With lower ones fixed, torch's larger activations would come from the system.
+_KEPT = 64 * 2**20  # bytes at the end of each heap
+_LARGEST = 32 * 2**20  # bytes of a block that comes from a heap
 
 
 def indexing_streams() -> int:
@@ -15,12 +17,6 @@ def indexing_streams() -> int:
 def usable_cores() -> int:
     """Those that it is bound to, as `taskset` or a container's cpuset do, or all of the machine."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # parameters of mallopt(3)
-# What glibc's own thresholds may grow to. With lower ones fixed, torch's larger activations would come from the system.
-_KEPT = 64 * 2**20  # bytes at the end of each heap
-_LARGEST = 32 * 2**20  # bytes of a block that comes from a heap
 
 
 def keep_freed_memory() -> None:

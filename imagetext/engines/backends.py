@@ -1,7 +1,4 @@
-"""OpenVINO on the processor.
-
-ONNX Runtime on the processor.
-"""
+"""The inference engines: OpenVINO and ONNX Runtime, on the processor."""
 
 import io
 import logging
@@ -19,6 +16,7 @@ from imagetext.engines.kept import put
 from imagetext.engines.network import Array, Network, Run
 
 GROUP = 64  # as in `int8.py`
+ONNXRUNTIME_LOG_LEVEL = 3  # errors
 
 log = logging.getLogger(__name__)
 
@@ -147,9 +145,6 @@ class _OwnRequest(threading.local):
         self.request = compiled.create_infer_request()
 
 
-ERRORS = 3  # the severity from which it logs
-
-
 def run_in_onnxruntime(network: Network, compiled: Path | None = None, *, threads: int, fused: bool = True) -> Run:
     """The network on `threads` threads. Without `fused` it rewrites nothing into its int8 kernels, which saturate on
     processors without 8-bit dot products. Nothing is kept in `compiled`."""
@@ -157,7 +152,7 @@ def run_in_onnxruntime(network: Network, compiled: Path | None = None, *, thread
 
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
-    options.log_severity_level = ERRORS
+    options.log_severity_level = ONNXRUNTIME_LOG_LEVEL
     if not fused:
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
     # Else its threads spin for a second after each call, and take the cores from the next network and everybody else.

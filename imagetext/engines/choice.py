@@ -15,7 +15,7 @@ from pathlib import Path
 from imagetext.engines.backends import NOT_QUANTISED, arithmetics, run_in_onnxruntime, run_in_openvino
 from imagetext.engines.kept import alone, put
 from imagetext.engines.network import Network, Run
-from imagetext.engines.trial import batch_of, disagreement, seconds_by_size, seconds_by_turns, seconds_of_a_call
+from imagetext.engines.trial import batch_of, disagreement, interleaved_seconds, seconds_by_size, seconds_of_a_call
 from imagetext.machine import usable_cores
 from imagetext.wire.contracts import NetworkInfo
 from imagetext.wire.errors import InvalidParameter, ModelError
@@ -238,8 +238,8 @@ def fastest(loads: Mapping[str, Load], network: Network, compiled: Path | None =
         return None
     best = min(runs, key=seconds.__getitem__)
     if len(runs) > 1:
-        seconds |= seconds_by_turns(runs, network.inputs)
-        together = seconds_by_turns(runs, batch_of(network, TOGETHER))
+        seconds |= interleaved_seconds(runs, network.inputs)
+        together = interleaved_seconds(runs, batch_of(network, TOGETHER))
         best = min(runs, key=lambda name: seconds[name] * together[name])
     times = {name: round(found * 1000, 3) for name, found in seconds.items()}
     log.info("%s of %s runs in %s; milliseconds: %s", network.name, network.folder.name, best, times)

@@ -1,8 +1,7 @@
-"""Rounding to 8-bit whole numbers, as one operator that torch computes and every engine knows.
+"""Int8 in exported networks: rounded activations, and large matrices with a scale for each group of a column.
 
-torch's own fake quantisation cannot be exported for batches of any size (torch 2.13).
-
-An exported network whose large matrices are stored in int8, a scale for every few numbers of a column.
+`rounded` is one operator that torch computes and every engine knows: torch's own fake quantisation cannot be exported
+for batches of any size (torch 2.13).
 """
 
 from collections.abc import Iterator
@@ -23,6 +22,14 @@ if TYPE_CHECKING:
 UNSIGNED = (0, 255)
 SIGNED = (-128, 127)
 
+GROUP = 64  # numbers of a column with one scale: one for a whole column is too coarse to agree with torch
+LEAST = 100_000  # numbers of a matrix: reading a smaller one takes no time
+# Times the numbers of all filters that the matrices must have: a filter's numbers are used at every place of a picture,
+# so that convolutions take longer than their share, and where they do int8 elsewhere costs agreement for little.
+MATRICES = 2
+OPSET = 21  # the first in which scales belong to groups; operators in use here mean the same as in `export.OPSET`
+HIGHEST = 127
+
 
 @torch.library.custom_op("imagetext::rounded", mutates_args=())
 def rounded(x: Tensor, step: float, signed: bool) -> Tensor:
@@ -41,15 +48,6 @@ def rounded_in_onnx(graph: Any, x: Any, step: float, signed: bool) -> Any:
     scale = graph.op("Constant", value_t=torch.tensor(step, dtype=torch.float32))
     zero = graph.op("Constant", value_t=torch.tensor(0, dtype=torch.int8 if signed else torch.uint8))
     return graph.op("DequantizeLinear", graph.op("QuantizeLinear", x, scale, zero), scale, zero)
-
-
-GROUP = 64  # numbers of a column with one scale: one for a whole column is too coarse to agree with torch
-LEAST = 100_000  # numbers of a matrix: reading a smaller one takes no time
-# Times the numbers of all filters that the matrices must have: a filter's numbers are used at every place of a picture,
-# so that convolutions take longer than their share, and where they do int8 elsewhere costs agreement for little.
-MATRICES = 2
-OPSET = 21  # the first in which scales belong to groups; operators in use here mean the same as in `export.OPSET`
-HIGHEST = 127
 
 
 def write_int8_weights(file: Path, out: Path) -> None:

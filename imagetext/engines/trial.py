@@ -1,7 +1,4 @@
-"""Whether an engine gives what torch gives.
-
-How long an engine takes: for the choice among engines, and for the size of batches.
-"""
+"""Tries an engine: whether it agrees with torch, and how long it takes alone and in batches."""
 
 import statistics
 import time
@@ -14,6 +11,14 @@ from imagetext.engines.network import Array, Network, Run
 PROMISED = 0.999  # cosine of every row with torch's
 # Of a few inputs half of that error is allowed, since the worst of thousands is further off than the worst of these.
 AT_START = 1 - (1 - PROMISED) / 2
+SECONDS = 0.15  # of measuring, for each engine
+SIZES = (4, 8, 16, 32)  # of batches that are measured
+CALLS = 2  # of each size at least, after one that does not count; and of each engine in its turn
+LEAST_TURNS, MOST_TURNS = 2, 50
+EACH_S = 0.1  # of calls, for a size that needs less for those
+SIZES_S = 0.6  # no size is begun that would end later
+AROUND_S = 0.0003  # what a batch costs besides its network: it is collected, handed to a thread and shared out again
+WORTH = 0.95  # of the best rate: a smaller batch with it answers sooner
 
 
 def disagreement(run: Run, network: Network) -> str | None:
@@ -47,16 +52,6 @@ def _cosine(mine: Array, theirs: Array) -> float:
     return float(np.nan_to_num((mine * theirs).sum(1) / np.maximum(lengths, 1e-12), nan=-np.inf).min())
 
 
-SECONDS = 0.15  # of measuring, for each engine
-SIZES = (4, 8, 16, 32)  # of batches that are measured
-CALLS = 2  # of each size at least, after one that does not count; and of each engine in its turn
-LEAST_TURNS, MOST_TURNS = 2, 50
-EACH_S = 0.1  # of calls, for a size that needs less for those
-SIZES_S = 0.6  # no size is begun that would end later
-AROUND_S = 0.0003  # what a batch costs besides its network: it is collected, handed to a thread and shared out again
-WORTH = 0.95  # of the best rate: a smaller batch with it answers sooner
-
-
 def seconds_of_a_call(run: Run, inputs: Sequence[Array], least: int = 3, seconds: float = SECONDS) -> float:
     """Of the fastest of some calls, `least` or more of them."""
     found: list[float] = []
@@ -69,8 +64,8 @@ def seconds_of_a_call(run: Run, inputs: Sequence[Array], least: int = 3, seconds
     return min(found)
 
 
-def seconds_by_turns(runs: Mapping[str, Run], inputs: Sequence[Array]) -> dict[str, float]:
-    """Of the median call of each, a few calls by turns: what slows the machine for a while slows all of them."""
+def interleaved_seconds(runs: Mapping[str, Run], inputs: Sequence[Array]) -> dict[str, float]:
+    """Median seconds of a call of each, interleaved: what slows the machine for a while slows all of them."""
     found: dict[str, list[float]] = {name: [] for name in runs}
     began = time.perf_counter()
     for turn in range(MOST_TURNS):

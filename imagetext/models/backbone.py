@@ -1,7 +1,4 @@
-"""The first layer of every picture network: bytes to numbers, as part of the network, so that an engine does it.
-
-The picture networks that may stand under a model: EfficientNet-Lite0 by default, any of transformers' by name.
-"""
+"""The picture networks under a model: EfficientNet-Lite0 by default, any of transformers' by name."""
 
 from pathlib import Path
 
@@ -14,9 +11,16 @@ from imagetext.models.quantized import QuantizedEfficientNetLite0
 from imagetext.models.transform import PictureTransform
 from imagetext.wire.errors import ModelError
 
+EFFICIENTNET_LITE0 = "efficientnet-lite0"
+# Named after its units, so that a model of other units is refused. What is not tuned comes from the package, too.
+IN_INTEGERS = "efficientnet-lite0-w7a8"
+
 
 class Pixels(nn.Module):
-    """Prepared pictures (n, 3, size, size) in bytes -> float32 as `PictureTransform.scale` gives them."""
+    """Prepared pictures (n, 3, size, size) in bytes -> float32 as `PictureTransform.scale` gives them.
+
+    The first layer of every exported picture network, so that the engine does it.
+    """
 
     mean: Tensor
     std: Tensor
@@ -28,11 +32,6 @@ class Pixels(nn.Module):
 
     def forward(self, pictures: Tensor) -> Tensor:
         return (pictures.float() - self.mean) / self.std
-
-
-EFFICIENTNET_LITE0 = "efficientnet-lite0"
-# Named after its units, so that a model of other units is refused. What is not tuned comes from the package, too.
-IN_INTEGERS = "efficientnet-lite0-w7a8"
 
 
 class Backbone(nn.Module):

@@ -23,7 +23,7 @@ from imagetext.engines.export import export, load_in_fastest
 from imagetext.engines.kept import alone
 from imagetext.engines.program import Program, run_in_torch
 from imagetext.machine import usable_cores
-from imagetext.models.exported import ENCODER, MODEL, Wanted, name_of, publish
+from imagetext.models.exported import ENCODER, MODEL, ModelRef, name_of, publish
 from imagetext.wire.errors import ImageTextError, ModelError
 
 
@@ -99,7 +99,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m imagetext.models.export", description=(__doc__ or "").splitlines()[0]
     )
-    parser.add_argument("models", nargs="+", type=Wanted.parse, metavar="KIND:MODEL", help="encoder:… or captioner:…")
+    parser.add_argument("models", nargs="+", type=ModelRef.parse, metavar="KIND:MODEL", help="encoder:… or captioner:…")
     parser.add_argument("--engines", type=Path, default=Path("data/engines"), help="where exports are kept")
     options = parser.parse_args(argv)
     if len(options.models) == 1:
@@ -110,7 +110,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return max(pool.map(partial(_export_one, engines=options.engines), options.models))
 
 
-def _export_one(wanted: Wanted, engines: Path) -> int:
+def _export_one(wanted: ModelRef, engines: Path) -> int:
     try:
         folder = export_model(wanted.kind, wanted.source, engines)
     except ImageTextError as error:

@@ -42,14 +42,14 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ModelRef:
     """A model of a kind, by folder or hub id."""
 
     kind: str
     source: str
 
     @classmethod
-    def parse(cls, text: str) -> "Wanted":
+    def parse(cls, text: str) -> "ModelRef":
         """encoder:models/retrieval -> both parts. Raises ArgumentTypeError."""
         kind, _, source = text.partition(":")
         if kind not in (ENCODER, CAPTIONER) or not source:
@@ -86,7 +86,7 @@ def exported(kind: str, source: str | Path, engines: Engines) -> ExportedModel:
     require_source(source)
     folder = _found(source, engines)
     if folder is None:
-        wanted = Wanted(kind, str(source))
+        wanted = ModelRef(kind, str(source))
         if "torch" in sys.modules:
             from imagetext.models.export import export_model
 
@@ -107,7 +107,7 @@ def damaged(folder: Path) -> ModelError:
     return ModelError(f"The exported model {folder} is damaged: delete the folder.")
 
 
-def export_missing(wanted: Sequence[Wanted], engines: Engines) -> bool:
+def export_missing(wanted: Sequence[ModelRef], engines: Engines) -> bool:
     """Export those that are not exported yet, several at once; False where there are none.
 
     Raises:
@@ -228,7 +228,7 @@ def _writable(folder: Path | None) -> Path:
     return passing
 
 
-def _export(wanted: Sequence[Wanted], engines: Path) -> list[Path]:
+def _export(wanted: Sequence[ModelRef], engines: Path) -> list[Path]:
     """The folders of the exports, made in a process of its own: torch and transformers are gone when it ends."""
     if find_spec("torch") is None:
         raise ModelError(

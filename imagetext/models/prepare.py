@@ -15,7 +15,7 @@ from pathlib import Path
 
 from imagetext.engines import Engines, Network
 from imagetext.machine import indexing_streams
-from imagetext.models.exported import ENCODER, ExportedModel, Wanted, export_missing, exported, load_networks
+from imagetext.models.exported import ENCODER, ExportedModel, ModelRef, export_missing, exported, load_networks
 from imagetext.wire.errors import ImageTextError
 
 INDEXING = "indexing"  # an encoder as the indexer uses it
@@ -26,14 +26,14 @@ PICTURES = "pictures"
 class Use:
     """A model, and whether it is for the indexer, which encodes pictures alone, several batches at once."""
 
-    wanted: Wanted
+    wanted: ModelRef
     indexing: bool
 
     @classmethod
     def parse(cls, text: str) -> "Use":
-        """indexing:models/retrieval, or as `Wanted.parse`. Raises ArgumentTypeError."""
+        """indexing:models/retrieval, or as `ModelRef.parse`. Raises ArgumentTypeError."""
         indexing = text.startswith(f"{INDEXING}:")
-        return cls(Wanted.parse(text.replace(INDEXING, ENCODER, 1) if indexing else text), indexing)
+        return cls(ModelRef.parse(text.replace(INDEXING, ENCODER, 1) if indexing else text), indexing)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,4 @@
-"""A layer's weights as whole numbers of 8 bits: the same each time, so that what is not tuned need not be stored.
-
-EfficientNet-Lite0 in 8-bit integers that every engine computes alike, bit for bit.
+"""EfficientNet-Lite0 in int8, computed alike by every engine, bit for bit.
 
 Weights and activations are whole numbers of 8 bits times a step (Jacob et al., 2018, "Quantization and Training of
 Neural Networks for Efficient Integer-Arithmetic-Only Inference", section 2), and every step is a power of two (Jain et
@@ -25,6 +23,9 @@ from imagetext.models.efficientnet import ConvNorm, EfficientNetLite0, InvertedR
 
 LARGEST = 64  # of a weight: two products with 8-bit activations, 2 x 255 x 64, fit into 16 bits
 FINEST = -15  # the exponent of the finest step: below it are channels that do nothing, and sums of over 24 bits
+INPUT_STEP = 2.0**-7  # pictures are (x - 127) / 128
+WIDE_STEP = 2.0**-5
+WIDE = UNSIGNED[1] * WIDE_STEP / 6  # wide units in one of the network's own, 85/64
 
 
 @torch.no_grad()
@@ -49,11 +50,6 @@ def weight_steps(weight: Tensor) -> Tensor:
 
 def _whole(weight: Tensor, step: Tensor) -> Tensor:
     return (weight / step).round().clamp(-LARGEST, LARGEST) * step
-
-
-INPUT_STEP = 2.0**-7  # pictures are (x - 127) / 128
-WIDE_STEP = 2.0**-5
-WIDE = UNSIGNED[1] * WIDE_STEP / 6  # wide units in one of the network's own, 85/64
 
 
 class Rounding(nn.Module):

@@ -1,6 +1,6 @@
-"""Which format a file has, told by its first bytes: names and declared types prove nothing.
+"""Detects the format of a file by its first bytes, and refuses files that would keep a decoder busy for minutes.
 
-Files within the limits of bytes and pixels that would still keep a decoder busy for minutes or hours.
+Names and declared types prove nothing, and such files stay within the limits of bytes and pixels.
 """
 
 import io
@@ -34,6 +34,17 @@ _PLAIN_SIGNATURES: tuple[tuple[bytes, type[ImageFile]], ...] = (
 )
 _BMP_HEADER_SIZES = frozenset({12, 40, 52, 56, 64, 108, 124})
 _AVIF_BRANDS = frozenset({b"avif", b"avis"})
+
+# Each scan of a progressive JPEG passes over all pixels; encoders write about ten.
+MAX_SCANS = 100
+# Pillow joins the EXIF segments of a JPEG by copying all it has so far; cameras write one, and one per preview.
+MAX_EXIF_SEGMENTS = 100
+# Pillow builds a list of all strips or tiles before it reads the first; one per row is the usual worst.
+MAX_STRIPS = 100_000
+# Readers walk the chunks, segments and blocks of a file in Python. Honest files of 20 MB need about ten thousand steps.
+MAX_READS = 300_000
+
+_STRIP_OFFSETS, _TILE_OFFSETS = 273, 324
 
 
 def find_reader(data: bytes) -> type[ImageFile] | None:
@@ -96,18 +107,6 @@ def _avif_size(data: bytes) -> tuple[int, int] | None:
     header, _, _ = data.partition(b"mdat")
     sizes = [struct.unpack_from(">II", header, box.end() + 4) for box in re.finditer(b"ispe", header[: -3 * 4])]
     return max(sizes, key=lambda size: size[0] * size[1], default=None)
-
-
-# Each scan of a progressive JPEG passes over all pixels; encoders write about ten.
-MAX_SCANS = 100
-# Pillow joins the EXIF segments of a JPEG by copying all it has so far; cameras write one, and one per preview.
-MAX_EXIF_SEGMENTS = 100
-# Pillow builds a list of all strips or tiles before it reads the first; one per row is the usual worst.
-MAX_STRIPS = 100_000
-# Readers walk the chunks, segments and blocks of a file in Python. Honest files of 20 MB need about ten thousand steps.
-MAX_READS = 300_000
-
-_STRIP_OFFSETS, _TILE_OFFSETS = 273, 324
 
 
 class MeteredFile(io.BytesIO):

@@ -1,6 +1,4 @@
-"""CLIP's tokenizer for folders that come without one: the vocabulary that the package open_clip_torch carries.
-
-Any CLIP (Radford et al., 2021) that transformers can load, by folder or hub id, behind the encoder's interface.
+"""Any CLIP (Radford et al., 2021) that transformers can load, by folder or hub id, behind the encoder's interface.
 
 A folder without preprocessor or tokenizer is taken for one of the original's, and filled in as the original used it:
 the pictures of `shirsh10mall/Fine_Tuned_CLIP_Model` are squashed to 224 x 224 in [0, 1], with no mean and deviation;

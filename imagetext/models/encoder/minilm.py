@@ -1,7 +1,4 @@
-"""BERT as engines compute it fastest, with the weights of transformers' own.
-
-The compact dual encoder: two pretrained towers, each with a small trained head, meeting in one space.
-"""
+"""The compact dual encoder's networks: MiniLM in the form that engines run fastest, and the head of each tower."""
 
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec

@@ -1,6 +1,6 @@
-"""The network of a CLIP from scratch: a residual network sees (He et al., 2016), a transformer of one layer reads.
+"""A CLIP small enough to be trained from random weights on a few thousand pictures.
 
-A CLIP small enough to be trained from random weights on a few thousand pictures, in torch.
+The picture tower is a residual network (He et al., 2016), the text tower a transformer of one layer.
 """
 
 import math
