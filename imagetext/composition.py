@@ -1,4 +1,4 @@
-"""The one vector of a query of several parts."""
+"""Combines the parts of a query into one vector."""
 
 from collections.abc import Sequence
 
@@ -8,15 +8,15 @@ from numpy.typing import NDArray
 from imagetext.wire.errors import InvalidParameter
 
 AWAY = 0.5  # how far unwanted parts of weight -1 push; chosen by training/negation.py
-_SHORTEST = 1e-3  # a sum below this has no direction, only rounding
+_SHORTEST = 1e-3  # a shorter sum has no direction, only rounding errors
 
 
 def composed(vectors: Sequence[NDArray[np.float32]], weights: Sequence[float]) -> NDArray[np.float32]:
     """The direction to search in: a unit vector (dimensions,).
 
-    Wanted and unwanted vectors are summed up by their weights, each for themselves. From the direction of the wanted
-    ones that of the unwanted ones is taken away, by `AWAY` times the largest of their weights. Only how weights compare
-    matters: the largest wanted one counts as 1.
+    Wanted and unwanted vectors are summed separately by weight. The direction of the unwanted sum, times `AWAY` and the
+    largest unwanted weight, is subtracted from that of the wanted sum. Only ratios of weights matter: the largest
+    wanted weight counts as 1.
 
     Args:
         vectors: unit vectors (dimensions,), one for each weight.

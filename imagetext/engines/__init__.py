@@ -1,6 +1,6 @@
-"""Inference engines behind one seam: an exported network goes in, a function of arrays comes out.
+"""Inference engines behind one interface: an exported network goes in, a function of arrays comes out.
 
-Nothing here imports torch: `export.py` does, and only who exports, trains or compares with torch imports that.
+Only `export.py`, `int8.py` and `program.py` import torch, and only export, training and comparisons import those.
 """
 
 from imagetext.engines.choice import Engines, Loaded

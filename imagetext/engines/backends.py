@@ -23,14 +23,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Arithmetic:
-    """What a network is computed in.
+    """The arithmetic that a network runs in.
 
     Attributes:
         precision: "f32" or "bf16".
-        group: so many neighbours in a row share a scale where large matrices are multiplied in int8; their inputs are
-            quantised as they come. 0 where nothing is.
-        quantised: whether a network with int8 weights and activations of its own runs in int8 kernels. Without it
-            runs in float32, which gives the same numbers on every processor.
+        group: how many neighbours in a row share a scale when large matrices are multiplied in int8, with inputs
+            quantised on the fly; 0 for no int8 matrices.
+        quantised: whether a network with its own int8 weights and activations runs in int8 kernels. Otherwise it runs
+            in float32, with the same results on every processor.
     """
 
     precision: str = "f32"
@@ -43,7 +43,7 @@ NOT_QUANTISED = Arithmetic(quantised=False)
 
 
 def arithmetics() -> Mapping[str, Arithmetic]:
-    """All that are worth a try on this processor, by name: bfloat16 only where it has instructions for it."""
+    """All that are worth trying on this processor, by name: bfloat16 only if it has instructions for it."""
     able = core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     found = {"f32": FLOAT32}
     if "BF16" in able:
@@ -53,15 +53,15 @@ def arithmetics() -> Mapping[str, Arithmetic]:
 
 @cache
 def core() -> Any:
-    """The one of this process, kept for ever.
+    """The only one in this process, never freed.
 
-    Each brings a stack for signals to the thread that makes it, and frees it when it goes: of several, the last may put
-    back the freed one of another, and the next signal with a handler, such as SIGTERM or SIGCHLD, ends the process.
+    Each core gives the thread that creates it a signal stack and frees it at its end. With several, the last may
+    restore the freed stack of another, and the next handled signal, such as SIGTERM or SIGCHLD, crashes the process.
     """
     import openvino as ov
 
-    # Its bindings look for NumPy when they are first given an array. Two threads that come first together wait for each
-    # other for ever: one holds the GIL, the other the lock of what is being initialised (OpenVINO 2026.4).
+    # The bindings import NumPy on the first array. Two threads that do so at once deadlock: one holds the GIL, the
+    # other the initialisation lock (OpenVINO 2026.4).
     ov.Type.f32.to_dtype()
     ov.Tensor(np.zeros(1, dtype=np.float32))
     return ov.Core()
@@ -70,10 +70,10 @@ def core() -> Any:
 def run_in_openvino(
     network: Network, compiled: Path | None = None, *, arithmetic: Arithmetic, threads: int, streams: int = 1
 ) -> Run | None:
-    """The network in one of `arithmetics()`; as many calls at once as `streams`, each on `threads` threads.
+    """The network in one of `arithmetics()`, with `streams` parallel calls of `threads` threads each.
 
-    What is compiled is kept in the folder `compiled`, which makes the next load several times as fast. None where int8
-    weights would be of no use.
+    The compiled network is kept in the folder `compiled`, which makes the next load several times as fast. None if int8
+    weights would not help.
     """
     file = network.int8_file if arithmetic.group else network.file
     if file is None:
@@ -89,7 +89,7 @@ def run_in_openvino(
         settings["LP_TRANSFORMS_MODE"] = "NO"
     if streams > 1 or not network.single:
         return _run(_compiled(file, settings, compiled))
-    core()  # there may be only one, and two threads that come first would each make one
+    core()  # before the two threads below, each of which would create one
     with ThreadPoolExecutor(2) as pool:
         run, alone = (
             _run(each) for each in pool.map(lambda of_one: _compiled(file, settings, compiled, of_one), (False, True))
@@ -98,14 +98,14 @@ def run_in_openvino(
 
 
 def _compiled(file: Path, settings: Mapping[str, object], kept: Path | None, of_one: bool = False) -> Any:
-    """`of_one` is for a single example: without a shape to find out each call takes less."""
+    """`of_one` is for a single example: with a fixed shape each call is faster."""
     blob = None if kept is None else kept / ("one.blob" if of_one else "any.blob")
     if blob is not None and blob.exists():
         try:
             return core().import_model(io.BytesIO(blob.read_bytes()), "CPU", dict(settings))
         except (OSError, RuntimeError):
-            log.warning("%s is damaged: the network is compiled anew", blob)
-    # `convert_model` would do without the file, but it reports its use to its makers.
+            log.warning("%s is damaged; compiling the network again", blob)
+    # `convert_model` would not need the file, but it sends telemetry.
     model = core().read_model(file)
     if of_one:
         model.reshape({each: [1, *list(each.partial_shape)[1:]] for each in model.inputs})
@@ -122,7 +122,7 @@ def _keep(compiled: Any, blob: Path) -> None:
         blob.parent.mkdir(parents=True, exist_ok=True)
         put(blob, lambda unfinished: unfinished.write_bytes(written.getvalue()))
     except (OSError, RuntimeError):
-        log.warning("%s cannot be written: networks are compiled anew at every start", blob.parent)
+        log.warning("%s is not writable; networks will be compiled at every start", blob.parent)
 
 
 def _run(compiled: Any) -> Run:
@@ -130,8 +130,8 @@ def _run(compiled: Any) -> Run:
     outputs = len(compiled.outputs)
 
     def run(*inputs: Array) -> list[Array]:
-        # Copies come out: what a call gives may be an input of the next one, which writes over the request's outputs.
-        # By number: of a list OpenVINO makes a dictionary itself, and takes longer.
+        # Outputs are copies: they may be inputs of the next call, which overwrites the request's outputs.
+        # By number: OpenVINO turns a list into a dictionary itself, but takes longer.
         found: Any = own.request.infer(dict(enumerate(inputs)), share_inputs=True, share_outputs=False)
         return [found[number] for number in range(outputs)]
 
@@ -139,15 +139,15 @@ def _run(compiled: Any) -> Run:
 
 
 class _OwnRequest(threading.local):
-    """One for each thread."""
+    """One infer request per thread."""
 
     def __init__(self, compiled: Any) -> None:
         self.request = compiled.create_infer_request()
 
 
 def run_in_onnxruntime(network: Network, compiled: Path | None = None, *, threads: int, fused: bool = True) -> Run:
-    """The network on `threads` threads. Without `fused` it rewrites nothing into its int8 kernels, which saturate on
-    processors without 8-bit dot products. Nothing is kept in `compiled`."""
+    """The network on `threads` threads. Without `fused` it uses no int8 kernels, which saturate on processors
+    without 8-bit dot products. Nothing is kept in `compiled`."""
     import onnxruntime as ort
 
     options = ort.SessionOptions()
@@ -155,7 +155,7 @@ def run_in_onnxruntime(network: Network, compiled: Path | None = None, *, thread
     options.log_severity_level = ONNXRUNTIME_LOG_LEVEL
     if not fused:
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
-    # Else its threads spin for a second after each call, and take the cores from the next network and everybody else.
+    # Otherwise its threads spin for a second after each call and take the cores from everything else.
     options.add_session_config_entry("session.force_spinning_stop", "1")
     session = ort.InferenceSession(network.file, options, providers=["CPUExecutionProvider"])
     names = [given.name for given in session.get_inputs()]

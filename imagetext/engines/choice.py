@@ -1,4 +1,4 @@
-"""Which engine runs a network: the fastest here of those that agree with torch, measured once and remembered."""
+"""Chooses the engine for a network: the fastest of those that agree with torch, measured once and remembered."""
 
 import hashlib
 import json
@@ -21,16 +21,16 @@ from imagetext.wire.contracts import NetworkInfo
 from imagetext.wire.errors import InvalidParameter, ModelError
 
 TORCH = "torch"
-# One more whenever engines must agree in more or are tried otherwise: what was chosen before is chosen anew.
+# Increase when the checks or the trial change: earlier choices are then discarded.
 CHECK = 8
-CLOSE = 1.3  # times the fastest: engines within it are measured once more, interleaved, alone and in a batch
-TOGETHER = 8  # examples of that batch; both times count the same
+CLOSE = 1.3  # engines within this factor of the fastest are measured again, interleaved, alone and in a batch
+TOGETHER = 8  # examples in that batch; both times count equally
 CEILINGS = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")  # environment variables that hide instructions from engines
 
 log = logging.getLogger(__name__)
 
-Load = Callable[[Network, Path | None], Run | None]  # the folder keeps what is compiled; None: of no use
-# What is tried in its place when an engine disagrees: the same without int8 kernels.
+Load = Callable[[Network, Path | None], Run | None]  # the folder keeps compiled networks; None: not useful
+# The substitute when an engine disagrees: the same without int8 kernels.
 INSTEAD = {"openvino-f32": "openvino-f32-unquantised", "onnxruntime": "onnxruntime-unquantised"}
 
 
@@ -41,8 +41,8 @@ class Loaded:
     Attributes:
         run: the network.
         engine: its name.
-        seconds: of a batch of so many; empty where that was not measured.
-        refused: engines that were tried and left out, each with the reason.
+        seconds: by batch size; empty if not measured.
+        refused: engines that were tried and rejected, each with the reason.
     """
 
     run: Run
@@ -61,7 +61,7 @@ class Loaded:
 class Engines:
     """Loads exported networks into engines.
 
-    What was exported and measured is kept in a folder, so that the next start loads one engine for each network.
+    Exports and measurements are kept in a folder, so that the next start loads just one engine per network.
     """
 
     def __init__(
@@ -74,11 +74,11 @@ class Engines:
     ) -> None:
         """
         Args:
-            folder: what is kept lies here; it is made where it is missing. Without one nothing outlives the process.
-            only: the one engine to use, where it agrees with torch.
-            threads: of all calls together; 0 takes every core.
-            streams: calls that may run at once, each with its share of the threads.
-            exported: a folder with exported models that is only read, as an image carries one.
+            folder: where exports and choices are kept; created if missing. Without one nothing outlives the process.
+            only: the one engine to use, if it agrees with torch.
+            threads: for all calls together; 0 takes every core.
+            streams: how many calls may run at once, each with its share of the threads.
+            exported: a read-only folder with exported models, as container images have.
         """
         self.folder = folder
         self.only = only
@@ -87,14 +87,16 @@ class Engines:
         self.exported = exported
 
     def load(self, network: Network) -> Loaded | None:
-        """The network in the engine that is chosen for it; None where none can take it.
+        """The network in its chosen engine; None if no engine can run it.
 
         Raises:
-            InvalidParameter: there is no engine `only` here.
+            InvalidParameter: `only` names no engine on this machine.
         """
         loads: Mapping[str, Load] = self._loads()
         if self.only is not None and self.only not in loads:
-            raise InvalidParameter(f"There is no engine {self.only!r} here; there are {', '.join([*loads, TORCH])}.")
+            raise InvalidParameter(
+                f"There is no engine {self.only!r} on this machine; choose from {', '.join([*loads, TORCH])}."
+            )
         if self.only is not None:
             return fastest({self.only: loads[self.only]}, network)
         kept = self._choice(network)
@@ -104,7 +106,7 @@ class Engines:
             return loaded
         if self.streams > 1:
             loads = self._chosen_alone(loads, network)
-        with alone(kept.parent):  # of replicas that start together one measures, and alone
+        with alone(kept.parent):  # of replicas that start together, only one measures
             if (loaded := _remembered(loads, network, kept)) is None:
                 compiled = kept.with_suffix("")
                 if (loaded := fastest(loads, network, compiled)) is not None:
@@ -113,7 +115,7 @@ class Engines:
             return loaded
 
     def _chosen_alone(self, loads: Mapping[str, Load], network: Network) -> Mapping[str, Load]:
-        """The engine of single calls: of several calls at once it is the fastest, too, and is not looked for again."""
+        """The engine chosen for single calls, which is also the fastest for parallel ones."""
         engines = Engines(self.folder, threads=self.threads)
         kept = engines._choice(network)
         if kept is None:
@@ -126,7 +128,7 @@ class Engines:
         return {name: loads[name]} if name in loads else loads
 
     def has_chosen(self, network: Network) -> bool:
-        """Whether an engine is known for it, which `load` takes without measuring."""
+        """Whether `load` can take a remembered engine without measuring."""
         kept = self._choice(network)
         return self.only is not None or (kept is not None and kept.exists())
 
@@ -137,8 +139,8 @@ class Engines:
             in_openvino = partial(run_in_openvino, threads=each, streams=self.streams)
             try:
                 found = arithmetics()
-            except Exception:  # whatever its library raises where it cannot be loaded
-                log.warning("OpenVINO is installed, but does not work here", exc_info=True)
+            except Exception:  # its library may raise anything when it cannot be loaded
+                log.warning("OpenVINO is installed but does not work on this machine", exc_info=True)
             else:
                 loads |= {f"openvino-{name}": partial(in_openvino, arithmetic=each) for name, each in found.items()}
                 loads["openvino-f32-unquantised"] = partial(in_openvino, arithmetic=NOT_QUANTISED)
@@ -148,7 +150,7 @@ class Engines:
         return loads
 
     def _choice(self, network: Network) -> Path | None:
-        """Where the choice for this network is kept: a name for all that has a part in it."""
+        """The file of the choice for this network; its name covers everything that influences the choice."""
         if self.folder is None:
             return None
         packages = [f"{name}={_version(name)}" for name in ("openvino", "onnxruntime")]
@@ -158,7 +160,7 @@ class Engines:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError:
-            log.warning("%s cannot be written: engines are chosen anew at every start", self.folder)
+            log.warning("%s is not writable; engines will be chosen at every start", self.folder)
             return None
         model = network.folder.name.rpartition("-")[0]
         return folder / f"{model}-{network.name}-{hashlib.sha256(identity.encode()).hexdigest()[:16]}.json"
@@ -166,7 +168,7 @@ class Engines:
 
 @cache
 def processor() -> str:
-    """The kind of processor, with its instructions."""
+    """The processor's model and instruction sets."""
     try:
         lines = Path("/proc/cpuinfo").read_text().split("\n\n", 1)[0].splitlines()
     except OSError:
@@ -176,7 +178,7 @@ def processor() -> str:
 
 @cache
 def _version(package: str) -> str | None:
-    """The version that is installed."""
+    """The installed version; None if there is none."""
     try:
         return version(package)
     except PackageNotFoundError:
@@ -184,7 +186,7 @@ def _version(package: str) -> str | None:
 
 
 def _remembered(loads: Mapping[str, Load], network: Network, kept: Path) -> Loaded | None:
-    """What was chosen before; None where nothing was, or it can no longer be loaded."""
+    """The remembered choice; None if there is none or it can no longer be loaded."""
     try:
         choice = json.loads(kept.read_text())
         name, times = choice["engine"], {int(size): took / 1000 for size, took in choice["batches"].items()}
@@ -201,20 +203,20 @@ def _remember(kept: Path, loaded: Loaded) -> None:
     try:
         put(kept, lambda unfinished: unfinished.write_text(json.dumps(choice)))
     except OSError:
-        log.warning("%s cannot be written: engines are chosen anew at the next start", kept)
+        log.warning("%s is not writable; engines will be chosen again at the next start", kept)
 
 
 def _forget_others(compiled: Path, engine: str) -> None:
-    """What other engines have compiled."""
+    """Delete what the other engines compiled."""
     for folder in compiled.iterdir() if compiled.is_dir() else ():
         if folder.name != engine:
             shutil.rmtree(folder, ignore_errors=True)
 
 
 def fastest(loads: Mapping[str, Load], network: Network, compiled: Path | None = None) -> Loaded | None:
-    """The fastest of the engines that agree with torch; None where none does.
+    """The fastest engine that agrees with torch; None if none does.
 
-    Each keeps what it compiles in a folder of its name in `compiled`.
+    Each keeps its compiled network in a folder of its name in `compiled`.
     """
     runs, seconds, refused = dict[str, Run](), dict[str, float](), dict[str, str]()
     waiting = [name for name in loads if len(loads) == 1 or name not in INSTEAD.values()]
@@ -231,7 +233,7 @@ def fastest(loads: Mapping[str, Load], network: Network, compiled: Path | None =
                 waiting.insert(0, INSTEAD[name])
             continue
         runs[name], seconds[name] = run, seconds_of_a_call(run, network.inputs)
-        # Slow ones are let go of at once: each holds the weights.
+        # Slow ones are dropped at once: each holds a copy of the weights.
         runs = {each: run for each, run in runs.items() if seconds[each] < CLOSE * min(seconds.values())}
     if not runs:
         log.warning("No engine can run %s: %s", network.name, refused)
@@ -244,17 +246,17 @@ def fastest(loads: Mapping[str, Load], network: Network, compiled: Path | None =
     times = {name: round(found * 1000, 3) for name, found in seconds.items()}
     log.info("%s of %s runs in %s; milliseconds: %s", network.name, network.folder.name, best, times)
     for name, reason in refused.items():
-        log.info("%s of %s: %s is left out (%s); %s is used", network.name, network.folder.name, name, reason, best)
+        log.info("%s of %s: %s was rejected (%s); using %s", network.name, network.folder.name, name, reason, best)
     return Loaded(runs[best], best, seconds_by_size(runs[best], network, seconds[best]), refused)
 
 
 def _why_refused(run: Run, network: Network) -> str | None:
-    """None where the engine agrees with torch."""
+    """None if the engine agrees with torch."""
     try:
         return disagreement(run, network)
-    except ModelError:  # it is the export that is damaged
+    except ModelError:  # the export is damaged, not the engine
         raise
-    except Exception as error:  # as `_run`
+    except Exception as error:  # as in `_run`
         return f"it fails: {_last_line(error)}"
 
 
@@ -266,9 +268,9 @@ def _last_line(error: Exception) -> str:
 def _run(
     name: str, loads: Mapping[str, Load], network: Network, compiled: Path | None
 ) -> tuple[Run | None, str | None]:
-    """The network in an engine, or why it cannot be; neither where that would be of no use."""
+    """The network in an engine, or the reason why not; neither if it would not help."""
     try:
         return loads[name](network, compiled and compiled / name), None
-    except Exception as error:  # engines raise whatever their own parts raise
+    except Exception as error:  # engines let exceptions of any kind out
         log.debug("%s cannot be loaded into %s", network.name, name, exc_info=True)
         return None, f"it cannot be loaded: {_last_line(error)}"

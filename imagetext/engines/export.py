@@ -1,4 +1,4 @@
-"""From a network in torch to the files that engines read (see `network.py`)."""
+"""Exports a network from torch to the files that engines read (see `network.py`)."""
 
 import hashlib
 import json
@@ -24,7 +24,7 @@ OPSET = 18
 
 
 def export(program: Program, folder: Path) -> Network:
-    """Write the program's files; torch's own outputs for its inputs are among them."""
+    """Write the program's files, including torch's outputs for its inputs."""
     file = folder / f"{program.name}.onnx"
     _write_onnx(program, file)
     if program.int8 and program.tolerance is None:
@@ -36,21 +36,21 @@ def export(program: Program, folder: Path) -> Network:
     save_file(stored.arrays, folder / f"{program.name}.safetensors")
     facts = {"free": program.free, "tolerance": program.tolerance, "single": program.single, "cases": places}
     for name in ("safetensors", "onnx"):
-        (folder / f"{program.name}.{name}").chmod(0o644)  # safetensors lets only the owner read it
+        (folder / f"{program.name}.{name}").chmod(0o644)  # safetensors makes it readable by the owner only
     (folder / f"{program.name}.json").write_text(json.dumps(facts), encoding="utf-8")
     return Network.open(folder, program.name)
 
 
 def run_in_fastest(program: Program, engines: Engines | None = None) -> Run:
-    """As `load_in_fastest`, without what is known of the engine."""
+    """As `load_in_fastest`, without the facts about the engine."""
     return load_in_fastest(program, engines or Engines()).run
 
 
 def load_in_fastest(program: Program, engines: Engines) -> Loaded:
-    """A program in the fastest engine here, with nothing kept: for training, which has torch and the weights at hand.
+    """A program in the fastest engine, with nothing kept: for training, which has torch and the weights anyway.
 
     Raises:
-        ModelError: no engine can take it.
+        ModelError: no engine can run it.
     """
     with TemporaryDirectory() as folder:
         network = export(program, Path(folder))
@@ -78,13 +78,13 @@ class _Stored:
 
 
 def _write_onnx(program: Program, file: Path) -> None:
-    """Traced, by torch's older exporter: it takes a second where the newer one takes fifteen, most of which go into
-    imports and decompositions. Whatever it might get wrong, engines are compared with torch itself."""
+    """Uses torch's older, tracing exporter: it takes one second, the newer one fifteen, mostly for imports and
+    decompositions. Its mistakes would be noticed, because engines are compared with torch itself."""
     module = program.module if program.lean is None else program.lean
     names = [f"input_{number}" for number in range(len(program.free))]
     register_custom_op_symbolic("imagetext::rounded", rounded_in_onnx, OPSET)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it tells what it traces
+        warnings.simplefilter("ignore")  # about tracing
         torch.onnx.export(
             module,
             _traced(program),
@@ -98,7 +98,7 @@ def _write_onnx(program: Program, file: Path) -> None:
 
 
 def _traced(program: Program) -> tuple[Tensor, ...]:
-    """Inputs whose free axes are longer than 1: what is 1 while it is traced may be taken for a constant."""
+    """Inputs whose free axes are longer than 1: tracing may take a length of 1 for a constant."""
     cases = (program.example, *program.others)
     return next(
         (
@@ -111,7 +111,7 @@ def _traced(program: Program) -> tuple[Tensor, ...]:
 
 
 def _keep_inputs(file: Path, inputs: Mapping[str, Tensor]) -> None:
-    """Inputs that the network makes no use of are left out; engines are given all of them, in their order."""
+    """Restore the inputs that the exporter dropped as unused: engines are given all of them, in order."""
     model = onnx.load(file)
     left = {given.name: given for given in model.graph.input}
     if len(left) == len(inputs):

@@ -22,18 +22,18 @@ if TYPE_CHECKING:
 UNSIGNED = (0, 255)
 SIGNED = (-128, 127)
 
-GROUP = 64  # numbers of a column with one scale: one for a whole column is too coarse to agree with torch
-LEAST = 100_000  # numbers of a matrix: reading a smaller one takes no time
-# Times the numbers of all filters that the matrices must have: a filter's numbers are used at every place of a picture,
-# so that convolutions take longer than their share, and where they do int8 elsewhere costs agreement for little.
+GROUP = 64  # values of a column that share a scale: one scale per column is too coarse to agree with torch
+LEAST = 100_000  # values of a matrix: smaller ones are not worth it
+# The matrices must hold this many times the values of all filters. A filter is applied at every place of a picture, so
+# convolutions take more time than their share of values; where they dominate, int8 matrices cost agreement for little.
 MATRICES = 2
-OPSET = 21  # the first in which scales belong to groups; operators in use here mean the same as in `export.OPSET`
+OPSET = 21  # the first with scales per group; the operators used here mean the same as in `export.OPSET`
 HIGHEST = 127
 
 
 @torch.library.custom_op("imagetext::rounded", mutates_args=())
 def rounded(x: Tensor, step: float, signed: bool) -> Tensor:
-    """Numbers of any shape -> the nearest that are `step` times a whole number of 8 bits, with or without sign."""
+    """Values of any shape -> the nearest multiples of `step` whose factor is an 8-bit integer, signed or not."""
     return torch.fake_quantize_per_tensor_affine(x, step, 0, *(SIGNED if signed else UNSIGNED))
 
 
@@ -44,7 +44,7 @@ def _(x: Tensor, step: float, signed: bool) -> Tensor:
 
 @symbolic_helper.parse_args("v", "f", "b")
 def rounded_in_onnx(graph: Any, x: Any, step: float, signed: bool) -> Any:
-    """What it is in ONNX."""
+    """The operator in ONNX."""
     scale = graph.op("Constant", value_t=torch.tensor(step, dtype=torch.float32))
     zero = graph.op("Constant", value_t=torch.tensor(0, dtype=torch.int8 if signed else torch.uint8))
     return graph.op("DequantizeLinear", graph.op("QuantizeLinear", x, scale, zero), scale, zero)
@@ -53,8 +53,8 @@ def rounded_in_onnx(graph: Any, x: Any, step: float, signed: bool) -> Any:
 def write_int8_weights(file: Path, out: Path) -> None:
     """Write an exported network again with its large matrices in int8.
 
-    Nothing is written where that would be of no use: without large matrices, or among many convolutions, which stay as
-    they are.
+    Nothing is written if that would not help: without large matrices, or beside many convolutions, which stay as they
+    are.
     """
     import onnx
 
@@ -64,7 +64,7 @@ def write_int8_weights(file: Path, out: Path) -> None:
 
 
 def compress(model: "ModelProto") -> bool:
-    """Store large matrices in int8; False where that would be of no use, and nothing was changed."""
+    """Store large matrices in int8; False if that would not help and nothing was changed."""
     from onnx import helper, numpy_helper
 
     graph = model.graph
@@ -94,7 +94,7 @@ def compress(model: "ModelProto") -> bool:
 
 
 def in_groups(matrix: Array) -> tuple[Array, Array]:
-    """A matrix (inputs, outputs) -> numbers of the same shape in int8, scales (inputs / GROUP, outputs)."""
+    """A matrix (inputs, outputs) -> int8 values of the same shape, scales (inputs / GROUP, outputs)."""
     inputs, outputs = matrix.shape
     groups = matrix.reshape(inputs // GROUP, GROUP, outputs).astype(np.float32)
     scales = np.maximum(np.abs(groups).max(1) / HIGHEST, np.finfo(np.float32).tiny)
@@ -103,7 +103,7 @@ def in_groups(matrix: Array) -> tuple[Array, Array]:
 
 
 def _products(graph: "GraphProto") -> "Iterator[tuple[NodeProto, str, Array]]":
-    """Products with a large constant matrix: node, a name for the matrix as it is multiplied with, and that matrix."""
+    """Products with a large constant matrix: the node, a name for the matrix as multiplied, and that matrix."""
     from onnx import numpy_helper
 
     stored = {each.name: each for each in graph.initializer}
@@ -133,13 +133,13 @@ def _attribute(node: "NodeProto", name: str, default: Any) -> Any:
 
 
 def _convolved(graph: "GraphProto") -> int:
-    """Numbers of all filters."""
+    """How many values all filters have."""
     filters = {node.input[1] for node in graph.node if node.op_type == "Conv"}
     return sum(int(np.prod(each.dims)) for each in graph.initializer if each.name in filters)
 
 
 def _leave_out_unused(graph: "GraphProto") -> None:
-    """Transpositions and constants that nothing reads any more."""
+    """Drop transpositions and constants that are no longer read."""
     read = _read(graph)
     nodes = [node for node in graph.node if node.op_type != "Transpose" or node.output[0] in read]
     del graph.node[:]

@@ -1,7 +1,7 @@
-"""A network on disk as engines take it: an ONNX file, and inputs with torch's outputs for them to be compared with.
+"""An exported network on disk: an ONNX file, and inputs with torch's outputs to compare engines with.
 
 pictures.onnx           what engines compute
-pictures-int8.onnx      the same with its large matrices in int8, where that may be of use
+pictures-int8.onnx      the same with its large matrices in int8, if that may help
 pictures.json           sizes and rules, as `Network` has them
 pictures.safetensors    the arrays of all cases, each stored once
 """
@@ -20,7 +20,7 @@ from safetensors.numpy import load_file
 from imagetext.wire.errors import ModelError
 
 Array = NDArray[Any]
-# Arrays in, arrays out; no later call writes over what came out.
+# Arrays in, arrays out; later calls do not overwrite the outputs.
 Run = Callable[..., Sequence[Array]]
 Case = tuple[list[Array], list[Array]]  # inputs, and torch's outputs for them
 
@@ -30,10 +30,10 @@ class Network:
     """An exported network.
 
     Attributes:
-        name: what it does, fit for a file name: "pictures", "texts".
+        name: such as "pictures" or "texts"; part of file names.
         folder: where its files are.
-        free: of each input, the axes whose length differs from call to call.
-        tolerance: the largest difference that its first output may have; None where only its direction counts.
+        free: for each input, the axes whose length varies between calls.
+        tolerance: the largest error of its first output; None if only its direction counts.
         single: whether single examples are worth a compiled copy, which holds the weights once more.
     """
 
@@ -45,7 +45,7 @@ class Network:
 
     @classmethod
     def open(cls, folder: Path, name: str) -> "Network":
-        """Raises ModelError where the export is damaged."""
+        """Raises ModelError if the export is damaged."""
         try:
             facts = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
             return cls(name, folder, tuple(map(tuple, facts["free"])), facts["tolerance"], facts["single"])
@@ -58,7 +58,7 @@ class Network:
 
     @property
     def int8_file(self) -> Path | None:
-        """None where int8 weights would be of no use."""
+        """None if int8 weights would not help."""
         file = self.folder / f"{self.name}-int8.onnx"
         return file if file.exists() else None
 
@@ -69,7 +69,7 @@ class Network:
 
     @property
     def inputs(self) -> list[Array]:
-        """Those of the usual case."""
+        """The inputs of the usual case."""
         return self.cases[0][0]
 
 
@@ -79,14 +79,14 @@ def read_cases(folder: Path, name: str) -> list[Case]:
         places = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))["cases"]
         arrays: dict[str, Array] = load_file(folder / f"{name}.safetensors")
         return [([arrays[each] for each in given], [arrays[each] for each in found]) for given, found in places]
-    except Exception as error:  # safetensors raises kinds of its own
+    except Exception as error:  # safetensors raises its own exceptions
         raise ModelError(f"The exported network {folder / name} is damaged: delete its folder.") from error
 
 
 def example_pictures(size: int) -> Array:
-    """Prepared pictures (8, 3, size, size) in bytes on which engines are compared: always the same ones.
+    """Prepared pictures (8, 3, size, size) in bytes to compare engines on; always the same ones.
 
-    Two are noise; the others are smooth like the even parts of photographs, on which half precision is worst.
+    Two are noise; the others are smooth like even parts of photographs, where half precision is worst.
     """
     random = np.random.default_rng(0)
     pictures = [random.random((3, size, size)) for _ in range(2)]

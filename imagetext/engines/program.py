@@ -1,4 +1,4 @@
-"""A network in torch, described for engines, and torch itself: the reference that engines are compared with."""
+"""A network in torch, described for export; torch is the reference for every engine."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,18 +11,18 @@ from imagetext.engines.network import Array, Run
 
 @dataclass(frozen=True)
 class Program:
-    """A network in evaluation.
+    """A network in evaluation mode.
 
     Attributes:
-        name: of what it does, fit for a file name: "pictures", "texts".
+        name: such as "pictures" or "texts"; part of file names.
         module: its forward takes tensors and returns a tensor or a tuple of tensors.
-        example: inputs of a usual size; engines are measured on them.
-        free: of each input, the axes whose length differs from call to call.
+        example: inputs of the usual size; engines are timed on them.
+        free: for each input, the axes whose length varies between calls.
         others: more inputs, of other lengths; an engine must agree with torch on all of them.
-        tolerance: the largest difference that its first output may have, where a direction is not all that counts.
-        int8: whether matrices may be tried in int8; not where a search goes on from the outputs: it decides by little.
+        tolerance: the largest error of its first output; None if only its direction counts.
+        int8: whether int8 matrices may be tried; not for beam search, where small differences decide.
         single: whether engines should keep a compiled copy for single examples, with the weights once more.
-        lean: gives what the module gives, and is exported in its place; engines are compared with the module.
+        lean: an equivalent module that is exported instead; engines are compared with `module`.
     """
 
     name: str
@@ -37,7 +37,7 @@ class Program:
 
 
 def arrays(tensors: Iterable[Tensor]) -> list[Array]:
-    """Tensors as engines take them."""
+    """Tensors as arrays for engines."""
     return [tensor.contiguous().numpy() for tensor in tensors]
 
 

@@ -9,20 +9,20 @@ import numpy as np
 from imagetext.engines.network import Array, Network, Run
 
 PROMISED = 0.999  # cosine of every row with torch's
-# Of a few inputs half of that error is allowed, since the worst of thousands is further off than the worst of these.
+# Half of that error is allowed on the few trial inputs: the worst of thousands of inputs is further off.
 AT_START = 1 - (1 - PROMISED) / 2
-SECONDS = 0.15  # of measuring, for each engine
-SIZES = (4, 8, 16, 32)  # of batches that are measured
-CALLS = 2  # of each size at least, after one that does not count; and of each engine in its turn
+SECONDS = 0.15  # of measuring per engine
+SIZES = (4, 8, 16, 32)  # measured batch sizes
+CALLS = 2  # at least, per size after a warm-up call; and per engine in each round
 LEAST_TURNS, MOST_TURNS = 2, 50
-EACH_S = 0.1  # of calls, for a size that needs less for those
-SIZES_S = 0.6  # no size is begun that would end later
-AROUND_S = 0.0003  # what a batch costs besides its network: it is collected, handed to a thread and shared out again
-WORTH = 0.95  # of the best rate: a smaller batch with it answers sooner
+EACH_S = 0.1  # of calls per size, unless CALLS take longer
+SIZES_S = 0.6  # in total: no size is started that would exceed it
+AROUND_S = 0.0003  # overhead of a batch: collecting it, handing it to a thread, distributing results
+WORTH = 0.95  # of the best rate: a smaller batch that reaches it answers sooner
 
 
 def disagreement(run: Run, network: Network) -> str | None:
-    """How an engine differs from torch on the network's cases by more than is allowed; None where it agrees."""
+    """How an engine differs from torch on the network's cases by more than allowed; None if it agrees."""
     for inputs, expected in network.cases:
         found = run(*inputs)
         if [one.shape for one in found] != [one.shape for one in expected]:
@@ -31,13 +31,13 @@ def disagreement(run: Run, network: Network) -> str | None:
             return f"cosine {cosine:.5f}, at least {AT_START} is needed"
         if network.tolerance is not None:
             largest = float(np.abs(found[0] - expected[0]).max(initial=0.0))
-            if not largest <= network.tolerance:  # NaN fails this, too
+            if not largest <= network.tolerance:  # NaN fails this too
                 return f"off by {largest:.4f}, at most {network.tolerance} is allowed"
     return None
 
 
 def _lowest_cosine(found: Sequence[Array], expected: Sequence[Array]) -> float:
-    """Of all rows of floating-point outputs; integers may differ where two of them are all but equal."""
+    """Over all rows of floating-point outputs; integer outputs may differ where two values are nearly level."""
     pairs = zip(found, expected, strict=True)
     return min(
         (_cosine(mine, theirs) for mine, theirs in pairs if theirs.size and np.issubdtype(theirs.dtype, np.floating)),
@@ -46,14 +46,14 @@ def _lowest_cosine(found: Sequence[Array], expected: Sequence[Array]) -> float:
 
 
 def _cosine(mine: Array, theirs: Array) -> float:
-    """The lowest of all rows; minus infinity where there is a NaN."""
+    """The lowest of all rows; minus infinity if there is a NaN."""
     mine, theirs = (each.reshape(len(each), -1).astype(np.float64) for each in (mine, theirs))
     lengths = np.linalg.norm(mine, axis=1) * np.linalg.norm(theirs, axis=1)
     return float(np.nan_to_num((mine * theirs).sum(1) / np.maximum(lengths, 1e-12), nan=-np.inf).min())
 
 
 def seconds_of_a_call(run: Run, inputs: Sequence[Array], least: int = 3, seconds: float = SECONDS) -> float:
-    """Of the fastest of some calls, `least` or more of them."""
+    """Seconds of the fastest of at least `least` calls."""
     found: list[float] = []
     run(*inputs)
     began = time.perf_counter()
@@ -80,9 +80,9 @@ def interleaved_seconds(runs: Mapping[str, Run], inputs: Sequence[Array]) -> dic
 
 
 def seconds_by_size(run: Run, network: Network, alone: float) -> dict[int, float]:
-    """Seconds of batches of so many examples; `alone` are those of one.
+    """Seconds per batch, by batch size; `alone` is the time of a single example.
 
-    A size that would take too long to measure is left out, and all larger ones.
+    Sizes that would take too long to measure are left out.
     """
     found = {1: alone}
     began = time.perf_counter()
@@ -96,12 +96,12 @@ def seconds_by_size(run: Run, network: Network, alone: float) -> dict[int, float
 
 
 def batch_of(network: Network, size: int) -> list[Array]:
-    """Its inputs for so many examples at once."""
+    """The network's inputs, `size` times in one batch."""
     return [np.concatenate([each] * size) for each in network.inputs]
 
 
 def best_size(seconds: Mapping[int, float]) -> int | None:
-    """The smallest batch with nearly the best rate; None where there is nothing to choose from."""
+    """The smallest batch with nearly the best rate; None if there is nothing to choose from."""
     if len(seconds) < 2:
         return None
     rates = {size: size / (took + AROUND_S) for size, took in seconds.items()}
@@ -109,5 +109,5 @@ def best_size(seconds: Mapping[int, float]) -> int | None:
 
 
 def joined(first: Mapping[int, float], second: Mapping[int, float], times: int) -> dict[int, float]:
-    """Seconds of one call of the first and so many of the second, for the sizes that both were measured with."""
+    """Seconds of one call of the first and `times` calls of the second, for sizes measured for both."""
     return {size: first[size] + times * second[size] for size in sorted(first.keys() & second.keys())}

@@ -12,7 +12,7 @@ from imagetext.models.transform import PictureTransform
 from imagetext.wire.errors import ModelError
 
 EFFICIENTNET_LITE0 = "efficientnet-lite0"
-# Named after its units, so that a model of other units is refused. What is not tuned comes from the package, too.
+# Named after its units, so that a model with other units is refused. Untuned weights come from the package.
 IN_INTEGERS = "efficientnet-lite0-w7a8"
 
 
@@ -37,7 +37,7 @@ class Pixels(nn.Module):
 class Backbone(nn.Module):
     """Scaled RGB pictures (n, 3, size, size) -> a grid of features (n, rows * columns, channels), row by row.
 
-    In two halves, `top(trunk(pictures))`: training may change the top, and keep what the trunk gives in a file.
+    In two halves, `top(trunk(pictures))`: training may tune the top and cache the trunk's outputs.
     """
 
     def __init__(self, trunk: nn.Module, top: nn.Module, channels: int) -> None:
@@ -52,14 +52,14 @@ class Backbone(nn.Module):
     def pooled(self, pictures: Tensor) -> Tensor:
         """The mean over the places of the grid: (n, channels).
 
-        Taken before the grid is laid out row by row: OpenVINO 2026.4 joins a mean over such rows with what follows it,
-        and gives other numbers.
+        Taken before the grid is laid out row by row: OpenVINO 2026.4 fuses a mean over such rows with the next layer
+        and gets other numbers.
         """
         features: Tensor = self.top(self.maps(pictures))
         return features.mean((2, 3))
 
     def maps(self, pictures: Tensor) -> Tensor:
-        """What the trunk gives: (n, channels of its own, rows, columns)."""
+        """The trunk's maps (n, its channels, rows, columns)."""
         maps = self.trunk(pictures)
         return maps if isinstance(maps, Tensor) else maps.last_hidden_state
 
@@ -75,7 +75,7 @@ def load_backbone(source: str | Path) -> Backbone:
     MobileNetV2 (`google/mobilenet_v2_1.0_224`) and ResNet50 (`microsoft/resnet-50`) were the original's encoders.
 
     Raises:
-        ModelError: nothing loadable is found there, or it gives no grid of features.
+        ModelError: nothing loadable is there, or its output is not a grid of features.
     """
     if str(source) in (EFFICIENTNET_LITE0, IN_INTEGERS):
         network = EfficientNetLite0()
@@ -108,7 +108,7 @@ def backbone_transform(source: str | Path) -> PictureTransform:
     try:
         config, _ = ImageProcessingMixin.get_image_processor_dict(source)
     except (OSError, ValueError) as error:
-        raise ModelError(f"{source} has no preprocessor_config.json, which tells how pictures are scaled.") from error
+        raise ModelError(f"{source} has no preprocessor_config.json, which defines how pictures are scaled.") from error
     size = config.get("crop_size") or config.get("size", PictureTransform.size)
     if isinstance(size, dict):
         size = size.get("height") or size["shortest_edge"]
@@ -121,5 +121,5 @@ def _channels(network: nn.Module, source: str | Path) -> int:
     with torch.inference_mode():
         grid = getattr(network(torch.zeros(1, 3, 64, 64)), "last_hidden_state", torch.empty(0))
     if grid.dim() != 4:
-        raise ModelError(f"{source} gives no grid of features; a convolutional network is needed here.")
+        raise ModelError(f"{source} has no grid of features; a convolutional network is required.")
     return int(grid.shape[1])

@@ -1,7 +1,7 @@
-"""Groups what concurrent callers ask of a model into batches, and runs them on one thread.
+"""Groups concurrent requests to a model into batches, and runs them on one thread.
 
 A batch starts as soon as the thread is free: an idle model answers the first caller at once, and a busy one finds a
-batch waiting when it comes back. All state lives on the event loop, so that there are no locks.
+batch waiting when it comes back. All state lives on the event loop, so there are no locks.
 """
 
 import asyncio
@@ -38,7 +38,7 @@ class _Call(Generic[Key, Item, Result]):
     outcome: "asyncio.Future[_Done[Result] | _Failed]"
 
     def settle(self, outcome: _Done[Result] | _Failed) -> None:
-        if not self.outcome.done():  # done already when its caller has gone
+        if not self.outcome.done():  # already done if its caller has gone
             self.outcome.set_result(outcome)
 
 
@@ -66,9 +66,9 @@ class Batcher(Generic[Key, Item, Result]):
             max_batch: most items in a batch of a key.
             queue_size: most items that wait.
             prepare_thread: called once on the model thread, before the first batch.
-            observe: called after each batch with its size and its seconds.
-            at_once: whether an item that finds the model idle is run on the event loop: it must be nearly over before a
-                thread would have begun. Others that come meanwhile would wait for the model anyway.
+            observe: called after each batch with its size and seconds.
+            at_once: whether an item that finds the model idle runs on the event loop: only for items that take little
+                longer than a switch of threads. Items that arrive meanwhile would wait for the model anyway.
             stall_s: a batch that takes longer means that the model hangs.
         """
         self._run = run
@@ -87,7 +87,7 @@ class Batcher(Generic[Key, Item, Result]):
 
     @property
     def waiting(self) -> int:
-        """How many items wait, those of the running batch not counted."""
+        """How many items wait, without those of the running batch."""
         return len(self._waiting)
 
     @property
@@ -123,10 +123,10 @@ class Batcher(Generic[Key, Item, Result]):
         if not self.alive:
             raise Unavailable("The model does not answer.")
         if len(self._waiting) >= self._queue_size:
-            raise Busy("Too many requests wait for the model.")
+            raise Busy("Too many requests are waiting for the model.")
 
     async def _comes_alone(self) -> bool:
-        """Whether the model is idle and nobody comes in the same turn of the event loop, to share a batch with."""
+        """Whether the model is idle and no other item arrives in the same turn of the event loop."""
         self._coming += 1
         try:
             await asyncio.sleep(0)
@@ -141,7 +141,7 @@ class Batcher(Generic[Key, Item, Result]):
         return outcome
 
     async def _queued(self, key: Key, item: Item) -> _Done[Result] | _Failed:
-        self._admit()  # again: others may have come, or the end, while this one looked whether it is alone
+        self._admit()  # again: others may have arrived, or the service may have stopped, meanwhile
         call: _Call[Key, Item, Result] = _Call(key, item, asyncio.get_running_loop().create_future())
         self._waiting.append(call)
         self._arrived.set()
@@ -165,7 +165,7 @@ class Batcher(Generic[Key, Item, Result]):
         finally:
             thread.shutdown(wait=False, cancel_futures=True)
             for call in (*self._running, *self._waiting):
-                call.settle(_Failed(Unavailable("The service stops or its model failed.")))
+                call.settle(_Failed(Unavailable("The service is stopping or its model failed.")))
 
     async def _next_batch(self) -> list[_Call[Key, Item, Result]]:
         while not self._waiting:

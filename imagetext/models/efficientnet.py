@@ -16,7 +16,7 @@ from imagetext.wire.errors import ModelError
 CHANNELS = 1280
 GRID = 7  # rows and columns of the feature map for a picture of 224 x 224 pixels
 
-TRUNK_BLOCKS = 12  # of the 16 that the stages below make; the others, all on the coarsest grid, are in the top
+TRUNK_BLOCKS = 12  # of the 16 blocks of the stages below; the others, all on the coarsest grid, are in the top
 # (repeats, kernel, stride of the first, expansion, output channels)
 STAGES = (
     (1, 3, 1, 1, 16),
@@ -46,7 +46,7 @@ class ConvNorm(nn.Module):
 
 
 def padded(x: Tensor, conv: nn.Conv2d) -> Tensor:
-    """What a convolution without padding of its own needs to give ceil(size / stride) rows and columns."""
+    """Pads for a convolution that returns ceil(size / stride) rows and columns."""
     kernel, stride = conv.kernel_size[0], conv.stride[0]
     return F.pad(x, _same(x.shape[3], kernel, stride) + _same(x.shape[2], kernel, stride)) if kernel > 1 else x
 

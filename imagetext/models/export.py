@@ -1,6 +1,7 @@
-"""Export models from torch to what services read: `python -m imagetext.models.export encoder:models/retrieval`.
+"""Exports models from torch to the folders that services read: `python -m imagetext.models.export
+encoder:models/retrieval`.
 
-Each line of its output is the folder of an export, or says what went wrong.
+Each line of its output is the folder of an export, or an error.
 """
 
 import argparse
@@ -28,7 +29,7 @@ from imagetext.wire.errors import ImageTextError, ModelError
 
 
 class TorchModel(Protocol):
-    """A model with its networks at hand."""
+    """A model in torch that can be exported."""
 
     def programs(self) -> Sequence[Program]: ...
 
@@ -36,7 +37,7 @@ class TorchModel(Protocol):
 
 
 def load_in_torch(kind: str, source: str | Path) -> TorchModel:
-    """Raises ModelError where nothing loadable is there."""
+    """Raises ModelError if nothing loadable is there."""
     if kind == ENCODER:
         from imagetext.models.encoder.load import load_in_torch as load_encoder_in_torch
 
@@ -47,14 +48,14 @@ def load_in_torch(kind: str, source: str | Path) -> TorchModel:
 
 
 def export_model(kind: str, source: str, engines: Path) -> Path:
-    """Export a model into a folder of `engines`, which is given back; nothing is done where it is there already.
+    """Export a model into a folder of `engines`, unless it is there already; returns the folder.
 
     Raises:
         ModelError: it cannot be loaded or exported.
     """
     began = time.monotonic()
     sys.stderr.write(f"Exporting {source} (once) ...\n")
-    model = load_in_torch(kind, source)  # a hub id is in the hub's cache after that
+    model = load_in_torch(kind, source)  # puts a hub id into the hub's cache
     name = name_of(source)
     if name is None:
         raise ModelError(f"{source} is not in the hub's cache.")
@@ -62,7 +63,7 @@ def export_model(kind: str, source: str, engines: Path) -> Path:
     if (folder / MODEL).is_file():
         return folder
     unfinished.mkdir(parents=True, exist_ok=True)
-    with alone(unfinished):  # of processes that start together one exports
+    with alone(unfinished):  # of processes that start together, one exports
         if (folder / MODEL).is_file():
             with suppress(OSError):
                 unfinished.rmdir()
@@ -79,17 +80,17 @@ def export_model(kind: str, source: str, engines: Path) -> Path:
 
 
 def in_engines(model: TorchModel, engines: Engines) -> Callable[[str], Loaded]:
-    """A model's networks by name in the fastest engines here, with nothing kept.
+    """A model's networks by name in the fastest engines, with nothing kept.
 
     Raises:
-        ModelError: no engine can take one of them.
+        ModelError: no engine can run one of them.
     """
     programs = {program.name: program for program in model.programs()}
     return lambda name: load_in_fastest(programs[name], engines)
 
 
 def network_in_torch(kind: str, source: str, name: str, threads: int) -> Loaded:
-    """One network of a model in torch, for where no engine can take it."""
+    """One network of a model in torch, if no engine can run it."""
     torch.set_num_threads(threads)
     program = next(program for program in load_in_torch(kind, source).programs() if program.name == name)
     return Loaded(run_in_torch(program.module), TORCH)
@@ -104,7 +105,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     if len(options.models) == 1:
         return _export_one(options.models[0], options.engines)
-    # Half of the time goes into imports: so they happen once, and each model is exported by a fork.
+    # Half of the time goes into imports, so they happen once and each model is exported by a fork.
     threads = max(1, usable_cores() // len(options.models))
     with ProcessPoolExecutor(usable_cores(), get_context("fork"), torch.set_num_threads, (threads,)) as pool:
         return max(pool.map(partial(_export_one, engines=options.engines), options.models))

@@ -1,12 +1,12 @@
-"""Models on disk as services load them: exported once from torch, and from then on read without it.
+"""Exported models: made once with torch, then loaded by services without it.
 
-    data/engines/retrieval-1f0c.../    a model: the content that it was exported from is in the name
-        model.json                     what can be said of it without its networks
+    data/engines/retrieval-1f0c.../    a model; its name contains a hash of what it was exported from
+        model.json                     facts that need no network
         pictures.onnx ...              its networks (see `engines/network.py`)
-        tokenizer.json ...             what else its kind needs
-    data/engines/choices/              which engine runs a network, for each kind of processor
+        tokenizer.json ...             other files of its kind
+    data/engines/choices/              the chosen engine of each network, per kind of processor
 
-Exporting needs torch and takes half a minute, so it happens in a process of its own that ends.
+Exporting needs torch and takes half a minute, so it runs in a separate process that ends.
 """
 
 import argparse
@@ -34,16 +34,16 @@ from imagetext.wire.errors import ModelError
 
 ENCODER, CAPTIONER = "encoder", "captioner"  # kinds
 MODEL = "model.json"
-# One more whenever what is exported changes: what was exported before is exported anew.
+# Increase when exports change: earlier ones are then made again.
 FORMAT = 5
-LARGE = 2**24  # bytes of a file whose size and time stand for its content
+LARGE = 2**24  # bytes: larger files are identified by size and time
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class ModelRef:
-    """A model of a kind, by folder or hub id."""
+    """A model by kind and folder or hub id."""
 
     kind: str
     source: str
@@ -66,9 +66,9 @@ class ExportedModel:
 
     Attributes:
         kind: ENCODER or CAPTIONER.
-        source: what it was asked for by.
+        source: the folder or hub id it was requested by.
         folder: where its files are.
-        facts: what is in its model.json.
+        facts: the content of its model.json.
     """
 
     kind: str
@@ -78,7 +78,7 @@ class ExportedModel:
 
 
 def exported(kind: str, source: str | Path, engines: Engines) -> ExportedModel:
-    """A model by folder or hub id, exported now where that was not done before.
+    """A model by folder or hub id, exported now if it was not before.
 
     Raises:
         ModelError: nothing loadable is there, or it must be exported and torch is not installed.
@@ -99,7 +99,7 @@ def exported(kind: str, source: str | Path, engines: Engines) -> ExportedModel:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise damaged(folder) from error
     if found != kind:
-        raise ModelError(f"{source} is of the kind {found}, and {kind} is needed here.")
+        raise ModelError(f"{source} is of kind {found}; {kind} is required.")
     return ExportedModel(kind, str(source), folder, facts)
 
 
@@ -108,7 +108,7 @@ def damaged(folder: Path) -> ModelError:
 
 
 def export_missing(wanted: Sequence[ModelRef], engines: Engines) -> bool:
-    """Export those that are not exported yet, several at once; False where there are none.
+    """Export those that are missing, in parallel; False if there are none.
 
     Raises:
         ModelError: one cannot be loaded, or torch is not installed.
@@ -122,7 +122,7 @@ def export_missing(wanted: Sequence[ModelRef], engines: Engines) -> bool:
 
 
 class Networks:
-    """Networks by name, each loaded once, when it is first asked for; by several threads at once."""
+    """Networks by name, each loaded once on first use. Thread-safe."""
 
     def __init__(self, load: Callable[[str], Loaded]) -> None:
         self._load = load
@@ -141,12 +141,12 @@ class Networks:
             self[name]
 
     def loaded(self) -> dict[str, Loaded]:
-        """Those that were asked for."""
+        """The networks loaded so far."""
         return dict(self._loaded)
 
 
 def load_networks(model: ExportedModel, engines: Engines) -> Callable[[str], Loaded]:
-    """Its networks by name, each in the engine that is chosen for it; in torch where none can take it."""
+    """A function from a network's name to the network in its chosen engine, or in torch if no engine can run it."""
 
     def load(name: str) -> Loaded:
         loaded = engines.load(Network.open(model.folder, name))
@@ -155,7 +155,7 @@ def load_networks(model: ExportedModel, engines: Engines) -> Callable[[str], Loa
                 raise ModelError(f"No engine can run {name} of {model.source} here, and torch is not installed.")
             from imagetext.models.export import network_in_torch
 
-            log.warning("%s of %s runs in torch: no engine can take it", name, model.source)
+            log.warning("%s of %s runs in torch: no engine can run it", name, model.source)
             loaded = network_in_torch(model.kind, model.source, name, engines.threads)
         return loaded
 
@@ -163,13 +163,13 @@ def load_networks(model: ExportedModel, engines: Engines) -> Callable[[str], Loa
 
 
 def _export_name(title: str, key: str) -> str:
-    """What a folder of an export is called."""
+    """The folder name of an export."""
     safe = "".join(letter if letter.isalnum() or letter in ".-_" else "-" for letter in title)
     return f"{safe}-{hashlib.sha256(f'{FORMAT} {key}'.encode()).hexdigest()[:16]}"
 
 
 def name_of(source: str | Path) -> str | None:
-    """The name of the export of a source; None for a hub id of which nothing is on this machine yet."""
+    """The folder name of a source's export; None for a hub id that is not on this machine yet."""
     folder = Path(source)
     if not folder.is_dir():
         snapshot = _snapshot(str(source))
@@ -180,7 +180,7 @@ def name_of(source: str | Path) -> str | None:
 
 
 def _found(source: str | Path, engines: Engines) -> Path | None:
-    """Where a model is exported."""
+    """The folder of an existing export."""
     name = name_of(source)
     places = [place / name for place in (engines.exported, engines.folder) if place is not None and name is not None]
     return next((place for place in places if (place / MODEL).is_file()), None)
@@ -194,7 +194,7 @@ def _is_ours(folder: Path) -> bool:
 
 
 def _files(folder: Path) -> str:
-    """Changes with every file of a folder that transformers wrote; large ones are not read for it."""
+    """A hash of a folder that transformers wrote; large files are not read."""
     digest = hashlib.sha256()
     for file in sorted(file for file in folder.iterdir() if file.is_file()):
         facts = file.stat()
@@ -204,35 +204,36 @@ def _files(folder: Path) -> str:
 
 
 def _snapshot(source: str) -> Path | None:
-    """Where the hub's cache has a model; None where it has not."""
+    """A model's folder in the hub's cache; None if it is not there."""
     if find_spec("huggingface_hub") is None:
         return None
     from huggingface_hub import snapshot_download
 
     try:
         return Path(snapshot_download(source, local_files_only=True))
-    except Exception:  # the hub raises many kinds, and all of them mean that it is not here
+    except Exception:  # of many kinds, all of which mean that it is not here
         return None
 
 
 def _writable(folder: Path | None) -> Path:
-    """`folder`, or one that ends with this process where that is missing or cannot be written."""
+    """`folder`, or a temporary one if it is missing or not writable."""
     if folder is not None:
         with suppress(OSError):
             folder.mkdir(parents=True, exist_ok=True)
         if os.access(folder, os.W_OK):
             return folder
-        log.warning("%s cannot be written: models are exported anew at every start", folder)
+        log.warning("%s is not writable; models will be exported at every start", folder)
     passing = Path(tempfile.mkdtemp(prefix="imagetext-"))
     atexit.register(shutil.rmtree, passing, ignore_errors=True)
     return passing
 
 
 def _export(wanted: Sequence[ModelRef], engines: Path) -> list[Path]:
-    """The folders of the exports, made in a process of its own: torch and transformers are gone when it ends."""
+    """Export in a separate process, so that torch and transformers do not stay in memory; returns the folders."""
     if find_spec("torch") is None:
         raise ModelError(
-            f"{wanted[0].source} has to be exported first, which needs torch: install it, or use an image that has it."
+            f"{wanted[0].source} must be exported first, which needs torch: "
+            "install it, or use an image built with TORCH=1."
         )
     root = Path(imagetext.__file__).parent.parent
     paths = [str(root), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
@@ -251,7 +252,7 @@ def _export(wanted: Sequence[ModelRef], engines: Path) -> list[Path]:
 
 
 def publish(unfinished: Path, folder: Path) -> None:
-    """Give a written export its name, in one step."""
+    """Move a finished export to its name, atomically."""
     if folder.exists():  # damaged, or without its model.json
         shutil.rmtree(folder, ignore_errors=True)
     os.replace(unfinished, folder)

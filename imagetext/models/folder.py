@@ -1,10 +1,10 @@
 """A compact model on disk.
 
-    config.json          what it is: architecture, sizes, transform, and the packages its base weights come from
-    model.safetensors    the tensors that training changed or added, and nothing else: matrices as 8-bit integers with a
-                         scale for each row, the rest in half precision
+    config.json          architecture, sizes, transform, and the packages of the base weights
+    model.safetensors    the tensors that training changed or added: matrices in int8 with a scale per row, the rest in
+                         half precision
     README.md            the model card
-    other files          as the architecture needs them, for instance vocabulary.txt
+    other files          depending on the architecture, for instance vocabulary.txt
 
 Full-size models are plain transformers folders and don't pass through here. `weights.py` reads and writes the tensors.
 """
@@ -29,7 +29,7 @@ class ModelFolder:
 
     @classmethod
     def open(cls, path: Path) -> "ModelFolder":
-        """Raises ModelError where there is no folder with a readable config and weights."""
+        """Raises ModelError if there is no folder with a readable config and weights."""
         try:
             config = json.loads((path / CONFIG).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
@@ -46,7 +46,7 @@ class ModelFolder:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Changes with every byte that an answer depends on: all files but the card."""
+        """A hash of all files that answers depend on: everything but the card."""
         digest = hashlib.sha256()
         for file in sorted(self.path.iterdir()):
             if file.is_file() and file.name != CARD:
@@ -55,10 +55,10 @@ class ModelFolder:
 
 
 def require_source(source: str | Path) -> None:
-    """What neither exists here nor can be a hub id is refused, before the hub is asked for a folder mistyped.
+    """Check that a source exists or may be a hub id, so that the hub is not asked for a mistyped folder.
 
     Raises:
-        ModelError: the source looks like a folder of this machine and is none.
+        ModelError: the source looks like a local folder and does not exist.
     """
     path = Path(source)
     is_hub_id = str(source).count("/") == 1 and str(source)[0] not in "/." and not path.parent.is_dir()

@@ -1,9 +1,9 @@
-"""Make a start quick: export models, and choose their engines for this processor, before anybody waits for them.
+"""Exports models and chooses their engines for this processor, so that the services start in seconds.
 
     python -m imagetext.models.prepare encoder:models/retrieval captioner:models/caption-gru
 
-What is done already is passed over, so that it may run before every start. An image runs it with --export-only while it
-is built, since it may be started on another kind of processor.
+Finished work is skipped, so it can run before every start. Images run it with --export-only while they are built,
+because they may be started on another kind of processor.
 """
 
 import argparse
@@ -24,7 +24,7 @@ PICTURES = "pictures"
 
 @dataclass(frozen=True)
 class Use:
-    """A model, and whether it is for the indexer, which encodes pictures alone, several batches at once."""
+    """A model, and whether it is for the indexer, which encodes only pictures, several batches at once."""
 
     wanted: ModelRef
     indexing: bool
@@ -46,7 +46,7 @@ class Choice:
 
 
 def prepare(uses: Sequence[Use], folder: Path, *, export_only: bool) -> None:
-    """Raises ModelError where a model cannot be loaded."""
+    """Raises ModelError if a model cannot be loaded."""
     began = time.monotonic()
     engines = Engines(folder)
     has_exported = export_missing(list(dict.fromkeys(use.wanted for use in uses)), engines)
@@ -58,7 +58,7 @@ def prepare(uses: Sequence[Use], folder: Path, *, export_only: bool) -> None:
         took = f", {loaded.seconds[1] * 1000:.2f} ms" if 1 in loaded.seconds else ""
         sys.stderr.write(f"{loaded.engine}{took}\n")
         for engine, reason in loaded.refused.items():
-            sys.stderr.write(f"    {engine} is left out: {reason}\n")
+            sys.stderr.write(f"    {engine} was rejected: {reason}\n")
     if has_exported or left:
         sys.stderr.write(f"Prepared in {time.monotonic() - began:.0f} s; the next start takes seconds.\n")
 

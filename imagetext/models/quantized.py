@@ -1,14 +1,14 @@
 """EfficientNet-Lite0 in int8, computed alike by every engine, bit for bit.
 
-Weights and activations are whole numbers of 8 bits times a step (Jacob et al., 2018, "Quantization and Training of
+Weights and activations are 8-bit integers times a step (Jacob et al., 2018, "Quantization and Training of
 Neural Networks for Efficient Integer-Arithmetic-Only Inference", section 2), and every step is a power of two (Jain et
 al., 2020, "Trained Quantization Thresholds", section 3.2). Multiplying by a power of two rounds nothing, and the sums
-of a layer fit into the 24 bits of a float32: so torch, which computes in floating point, and an engine that uses the
-processor's 8-bit instructions give the same numbers. With other steps they come to differ by nearly as much as
-quantisation itself loses, since what one layer rounds the other way is a larger difference in the next.
+of a layer fit into the 24 bits of a float32. So torch, which computes in floating point, and an engine that uses 8-bit
+instructions give the same numbers. With other steps they differ by nearly as much as quantisation itself loses, because
+a value that one layer rounds the other way grows in the next.
 
-Within a block numbers are in wide units, in which the 6 of ReLU6 is the largest whole number of 8 bits: rounding
-cuts off where the activation would, and all 256 numbers are in use. Weights carry the units (Nagel et al., 2019,
+Within a block values are in wide units, in which the 6 of ReLU6 is the largest 8-bit integer: rounding clips where the
+activation would, and all 256 values are in use. Weights carry the units (Nagel et al., 2019,
 "Data-Free Quantization", section 4.1: scaling one layer up and the next one down changes nothing).
 """
 
@@ -22,7 +22,7 @@ from imagetext.engines.int8 import SIGNED, UNSIGNED, rounded
 from imagetext.models.efficientnet import ConvNorm, EfficientNetLite0, InvertedResidual, padded
 
 LARGEST = 64  # of a weight: two products with 8-bit activations, 2 x 255 x 64, fit into 16 bits
-FINEST = -15  # the exponent of the finest step: below it are channels that do nothing, and sums of over 24 bits
+FINEST = -15  # the exponent of the finest step: finer ones belong to dead channels, and sums would exceed 24 bits
 INPUT_STEP = 2.0**-7  # pictures are (x - 127) / 128
 WIDE_STEP = 2.0**-5
 WIDE = UNSIGNED[1] * WIDE_STEP / 6  # wide units in one of the network's own, 85/64
@@ -30,8 +30,7 @@ WIDE = UNSIGNED[1] * WIDE_STEP / 6  # wide units in one of the network's own, 85
 
 @torch.no_grad()
 def quantized_weights(layer: ConvNorm, scale: float) -> tuple[Tensor, Tensor]:
-    """Weights with the norm's scale laid into them (Jacob et al., 2018, section 3.2), so many times as large, and their
-    steps (outputs,)."""
+    """Weights with the norm folded in (Jacob et al., 2018, section 3.2), times `scale`, and their steps (outputs,)."""
     assert layer.norm.running_var is not None, "it is never trained without"
     of_norm = layer.norm.weight / (layer.norm.running_var + layer.norm.eps).sqrt()
     weight = layer.conv.weight * of_norm[:, None, None, None] * scale
@@ -40,7 +39,7 @@ def quantized_weights(layer: ConvNorm, scale: float) -> tuple[Tensor, Tensor]:
 
 
 def weight_steps(weight: Tensor) -> Tensor:
-    """Of each output channel of a kernel, (outputs,): the better of two powers of two; one of them cuts nothing off."""
+    """The step of each output channel (outputs,): the better of two powers of two, one of which clips nothing."""
     rows = weight.flatten(1)
     coarse = torch.exp2((rows.abs().amax(1) / LARGEST).log2().ceil().clamp(min=FINEST))
     fine = (coarse / 2).clamp(min=2.0**FINEST)
@@ -53,7 +52,7 @@ def _whole(weight: Tensor, step: Tensor) -> Tensor:
 
 
 class Rounding(nn.Module):
-    """Numbers of any shape -> the nearest of 256 that are whole multiples of a step."""
+    """Values of any shape -> the nearest of 256 multiples of a step."""
 
     step: Tensor
 
@@ -78,9 +77,9 @@ def _read_step(rounding: Rounding, _: object) -> None:
 
 
 class WeightRounding(nn.Module):
-    """Weights (outputs, inputs, rows, columns) -> the nearest whole multiples of their channel's step, (outputs,).
+    """Weights (outputs, inputs, rows, columns) -> the nearest multiples of their channel's step, (outputs,).
 
-    What is loaded is whole multiples already: this tells engines so.
+    Loaded weights are multiples already: this tells engines so.
     """
 
     step: Tensor
@@ -96,21 +95,21 @@ class WeightRounding(nn.Module):
 
 
 class QuantizedConv(nn.Module):
-    """A `ConvNorm` with its norm laid into weights and bias.
+    """A `ConvNorm` with its norm folded into weights and bias.
 
-    A layer with an activation rounds to numbers without sign.
+    A layer with an activation rounds to unsigned integers.
 
     Attributes:
-        unit: what it gives is so many times as large as what the `ConvNorm` gives.
-        scale: and so are its weights, to bring what it takes to that unit.
+        unit: the factor of its outputs over those of the `ConvNorm`.
+        scale: the factor of its weights, which converts its inputs' unit to `unit`.
     """
 
     def __init__(self, layer: ConvNorm, *, taken: float = 1.0, unit: float = 1.0, rounds: bool = True) -> None:
         """
         Args:
-            taken: the unit of what it takes.
-            unit: the unit of what it gives, 1 or WIDE.
-            rounds: False where something is added before that.
+            taken: the unit of its inputs.
+            unit: the unit of its outputs, 1 or WIDE.
+            rounds: False if something is added before rounding.
         """
         super().__init__()
         conv = layer.conv
@@ -137,14 +136,14 @@ class QuantizedConv(nn.Module):
         return F.conv2d(padded(x, conv), weight, conv.bias, conv.stride, groups=conv.groups)
 
     def activated(self, y: Tensor) -> Tensor:
-        """In wide units it is rounding that cuts off below and above."""
+        """In wide units rounding does the clipping."""
         return F.relu6(y) if self.act and self.unit != WIDE else y
 
 
 class QuantizedResidual(nn.Module):
-    """An `InvertedResidual`; with a skip only the sum is rounded, as engines add before they round.
+    """An `InvertedResidual`; with a skip only the sum is rounded, because engines add before they round.
 
-    One that does not widen takes wide units: it follows the first layer.
+    A block that does not widen takes inputs in wide units: it follows the first layer.
     """
 
     def __init__(self, block: InvertedResidual) -> None:
@@ -161,8 +160,8 @@ class QuantizedResidual(nn.Module):
 
 
 class QuantizedEfficientNetLite0(nn.Module):
-    """What an `EfficientNetLite0` is, with the same two halves and its weights; biases, steps of activations and tuned
-    weights are those of a model folder, or are fitted by `training.quantize`."""
+    """An `EfficientNetLite0` in int8, with the same two halves; biases, activation steps and tuned weights come from a
+    model folder or are fitted by `training.quantize`."""
 
     def __init__(self, layers: EfficientNetLite0) -> None:
         super().__init__()
@@ -176,7 +175,7 @@ class QuantizedEfficientNetLite0(nn.Module):
         self.top = nn.Sequential(
             *(QuantizedResidual(cast(InvertedResidual, block)) for block in more), QuantizedConv(cast(ConvNorm, last))
         )
-        self.requires_grad_(False)  # nor can torch export its rounding otherwise
+        self.requires_grad_(False)  # and torch cannot export its rounding otherwise
 
     def forward(self, x: Tensor) -> Tensor:
         features: Tensor = self.top(self.trunk(x))
@@ -184,5 +183,5 @@ class QuantizedEfficientNetLite0(nn.Module):
 
 
 def is_quantized(network: nn.Module) -> bool:
-    """Whether any part of it computes in integers."""
+    """Whether any part of it computes in int8."""
     return any(isinstance(part, Rounding) for part in network.modules())

@@ -1,4 +1,4 @@
-"""From an upright RGB picture to a network's input: preprocessing as data, so that it travels with the weights."""
+"""Turns an upright RGB picture into a network's input. Preprocessing is data, so that it travels with the weights."""
 
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -10,13 +10,13 @@ from PIL import Image
 
 from imagetext.wire.errors import ModelError
 
-DECODED_SIDE = 512  # of a JPEG that training cuts parts out of; for whole pictures see `decoded_side`
-REDUCING_GAP = 3  # what is larger is first reduced to a mean of whole pixels, at the least so many times as large
+DECODED_SIDE = 512  # of a JPEG that training crops; for whole pictures see `decoded_side`
+REDUCING_GAP = 3  # larger pictures are first reduced by a box mean to at least this many times the size
 
 
 @dataclass(frozen=True)
 class PictureTransform:
-    """How a network wants its pictures.
+    """A network's preprocessing.
 
     `fit` is "squash" (the whole picture, aspect lost) or "crop" (shorter side to `size`, then the centre).
     `mean` and `std` are per channel, in units of [0, 1].
@@ -29,10 +29,10 @@ class PictureTransform:
 
     @property
     def decoded_side(self) -> int:
-        """Pixels of the shorter side that are enough to decode of a JPEG.
+        """How many pixels of the shorter side a JPEG must be decoded to.
 
-        The same for indexing and asking: else a picture would get two vectors. Decoding to a half, a quarter or an
-        eighth is a good mean of the pixels, and most of the time goes into resizing what is decoded beyond need.
+        The same for indexing and queries, so that a picture has one vector. Decoding to a half, a quarter or an eighth
+        is a good mean of the pixels, and saves most of the resizing time.
         """
         return self.size
 
@@ -49,8 +49,8 @@ class PictureTransform:
     def resize(self, picture: Image.Image) -> NDArray[np.uint8]:
         """An RGB picture of any size -> (3, size, size) bytes: small enough to queue, and ready for `scale`.
 
-        kornia-rs resamples as Pillow's bicubic does in a quarter of the time, but for rounding, and for what is near an
-        edge: it goes on beyond the edges as the picture ends there.
+        kornia-rs resamples like Pillow's bicubic in a quarter of the time, except for rounding and for pixels near an
+        edge, where it repeats the border.
         """
         picture = _centre(picture) if self.fit == "crop" else picture
         factors = [max(1, side // (self.size * REDUCING_GAP)) for side in picture.size]

@@ -1,4 +1,4 @@
-"""The tensors of a model folder: read into modules, written in 8 bits, fingerprinted."""
+"""The tensors of a model folder: loaded into modules, written in int8, fingerprinted."""
 
 import hashlib
 import json
@@ -15,18 +15,18 @@ from imagetext.models.folder import CARD, CONFIG, WEIGHTS, ModelFolder
 from imagetext.models.transform import PictureTransform
 from imagetext.wire.errors import ModelError
 
-SCALE = ".scale"  # of the rows of the matrix with the name before it
+SCALE = ".scale"  # suffix of the row scales of a matrix
 LARGEST = 127
-SMALLEST_SCALE = 1e-6  # far above the smallest number of half precision
-SMALLEST_POWER = 2.0**-24  # the smallest number of half precision
-SHORTEST_ROW = 64  # shorter ones, such as depthwise kernels, stay in half precision
+SMALLEST_SCALE = 1e-6  # far above the smallest half-precision number
+SMALLEST_POWER = 2.0**-24  # the smallest half-precision number
+SHORTEST_ROW = 64  # shorter rows, such as depthwise kernels, stay in half precision
 
 
 def load_weights(folder: ModelFolder, modules: Mapping[str, nn.Module]) -> None:
-    """Lay the stored tensors over the modules; a tensor is named `module.its.path`.
+    """Load the stored tensors into the modules; a tensor is named `module.its.path`.
 
     Raises:
-        ModelError: the weights are damaged, or a tensor fits no place.
+        ModelError: the weights are damaged, or a tensor does not fit.
     """
     try:
         tensors = load_file(folder.file(WEIGHTS))
@@ -37,12 +37,12 @@ def load_weights(folder: ModelFolder, modules: Mapping[str, nn.Module]) -> None:
     places = root.state_dict()
     misfits = [name for name, t in tensors.items() if name not in places or places[name].shape != t.shape]
     if misfits:
-        raise ModelError(f"{len(misfits)} tensors in {folder.path} fit nowhere, first {misfits[0]}.")
+        raise ModelError(f"{len(misfits)} tensors in {folder.path} do not fit the model, first {misfits[0]}.")
     root.load_state_dict(tensors, strict=False)
 
 
 def weights_fingerprint(modules: Iterable[nn.Module], transform: PictureTransform) -> str:
-    """For a model that is no folder of ours: changes with every weight, and with how pictures are prepared."""
+    """The fingerprint of a model without a folder of ours: a hash of all weights and of the preprocessing."""
     digest = hashlib.sha256(repr(transform).encode())
     for module in modules:
         for name, tensor in sorted(module.state_dict().items()):
@@ -56,7 +56,7 @@ def write_model_folder(
     """Write a model folder."""
     path.mkdir(parents=True, exist_ok=True)
     save_file(_compressed(tensors), path / WEIGHTS)
-    (path / WEIGHTS).chmod(0o644)  # safetensors lets only the owner read it, and a container runs as another
+    (path / WEIGHTS).chmod(0o644)  # safetensors makes it readable by the owner only, and containers run as another user
     for name, text in (files or {}).items():
         (path / name).write_text(text, encoding="utf-8")
     (path / CARD).write_text(card, encoding="utf-8")
@@ -64,9 +64,9 @@ def write_model_folder(
 
 
 def _compressed(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Matrices as 8-bit integers, symmetric around 0, with a scale for each row (Jacob et al., 2018, section 2.1).
+    """Matrices in int8, symmetric around 0, with a scale per row (Jacob et al., 2018, section 2.1).
 
-    Only storage is compressed: a loaded model computes as any other.
+    Only storage is compressed: a loaded model computes in float32.
     """
     stored: dict[str, Tensor] = {}
     for name, tensor in tensors.items():
@@ -81,8 +81,8 @@ def _compressed(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _scale(rows: Tensor) -> Tensor:
-    """Of each row (n, length), (n,): a power of two where all of the row is whole multiples of it, so that what is
-    quantised already is stored as it is."""
+    """The scale of each row (n, length) -> (n,): a power of two if the whole row is a multiple of it, so that quantised
+    weights are stored exactly."""
     scale = rows.abs().amax(1) / LARGEST
     power = torch.exp2(scale.clamp(min=SMALLEST_POWER).log2().ceil())
     multiples = rows / power[:, None]
@@ -105,9 +105,9 @@ def _restored(stored: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def changed_tensors(prefix: str, module: nn.Module, start: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
-    """The tensors of a module that differ from where they started, or all of them; named with the prefix.
+    """The tensors of a module that differ from `start`, or all of them; named with the prefix.
 
-    Of tied tensors, which are one in memory, only the first is given.
+    Of tied tensors, which share memory, only the first is returned.
     """
     changed, seen = {}, set()
     for name, tensor in module.state_dict().items():

@@ -38,7 +38,7 @@ _QUALITY = 85  # of thumbnails
 
 @dataclass(frozen=True)
 class Limits:
-    """What a picture may weigh: bytes of the file, pixels of the first frame."""
+    """Limits of a picture: bytes of the file, pixels of the first frame."""
 
     max_bytes: int = 20_000_000
     max_pixels: int = 50_000_000
@@ -71,8 +71,8 @@ def open_picture(data: bytes | Path, limits: Limits = DEFAULT_LIMITS, *, target:
     except ImageTextError:
         raise
     except (MemoryError, Image.DecompressionBombError) as error:
-        raise TooLarge("The picture needs more memory than it may have.") from error
-    except Exception as error:  # Pillow's readers let nearly every kind of exception out of damaged files
+        raise TooLarge("The picture needs too much memory.") from error
+    except Exception as error:  # Pillow raises nearly any exception for damaged files
         raise InvalidPicture("The picture is damaged and cannot be decoded.") from error
 
 
@@ -86,11 +86,11 @@ def read_picture_file(path: Path, limits: Limits = DEFAULT_LIMITS) -> bytes:
     """
     try:
         status = path.stat()
-        if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for ever
+        if not stat.S_ISREG(status.st_mode):  # opening a pipe would block for ever
             raise NotAPicture("This is not a regular file.")
         check_bytes(status.st_size, limits)
         with path.open("rb") as file:
-            return file.read(limits.max_bytes + 1)  # one more, so that a file that has grown is noticed
+            return file.read(limits.max_bytes + 1)  # one more, to notice a file that has grown
     except (OSError, ValueError) as error:  # ValueError: a path with a null character
         raise NotFound("The file is missing or cannot be read.") from error
 
@@ -134,7 +134,7 @@ def _check_pixels(size: tuple[int, int] | None, limits: Limits) -> None:
 def _orientation(picture: ImageFile) -> int:
     try:
         return int(picture.getexif().get(_ORIENTATION_TAG, 1))
-    except Exception:  # damaged EXIF says nothing against the pixels, and its parser raises nearly anything
+    except Exception:  # of any kind; with damaged EXIF the pixels may still be fine
         return 1
 
 
@@ -145,9 +145,9 @@ def thumbnail(picture: Image.Image, size: int) -> bytes:
         InvalidParameter: `size` is not positive.
     """
     if size < 1:
-        raise InvalidParameter("The size of a thumbnail must be at least 1 pixel.")
+        raise InvalidParameter(f"The size of a thumbnail must be at least 1 pixel, not {size}.")
     small = picture.copy()
-    small.info = {}  # Pillow would write a comment found there into the file
+    small.info = {}  # Pillow would write its comment into the file
     small.thumbnail((size, size), Image.Resampling.LANCZOS)
     file = io.BytesIO()
     small.save(file, "JPEG", quality=_QUALITY)
@@ -155,16 +155,16 @@ def thumbnail(picture: Image.Image, size: int) -> bytes:
 
 
 def to_rgb(picture: ImageFile) -> Image.Image:
-    """The picture in RGB, itself where nothing is to be done: transparent parts over white, deep samples scaled to 8
-    bits, colour profile applied."""
+    """The picture in RGB: transparent parts over white, deep samples scaled to 8 bits, colour profile applied. The
+    picture itself if nothing needs doing."""
     colour = _flatten(picture)
-    if picture.mode != "LAB":  # its numbers are absolute, and no longer those that a profile would speak of
+    if picture.mode != "LAB":  # its values are absolute, and a profile no longer applies
         colour = _apply_profile(colour, picture.info.get("icc_profile"))
     return colour if colour.mode == "RGB" else colour.convert("RGB")
 
 
 def _flatten(picture: ImageFile) -> Image.Image:
-    """The picture without transparency and in 8 bits, as L, RGB or CMYK: what a profile can apply to."""
+    """The picture without transparency and in 8 bits, as L, RGB or CMYK, to which a profile can apply."""
     if picture.mode.startswith("I;16"):
         return _scale_16_bit(picture)
     if picture.mode in ("I", "F"):
@@ -196,7 +196,8 @@ def _scale_16_bit(picture: ImageFile) -> Image.Image:
 
 
 def _scale_unbounded(samples: NDArray[np.int32] | NDArray[np.float32]) -> Image.Image:
-    """Modes I and F name no white: it is the first of the usual ones that no sample exceeds, or else the brightest."""
+    """Modes I and F do not define white: take the first usual white that no sample exceeds, or else the brightest
+    sample."""
     values = np.nan_to_num(samples.astype(np.float32), copy=False, posinf=0, neginf=0)
     brightest = float(values.max())
     usual = (1.0, 255.0, 65535.0) if samples.dtype.kind == "f" else (255.0, 65535.0)
@@ -205,7 +206,7 @@ def _scale_unbounded(samples: NDArray[np.int32] | NDArray[np.float32]) -> Image.
 
 
 def _upright_ink(picture: ImageFile) -> Image.Image:
-    """Pillow reads each CMYK JPEG as one of Adobe's, whose ink is stored inverted; the others must be turned back."""
+    """Pillow reads every CMYK JPEG as Adobe's, with inverted ink; the others must be inverted back."""
     if picture.format == "JPEG" and "adobe" not in picture.info:
         return ImageChops.invert(picture)
     return picture
@@ -223,5 +224,5 @@ def _apply_profile(colour: Image.Image, profile: bytes | None) -> Image.Image:
             return colour
         transform = ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), colour.mode, "RGB")
         return transform.apply(colour)
-    except Exception:  # a broken profile says nothing against the pixels, and raises nearly anything
+    except Exception:  # of any kind; with a broken profile the pixels may still be fine
         return colour

@@ -48,10 +48,10 @@ _STRIP_OFFSETS, _TILE_OFFSETS = 273, 324
 
 
 def find_reader(data: bytes) -> type[ImageFile] | None:
-    """The class of Pillow that reads this file, or None when it is in none of our formats.
+    """Pillow's class for this file, or None if it is in none of our formats.
 
-    The class is called itself, not `PIL.Image.open`: that one would apply a pixel limit of its own, kept in a
-    global variable, and could not tell a damaged picture from something that never was one.
+    `PIL.Image.open` is not used: it has its own pixel limit in a global variable, and cannot tell a damaged picture
+    from a file of another kind.
     """
     for signature, reader in _PLAIN_SIGNATURES:
         if data.startswith(signature):
@@ -71,9 +71,9 @@ def _brands(data: bytes) -> set[bytes]:
 
 
 def declared_size(data: bytes, reader: type[ImageFile]) -> tuple[int, int] | None:
-    """(width, height) in pixels from the header, for the formats whose readers allocate as soon as they open.
+    """(width, height) in pixels from the header, for formats whose readers allocate when they open a file.
 
-    None for the other formats: their readers take no memory before the picture is loaded.
+    None for other formats, whose readers allocate only when the picture is loaded.
     """
     try:
         if reader is WebPImageFile:
@@ -83,7 +83,7 @@ def declared_size(data: bytes, reader: type[ImageFile]) -> tuple[int, int] | Non
             return width, height
         if reader is AvifImageFile:
             return _avif_size(data)
-    except struct.error:  # the header is cut off: opening it will say so
+    except struct.error:  # a truncated header: opening the file will fail
         return None
     return None
 
@@ -110,19 +110,19 @@ def _avif_size(data: bytes) -> tuple[int, int] | None:
 
 
 class MeteredFile(io.BytesIO):
-    """A file in memory that gives up on a reader that comes back endlessly for a few more bytes."""
+    """A file in memory that stops a reader after too many reads."""
 
     reads = 0
 
     def read(self, size: int | None = -1, /) -> bytes:
         self.reads += 1
         if self.reads > MAX_READS:
-            raise InvalidPicture("The picture is cut into far too many pieces.")
+            raise InvalidPicture("The picture has far too many pieces.")
         return super().read(size)
 
 
 def refuse_bombs(data: bytes, reader: type[ImageFile]) -> None:
-    """Raise InvalidPicture for a JPEG or TIFF whose structure is out of all proportion."""
+    """Raise InvalidPicture for a JPEG or TIFF with an absurd structure."""
     if reader is JpegImageFile and data.count(b"\xff\xda") > MAX_SCANS:
         raise InvalidPicture("The picture is a JPEG with far too many scans.")
     if reader is JpegImageFile and data.count(b"Exif\0\0") > MAX_EXIF_SEGMENTS:
@@ -132,7 +132,7 @@ def refuse_bombs(data: bytes, reader: type[ImageFile]) -> None:
 
 
 def _strips(data: bytes) -> int:
-    """The number of strips or tiles that the first directory of a TIFF names."""
+    """The number of strips or tiles in the first directory of a TIFF."""
     order = "<" if data.startswith(b"II") else ">"
     big = b"+" in data[2:4]
     try:
@@ -143,5 +143,5 @@ def _strips(data: bytes) -> int:
         directory = data[first : first + min(length, 0xFFFF) * entry.size]
         entries = entry.iter_unpack(directory[: len(directory) // entry.size * entry.size])
         return max((count for tag, _, count in entries if tag in (_STRIP_OFFSETS, _TILE_OFFSETS)), default=0)
-    except struct.error:  # cut off: opening it will say so
+    except struct.error:  # truncated: opening the file will fail
         return 0

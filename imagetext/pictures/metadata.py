@@ -1,4 +1,4 @@
-"""What a picture's file says of the picture: when it was taken (EXIF), and its keywords (IPTC and XMP)."""
+"""Metadata in picture files: the time of capture (EXIF) and keywords (IPTC and XMP)."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,14 +17,14 @@ _EXIF_TIME = "%Y:%m:%d %H:%M:%S"
 
 @dataclass(frozen=True, slots=True)
 class FileMetadata:
-    """`taken` is the time on the camera's clock, without a zone; `tags` are as they were written."""
+    """`taken` is the time on the camera's clock, without a zone; `tags` are as written in the file."""
 
     taken: datetime | None = None
     tags: tuple[str, ...] = ()
 
 
 def read_metadata(content: bytes) -> FileMetadata:
-    """The metadata of a file that `open_picture` reads; empty where there is none, or it is damaged.
+    """The metadata of a file that `open_picture` reads; empty if there is none or it is damaged.
 
     No pixel is decoded: in a JPEG this takes a tenth of a millisecond.
     """
@@ -35,12 +35,12 @@ def read_metadata(content: bytes) -> FileMetadata:
         with reader(MeteredFile(content)) as picture:
             keywords = [*_lenient(_iptc_keywords, picture), *_lenient(_xmp_keywords, picture)]
             return FileMetadata(next(iter(_lenient(_taken, picture)), None), tuple(dict.fromkeys(keywords)))
-    except Exception:  # Pillow's readers let nearly every kind of exception out of damaged files
+    except Exception:  # Pillow raises nearly any exception for damaged files
         return FileMetadata()
 
 
 def _lenient(read: Callable[[ImageFile], Iterator[Any]], picture: ImageFile) -> list[Any]:
-    """What is damaged in one place says nothing against the others."""
+    """Damage in one place does not spoil the others."""
     found = []
     try:
         for value in read(picture):
@@ -51,7 +51,7 @@ def _lenient(read: Callable[[ImageFile], Iterator[Any]], picture: ImageFile) -> 
 
 
 def _taken(picture: ImageFile) -> Iterator[datetime]:
-    exif = Image.Image.getexif(picture)  # that of the PNG reader would decode all pixels to find a late one
+    exif = Image.Image.getexif(picture)  # the PNG reader's own getexif would decode all pixels
     written = exif.get_ifd(IFD.Exif).get(Base.DateTimeOriginal)
     if written is not None:
         yield datetime.strptime(str(written).strip("\0 ")[:19], _EXIF_TIME)

@@ -1,4 +1,4 @@
-"""Which addresses a name stands for, and which of them lie on the public internet."""
+"""Resolves host names, and tells public addresses from others."""
 
 import asyncio
 import ipaddress
@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 
 Resolve = Callable[[str, int], Awaitable[list[str]]]  # raises OSError
 
-# The only IPv6 block that is given out to networks on the internet. What lies outside it and still counts as global
-# for `ipaddress` are ways to write an IPv4 address: ::/96, 64:ff9b::/96 (NAT64), or the site-local fec0::/10.
+# The only IPv6 block assigned to networks on the internet. Other addresses that `ipaddress` counts as global are ways
+# to write an IPv4 address: ::/96, 64:ff9b::/96 (NAT64), or the site-local fec0::/10.
 _IPV6_UNICAST = ipaddress.IPv6Network("2000::/3")
 _IPV6_TUNNELS = (
     ipaddress.IPv6Network("2001::/32"),  # Teredo
@@ -17,11 +17,11 @@ _IPV6_TUNNELS = (
 
 
 async def resolve(host: str, port: int) -> list[str]:
-    """The IP addresses of `host`, as the system knows them. Raises OSError."""
+    """The IP addresses of `host` from the system's resolver. Raises OSError."""
     loop = asyncio.get_running_loop()
     try:
         found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except UnicodeError as error:  # a label that no name can have
+    except UnicodeError as error:  # an impossible label
         raise socket.gaierror(socket.EAI_NONAME, "not a host name") from error
     return list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))
 

@@ -8,7 +8,7 @@ from pydantic_core import from_json
 
 from imagetext.wire.search_filter import SearchFilter, Tag
 
-INDEX_VERSION_HEADER = "X-Index-Version"  # of a search's answer: who passes it on need not read it
+INDEX_VERSION_HEADER = "X-Index-Version"  # of a search's response, so that a proxy need not parse it
 
 MAX_PICTURES = 16  # in one request
 MAX_QUERY_CHARACTERS = 2_000
@@ -16,7 +16,7 @@ MAX_QUERY_PARTS = 16
 MAX_WEIGHT = 10.0
 MAX_HITS = 200
 MAX_OFFSET = 10_000
-MAX_SEARCH_FIELD_BYTES = 100_000  # of a field of a form: the longest filter, each letter escaped, and some more
+MAX_SEARCH_FIELD_BYTES = 100_000  # of a form field: the longest filter with every letter escaped, and a margin
 MAX_SKIPPED = 1_000  # files of one page
 VERSION_PATTERN = r"^\d{8}T\d{6}Z-[0-9a-f]{6}$"
 
@@ -36,11 +36,11 @@ class Problem(Contract):
 
 
 class NetworkInfo(Contract):
-    """One network of a model: the engine that was chosen for it here, and what one call takes."""
+    """One network of a model: its chosen engine, and the time of one call."""
 
     engine: str = Field(description="such as openvino-f32 or onnxruntime")
     milliseconds: float | None = Field(None, description="of one example, as measured when the engine was chosen")
-    refused: dict[str, str] = Field({}, description="engines that were tried and left out, and why")
+    refused: dict[str, str] = Field({}, description="engines that were tried and rejected, and why")
 
 
 class ModelInfo(Contract):
@@ -59,7 +59,7 @@ class LoadedModel(ModelInfo):
     networks: dict[str, NetworkInfo] = Field({}, description="by name")
 
     def without_networks(self) -> ModelInfo:
-        """As a reply names it."""
+        """As it appears in a reply."""
         return ModelInfo(**self.model_dump(exclude={"networks"}))
 
 
@@ -82,7 +82,7 @@ class CaptionOptions(Contract):
     num_captions: int = Field(1, ge=1, le=5)
     num_beams: int = Field(3, ge=1, le=10)
     max_new_tokens: int = Field(20, ge=1, le=60)
-    attention: bool = Field(False, description="return, for each word, where the model looked")
+    attention: bool = Field(False, description="return the attention of each word")
 
 
 class CaptionJSONRequest(CaptionOptions):
@@ -93,7 +93,7 @@ class CaptionJSONRequest(CaptionOptions):
 
 
 class LabelledCaptionOptions(CaptionOptions):
-    """As the gateway takes them, which asks the retrieval service for labels."""
+    """Options of the gateway, which asks the retrieval service for labels."""
 
     labels: bool = Field(False, description="add the five likeliest names for what is in the picture")
 
@@ -114,7 +114,7 @@ class Word(Contract):
 
 class Caption(Contract):
     """`score` is the mean log probability of the tokens, end token included: exp(score) lies in (0, 1]. `confidence` is
-    the probability that a person would call the caption right; null for a model for which it was not fitted."""
+    the probability that a person would call the caption right; null if it was not fitted for the model."""
 
     text: str
     score: float
@@ -145,12 +145,12 @@ LabelName = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class LabelOptions(Contract):
-    """Which names are given: the likeliest of those that the model knows or, of any words, those in `labels`."""
+    """The names to choose from: those that the model knows or, in any words, those in `labels`."""
 
     labels: list[LabelName] | None = Field(
         None, min_length=1, max_length=MAX_LABELS, description="a list of names; in a form it is JSON"
     )
-    k: int = Field(5, ge=1, le=100, description="how many of each picture, likeliest first")
+    k: int = Field(5, ge=1, le=100, description="how many per picture, likeliest first")
     prompt: str = Field(
         LABEL_PROMPT,
         pattern=r"^[^{}]*\{\}[^{}]*$",
@@ -202,8 +202,8 @@ PictureId = Annotated[str, Field(max_length=64)]
 
 
 class QueryPart(Contract):
-    """One thing to search with: exactly one of `text` (taken word by word, whatever stands in it), `like` (the id of an
-    indexed picture) and `image` (base64, or a data: URI). A part with a negative weight is searched away from."""
+    """One part of a query: exactly one of `text` (literal, without special characters), `like` (the id of an indexed
+    picture) and `image` (base64, or a data: URI). A part with a negative weight is unwanted."""
 
     text: str | None = Field(None, max_length=MAX_QUERY_CHARACTERS)
     like: PictureId | None = None
@@ -212,14 +212,14 @@ class QueryPart(Contract):
 
 
 class SearchOptions(Contract):
-    """What every search may say beside its parts."""
+    """The options of every search."""
 
     k: HitCount = 12
     offset: int = Field(0, ge=0, le=MAX_OFFSET)
-    filter: SearchFilter | None = Field(None, description="only pictures that are all of this")
-    hybrid: bool = Field(False, description="order by the words of captions, tags and paths too; needs `text`")
+    filter: SearchFilter | None = Field(None, description="only pictures that meet all conditions")
+    hybrid: bool = Field(False, description="also rank by the words of captions, tags and paths; needs `text`")
     min_relevance: Relevance = Field(0.0, description="hits below it are left out before pages are cut")
-    collapse_duplicates: bool = Field(False, description="near-duplicates are one hit, which names the others")
+    collapse_duplicates: bool = Field(False, description="show near-duplicates as one hit that lists the others")
 
 
 class SearchRequest(SearchOptions):
@@ -235,8 +235,7 @@ class SearchRequest(SearchOptions):
 
 
 class ImageSearchOptions(SearchOptions):
-    """The option fields of POST /v1/search/image: what is searched together with the picture, and which hits. `filter`
-    is JSON there."""
+    """The option fields of POST /v1/search/image. `filter` is JSON in a form field."""
 
     text: str | None = Field(None, max_length=MAX_QUERY_CHARACTERS)
     like: PictureId | None = None
@@ -256,8 +255,8 @@ class ImageSearchOptions(SearchOptions):
 
 class Hit(Contract):
     """`score` is the cosine similarity, `relevance` its calibrated probability of a match, in [0, 1]. `duplicates` are
-    the ids of the near-duplicates that a hit stands for, where they are collapsed. `taken` is the time on the camera's
-    clock; of the stored captions the first three are here."""
+    the ids of the near-duplicates that a hit stands for if they are collapsed. `taken` is the time on the camera's
+    clock; `captions` are the first three stored ones."""
 
     id: str
     path: str  # relative to the indexed folder, with forward slashes
@@ -274,11 +273,11 @@ class Hit(Contract):
 
 
 class IndexInfo(Contract):
-    """A published index version. With changes since it was built, `version` ends in +POSITION, that of the last change,
-    and `added` and `removed` count the pictures that it does not hold yet, or still holds.
+    """A published index version. If it changed since it was built, `version` ends in +POSITION of the last change, and
+    `added` and `removed` count the changed pictures.
 
-    `recall` and what follows were measured when it was built, one query at a time: the part of the 10 nearest that a
-    search finds, its speed, that of exact search, and the bytes that are to stay in memory."""
+    `recall` and the following fields were measured when it was built, one query at a time: recall@10 against exact
+    search, the speed of both, and the bytes that should stay in memory."""
 
     version: str
     size: int
@@ -296,8 +295,8 @@ class IndexInfo(Contract):
 
 
 class IndexVersion(Contract):
-    """A version of the index as the list shows it; what is measured is as in IndexInfo. `error` says why it cannot
-    serve: of a damaged one no more than its name may be known."""
+    """A version in the list of versions, with measurements as in IndexInfo. `error` says why it cannot serve; of a
+    damaged version only the name may be known."""
 
     version: str
     current: bool
@@ -316,8 +315,8 @@ class IndexVersion(Contract):
 
 
 class IndexVersions(Contract):
-    """All versions, newest first. `current` is the published one, `previous` the one that a rollback goes to, `open`
-    the one that searches are answered from; `refusal` says why the published one is not open."""
+    """All versions, newest first. `current` is the published one, `previous` the target of a rollback, `open` the one
+    that serves searches; `refusal` says why the published one is not open."""
 
     current: str | None
     previous: str | None
@@ -332,7 +331,7 @@ class SkippedPath(Contract):
 
 
 class SkippedPage(Contract):
-    """Files that a version left out, from `offset` on, of `total`."""
+    """Files that a version skipped, from `offset`, of `total`."""
 
     version: str
     total: int
@@ -353,8 +352,8 @@ BuildStage = Literal["preparing", "encoding", "writing", "tuning", "verifying", 
 
 
 class BuildProgress(Contract):
-    """How far a build is. `done` of `total` pictures; no total where the end of a stage is not known. `rate` is in
-    pictures a second, `error` the sentence that a build ended with."""
+    """Progress of a build: `done` of `total` pictures; no total if the end of a stage is unknown. `rate` is in pictures
+    per second, `error` the message that a build ended with."""
 
     stage: BuildStage
     done: int = 0
@@ -367,7 +366,7 @@ class BuildProgress(Contract):
 
 
 class BuildStatus(Contract):
-    """`running` is the build that works now, `stopped` one that ended without a version; mostly both are null."""
+    """`running` is the current build, `stopped` the last one if it ended without a version; usually both are null."""
 
     running: BuildProgress | None = None
     stopped: BuildProgress | None = None
@@ -396,7 +395,7 @@ Sentence = Annotated[str, Field(min_length=1, max_length=MAX_CAPTION_CHARACTERS)
 
 
 class PictureDescription(Contract):
-    """What a caller says of a new picture. `path` is its name in the index, and so its id; without one it is named by
+    """Describes a new picture. `path` is its name in the index, which determines its id; without one it is named after
     its content."""
 
     path: str | None = None
@@ -427,7 +426,7 @@ class AddedPicture(Contract):
 
 
 class AddReply(Contract):
-    """`index` is the state that holds all the pictures."""
+    """`index` is the state that includes all the pictures."""
 
     index: IndexRef
     results: list[AddedPicture]

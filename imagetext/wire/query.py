@@ -1,4 +1,4 @@
-"""What a search is made of, whichever way it was said: its parts, each with a weight."""
+"""The parts of a search, each with a weight, from any form of request."""
 
 import re
 from collections.abc import Sequence
@@ -10,14 +10,14 @@ from imagetext.wire.errors import InvalidParameter
 
 UNWANTED = -1.0  # the weight of a word after a minus
 
-# In the order in which they are looked for: what is unwanted, and a quoted phrase, in which a minus does not count.
+# Matched in this order: unwanted words, and quoted phrases, in which a minus does not count.
 _MARKED = re.compile(r'(?<!\S)(?:-"(?P<phrase>[^"]+)"|-(?P<word>[^\W\d_]\S*)|"(?P<quoted>[^"]+)"(?!\S))')
 _CLOSING = ".,;:!?"
 
 
 @dataclass(frozen=True)
 class Part:
-    """`content` is a text, the id of an indexed picture, or a picture: its bytes, or base64 as it came."""
+    """`content` is a text, the id of an indexed picture, or a picture as bytes or base64."""
 
     kind: Literal["text", "like", "image"]
     content: str | bytes
@@ -25,7 +25,7 @@ class Part:
 
 
 def parts_of(request: SearchRequest) -> list[Part]:
-    """The parts of a request: at least one is wanted, and no text is empty.
+    """The parts of a request: at least one has a positive weight, and no text is empty.
 
     Raises:
         InvalidParameter: there is nothing to search for, or a part is impossible.
@@ -42,14 +42,14 @@ def parts_of(request: SearchRequest) -> list[Part]:
 
 
 def parts_with_picture(picture: bytes, options: ImageSearchOptions) -> list[Part]:
-    """A picture's bytes, wanted, and what is searched together with it. Raises InvalidParameter."""
+    """A picture's bytes and the other parts of the query. Raises InvalidParameter."""
     texts = [] if options.text is None else _text_parts(options.text)
     named = [Part("like", options.like, 1.0)] if options.like is not None else []
     return _possible([Part("image", picture, 1.0), *texts, *named], hybrid=options.hybrid)
 
 
 def parse(text: str) -> tuple[str, list[str]]:
-    """What is wanted in a text, and the words and quoted phrases after a minus.
+    """The wanted rest of a text, and its words and quoted phrases after a minus.
 
     A minus counts in front of a letter or a quotation mark, at the start or after white space, but not in a quoted
     phrase: `black-and-white`, `dogs - cats` and `-5` stay as they are, and so does `"rock -paper"`, without its marks.
@@ -67,7 +67,7 @@ def parse(text: str) -> tuple[str, list[str]]:
 
 
 def wanted_words(parts: Sequence[Part]) -> str:
-    """All that is wanted of texts, one behind the other."""
+    """All wanted texts, joined."""
     return " ".join(part.content for part in parts if isinstance(part.content, str) and _is_wanted_text(part))
 
 
@@ -79,7 +79,7 @@ def _possible(parts: list[Part], *, hybrid: bool) -> list[Part]:
     if len(parts) > MAX_QUERY_PARTS:
         raise InvalidParameter(f"A query has at most {MAX_QUERY_PARTS} parts, unwanted words included.")
     if all(part.weight < 0 for part in parts):
-        raise InvalidParameter("The query says only what is unwanted. Add in `text` what should be found.")
+        raise InvalidParameter("The query has only unwanted parts. Add to `text` what should be found.")
     if hybrid and not any(map(_is_wanted_text, parts)):
         raise InvalidParameter("Field `hybrid`: it needs `text`.")
     return parts
@@ -96,7 +96,7 @@ def _part(part: QueryPart) -> Part:
     if len(given) != 1:
         raise InvalidParameter("Each of `parts` has exactly one of `text`, `like` and `image`.")
     if part.weight == 0:
-        raise InvalidParameter("Field `weight` is 0; leave out what should not count.")
+        raise InvalidParameter("Field `weight` must not be 0; leave the part out instead.")
     if part.text is not None:
         return _text_part(part.text, part.weight)
     if part.like is not None:
@@ -105,10 +105,10 @@ def _part(part: QueryPart) -> Part:
 
 
 def _text_part(text: str, weight: float) -> Part:
-    """White space does not tell texts apart, neither here nor for a tokenizer."""
+    """Collapses white space, which tokenizers ignore too."""
     text = _spaced(text)
     if not text:
-        raise InvalidParameter("Field `text`: there are no words in it.")
+        raise InvalidParameter("Field `text` has no words.")
     return Part("text", text, weight)
 
 

@@ -1,4 +1,4 @@
-"""What may be asked of the pictures of a search beside what they show; part of the contracts."""
+"""Filters of a search: conditions on pictures beside what they show."""
 
 import re
 import unicodedata
@@ -28,7 +28,7 @@ def moment_start(text: str) -> datetime:
 
 
 def moment_end(text: str) -> datetime:
-    """The first second after it; the last one there is where none comes after."""
+    """The first second after a year, month, day, minute or second; the largest datetime if there is none."""
     start = moment_start(text)
     try:
         match len(text):
@@ -59,7 +59,7 @@ Tag = Annotated[str, Field(min_length=1, max_length=MAX_TAG)]
 
 
 class _Part(BaseModel):
-    # the alias is the name that is sent, also from the gateway to the retrieval service
+    # the alias is the name on the wire, also from the gateway to the retrieval service
     model_config = ConfigDict(extra="forbid", frozen=True, serialize_by_alias=True, validate_by_name=True)
 
 
@@ -71,16 +71,16 @@ class Period(_Part):
 
 
 class NumberRange(_Part):
-    """Both ends belong to it."""
+    """Both ends are included."""
 
     min: Number | None = None
     max: Number | None = None
 
 
 class SearchFilter(_Part):
-    """Pictures that are all of this. `taken` is the time on the camera's clock, `modified` that of the file in UTC;
-    `folder` is meant with everything below it; `tags` must all be there, in any case of letters; `caption` holds words
-    that must all be in the stored captions."""
+    """Conditions that a picture must all meet. `taken` is the time on the camera's clock, `modified` the file's time in
+    UTC; `folder` includes everything below it; `tags` must all be present, in any case of letters; `caption` holds
+    words that must all be in the stored captions."""
 
     taken: Period | None = None
     modified: Period | None = None
@@ -99,12 +99,12 @@ class SearchFilter(_Part):
 
     @model_validator(mode="after")
     def _same_tags(self) -> Self:
-        """The same tags are the same filter, and so the same cached answer."""
+        """Sorts tags, so that equal filters share a cached answer."""
         if self.tags is not None:
             object.__setattr__(self, "tags", sorted({tag_key(tag) for tag in self.tags}))
         return self
 
 
 def tag_key(tag: str) -> str:
-    """What two spellings of one tag have in common."""
+    """The key that all spellings of a tag share."""
     return unicodedata.normalize("NFC", " ".join(tag.split())).casefold()

@@ -275,7 +275,7 @@ def test_without_torch_a_model_must_have_been_exported(
 
     assert exported.communicate() == (f"{fingerprint} False\n", "")
     sentence, log = missing.communicate()
-    assert "clip has to be exported first" in sentence and "install" in sentence, log
+    assert "clip must be exported first" in sentence and "install" in sentence, log
     assert sentence.count("\n") == 1
 
 
@@ -285,7 +285,7 @@ def test_what_cannot_be_exported_is_named_by_its_own_error(tmp_path: Path) -> No
 
     answer, _ = start(tmp_path / "empty", tmp_path / "engines").communicate()
 
-    assert answer == f"{tmp_path / 'empty'} holds no CLIP model that can be loaded.\n"
+    assert answer == f"{tmp_path / 'empty'} holds no loadable CLIP model.\n"
     assert not (tmp_path / "engines").exists() or list((tmp_path / "engines").iterdir()) == []
 
 

@@ -193,5 +193,5 @@ def test_what_was_not_exported_ends_the_start(prepared: Prepared, tmp_path: Path
     ended = run("-m", f"services.{service}", environment=without_torch(**more))
 
     assert ended.returncode == 3
-    assert "has to be exported first" in ended.stdout
+    assert "must be exported first" in ended.stdout
     assert not os.path.exists(tmp_path / "engines") or os.listdir(tmp_path / "engines") == []

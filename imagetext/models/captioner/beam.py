@@ -1,7 +1,7 @@
 """Batched beam search over a step function: many pictures at once, the beams of each side by side.
 
-The step gives only the likeliest words of each row, so that what is left to Python is a few numbers a beam. Sentences
-are remembered as links from word to word, and only those that are returned are ever written out.
+The step returns only the likeliest words of each row, so Python handles a few numbers per beam. Sentences are kept as
+links from word to word, and only the returned ones are written out.
 """
 
 from collections.abc import Callable
@@ -16,9 +16,9 @@ Floats = NDArray[np.float32]
 
 
 class Likely(NamedTuple):
-    """Of each row the likeliest next words, best first: log probabilities and tokens, both (rows, words).
+    """The likeliest next words of each row, best first: log probabilities and tokens, both (rows, words).
 
-    `trace` (rows, size) is to be kept with the word, whichever it becomes.
+    `trace` (rows, size) is kept with the word that is chosen.
     """
 
     log_probabilities: Floats
@@ -26,16 +26,16 @@ class Likely(NamedTuple):
     trace: Floats
 
 
-# the last words (rows,), the row of the step before that each continues (rows,), and which of the pictures of the step
-# before go on (pictures,) -> what may come next
+# last words (rows,), the previous step's row that each continues (rows,), the pictures of the previous step that go on
+# (pictures,) -> likely next words
 Step = Callable[[Ints, Ints, Ints], Likely]
 
 
 @dataclass(frozen=True)
 class Search:
-    """What to search for. An empty sentence is never found.
+    """Settings of a search, which never returns an empty sentence.
 
-    The step must give at least `2 * beams + 1` words of each row, or all of them.
+    The step must return at least `2 * beams + 1` words per row, or the whole vocabulary.
     """
 
     beams: int
@@ -47,9 +47,9 @@ class Search:
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """A sentence: its tokens without start and end, and `trace` (tokens, size), the end's step left out.
+    """A sentence: its tokens without start and end, and their `trace` (tokens, size).
 
-    `scored` counts the tokens in `log_probability`: the words and, where it was reached, the end.
+    `scored` counts the tokens in `log_probability`: the words, and the end token if it was reached.
     """
 
     tokens: tuple[int, ...]
@@ -67,8 +67,8 @@ def beam_search(step: Step, pictures: int, search: Search) -> list[list[Hypothes
     """The best sentences of each picture, at most `beams` of them, best first.
 
     Sentences are ranked by log probability / length ** exponent (a simplified Wu et al., 2016, section 7). A picture
-    is settled when `beams` sentences have ended and no open one ranks above the worst of them; the step is not asked
-    about it any more. Rows given to `step` lie picture by picture: row = place of the picture * beams + beam.
+    is settled when `beams` sentences have ended and no open one ranks above the worst of them; it is then left out of
+    further steps. Rows are ordered by picture: row = position of the picture * beams + beam.
     """
     return _Beams(pictures, search).run(step)
 
@@ -84,7 +84,7 @@ class _Ended(NamedTuple):
 
 
 class _Words(NamedTuple):
-    """One step: the words it chose (rows,), and for each the row of the step before and the row that was asked."""
+    """One step: the chosen words (rows,), and for each the previous step's row that it continues."""
 
     tokens: Ints
     parents: Ints
@@ -119,7 +119,7 @@ class _Beams:
         if length == 1:
             likely.log_probabilities[likely.tokens == self.search.end] = -np.inf
         totals = (self.scores.reshape(-1, 1) + likely.log_probabilities).reshape(pictures, -1)
-        # Twice the beams: even if every beam could end, as many candidates go on.
+        # Twice the beams: enough candidates go on even if every beam ends.
         flat = np.argsort(-totals, axis=1, kind="stable")[:, : 2 * beams]
         place, each = np.arange(pictures)[:, None], likely.tokens.shape[1]
         beam, word = np.divmod(flat, each)
@@ -160,7 +160,7 @@ class _Beams:
         return bool(best_open <= self._best(found)[-1].rank)
 
     def _keep(self, going_on: Ints, tokens: Ints, rows: Ints) -> tuple[Ints, Ints]:
-        """Leave out the rows of settled pictures."""
+        """Drop the rows of settled pictures."""
         if len(going_on) == len(self.open):
             return tokens, rows
         beams = self.search.beams

@@ -1,4 +1,4 @@
-"""A BERT that writes: causal, with attention to a picture's features in every layer, and a cache of what it wrote.
+"""A BERT decoder: causal, with cross-attention to a picture's features in every layer, and a key-value cache.
 
 The weights live in transformers' `BertLMHeadModel`, so that its folders load; the steps are our own, because
 transformers' `generate` repeats the picture's keys and values for every beam and caption.
@@ -75,7 +75,7 @@ class BertDecoder(nn.Module):
     def _look_at_picture(self, attention: Any, x: Tensor, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         rows, steps, width = x.shape
         pictures, _, places, _ = keys.shape
-        # The rows of one picture are laid end to end: no copy of its keys is made for each of them.
+        # The rows of one picture are laid end to end, so its keys are not copied for each row.
         query = self._split(attention.self.query(x).view(pictures, -1, width))
         weights = _weights(query, keys, causal=False)
         found = _joined(weights @ values).view(rows, steps, width)
@@ -92,9 +92,9 @@ class BertDecoder(nn.Module):
 
 
 def _weights(query: Tensor, keys: Tensor, causal: bool) -> Tensor:
-    """Scaled dot-product attention; `causal` where the words are the first ones and see none after themselves.
+    """Scaled dot-product attention; `causal` for the first words, which must not attend to later ones.
 
-    Written out: for a few words torch's fused kernel takes far longer, backwards above all.
+    Written out because torch's fused kernel is far slower for a few words, above all in the backward pass.
     """
     scores = (query @ keys.transpose(-1, -2)).float() * query.shape[-1] ** -0.5
     if causal:

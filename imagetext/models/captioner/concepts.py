@@ -1,7 +1,7 @@
 """What a classifier recognises in a picture, as places of attention beside the picture's grid.
 
-A decoder learns to say what is there from its name, also where no captioned picture showed it: names can be had without
-pictures, from sentences alone (ViECap: Fei et al., 2023, "Transferable Decoding with Visual Entities for Zero-Shot
+The decoder learns to use a name even if no captioned picture showed the thing, because names can be learned from
+sentences alone (ViECap: Fei et al., 2023, "Transferable Decoding with Visual Entities for Zero-Shot
 Image Captioning").
 """
 
@@ -10,21 +10,21 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 NAME_WIDTH = 384  # of MiniLM's states
-# Of the logits, one place each: from everything that may be there to the likeliest alone. A list of the likeliest names
-# would tell more, but where two are nearly level, two engines would list them differently.
+# Factors of the logits, one attention position each: from all that may be there to the likeliest name alone. A list of
+# the likeliest names would say more, but where two are nearly level, engines would list them differently.
 SHARPNESS = (0.7, 1.5, 3.0)
 
 
-LEAST = 1e-9  # far below the probability of any word that is said
-COPYING = 1.5  # the sharpness of what is copied
+LEAST = 1e-9  # far below the probability of any word in a caption
+COPYING = 1.5  # the sharpness of the copy distribution
 
 
 class Concepts(nn.Module):
-    """A classifier over the pooled grid. Its names are states of MiniLM, `vectors` (names, NAME_WIDTH), and each has
-    words that a caption may use for it, `words` (names, sayable), rows of which sum to 1.
+    """A classifier over the pooled grid. `vectors` (names, NAME_WIDTH) are MiniLM states of its names; `words` (names,
+    sayable) are the words that a caption may use for each name, with rows that sum to 1.
 
-    A decoder attends to the former and may copy the latter (See et al., 2017, "Get To The Point: Summarization with
-    Pointer-Generator Networks"): so it can say what no caption in training said of a picture.
+    The decoder attends to the vectors and may copy the words (See et al., 2017, "Get To The Point: Summarization with
+    Pointer-Generator Networks"), so it can use words that no training caption used of a picture.
     """
 
     mean: Tensor
@@ -40,7 +40,7 @@ class Concepts(nn.Module):
         self.register_buffer("std", torch.ones(channels))
         self.register_buffer("vectors", torch.zeros(names, NAME_WIDTH))
         self.register_buffer("words", torch.zeros(names, sayable))
-        # Of each word of the vocabulary its column in `words`; one beyond the last where it has none.
+        # The column in `words` of each vocabulary word; one past the last column if it has none.
         self.register_buffer("column", torch.full((vocabulary,), sayable))
         self.register_buffer("sharpness", torch.tensor(SHARPNESS), persistent=False)
         self.classifier = nn.Linear(channels, names)
@@ -53,7 +53,7 @@ class Concepts(nn.Module):
 
     def logits(self, features: Tensor) -> Tensor:
         """Features (n, places, channels) -> (n, names)."""
-        # As a product: OpenVINO 2026.4 joins a mean over rows with what follows it, and gives other numbers.
+        # As a product: OpenVINO 2026.4 fuses a mean over rows with the next layer and gets other numbers.
         evenly = features.new_full((1, features.shape[1]), 1.0 / features.shape[1])
         logits: Tensor = self.classifier(((evenly @ features)[:, 0] - self.mean) / self.std)
         return logits
@@ -70,20 +70,20 @@ class Concepts(nn.Module):
         return F.pad(words, (0, 1))[:, self.column]
 
     def left(self, copied: Tensor, words: Tensor) -> Tensor:
-        """What may still be copied (rows, vocabulary) after the words (rows,): nothing is copied twice."""
+        """The copy distribution (rows, vocabulary) after the words (rows,): nothing is copied twice."""
         others = torch.arange(copied.shape[1], device=copied.device) != words[:, None]
         return copied * others.to(copied.dtype)
 
     def spoken(self, hidden: Tensor, logits: Tensor, copied: Tensor) -> Tensor:
-        """The decoder's last states (..., width), its logits and what may be copied (both ..., vocabulary) -> log
+        """The decoder's last states (..., width), its logits and the copy distribution (both ..., vocabulary) -> log
         probabilities (..., vocabulary)."""
         likely, whole = copied.amax(-1, keepdim=True), copied.sum(-1, keepdim=True)
         gate = torch.sigmoid(self.gate(torch.cat([hidden, likely], -1)))
         return ((1 - gate * whole) * logits.float().softmax(-1) + gate * copied + LEAST).log()
 
     def taught(self, hidden: Tensor, logits: Tensor, copied: Tensor, counted: Tensor) -> Tensor:
-        """As `spoken`, of whole sentences: hidden (rows, steps, width), logits (steps counted, vocabulary), copied
-        (pictures, vocabulary). True sentences seldom say a word twice, and what was said is not looked up."""
+        """As `spoken`, for whole sentences: hidden (rows, steps, width), logits (steps counted, vocabulary), copied
+        (pictures, vocabulary). Reference sentences seldom repeat a word, so repeats are not masked."""
         rows = counted.nonzero()[:, 0] // (len(counted) // len(copied))
         return self.spoken(hidden[counted], logits, copied[rows])
 

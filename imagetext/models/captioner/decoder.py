@@ -1,31 +1,31 @@
-"""What a captioner's search and its training need of a decoder, whatever is inside.
+"""The interface of caption decoders, for beam search and for training.
 
-What a decoder keeps is tuples of plain tensors, so that an inference engine can take them in and give them back.
+Memory and state are tuples of plain tensors, so that an inference engine can take and return them.
 """
 
 from typing import Protocol
 
 from torch import Tensor
 
-# What every step reads of n pictures: each tensor has n rows.
+# What every step reads about n pictures: each tensor has n rows.
 Memory = tuple[Tensor, ...]
-# What is kept of the sentences begun: each tensor has a row for each of them.
+# The state of the open sentences: each tensor has a row for each of them.
 State = tuple[Tensor, ...]
 
 
 class Decoder(Protocol):
-    """Pictures' features (n, places, channels) in, words out. Rows of one picture lie together."""
+    """Picture features (n, places, channels) in, words out. Rows of one picture are adjacent."""
 
     words: int  # of the vocabulary
     memory_tensors: int  # in a memory
 
     @property
     def begins(self) -> tuple[tuple[int, bool], ...]:
-        """Of each tensor of a first state: which tensor of the memory it is, and whether whole or without steps."""
+        """For each tensor of the first state: the memory tensor it comes from, and whether whole or without steps."""
         ...
 
     def remember(self, features: Tensor) -> Memory:
-        """What every step reads of n pictures."""
+        """The memory of n pictures."""
         ...
 
     def begin(self, memory: Memory) -> State:
@@ -37,7 +37,7 @@ class Decoder(Protocol):
         ...
 
     def teach(self, words: Tensor, memory: Memory, counted: Tensor) -> Tensor:
-        """Teacher forcing: words (rows, steps) from the start token on -> logits of the word after each one counted.
+        """Teacher forcing: words (rows, steps), start token first -> logits of the word after each counted one.
 
         `counted` (rows, steps) is boolean; the logits are (steps counted, vocabulary).
         """
@@ -45,7 +45,7 @@ class Decoder(Protocol):
 
 
 def selected(state: State, parents: Tensor) -> State:
-    """The state of the rows that go on, in their new order."""
+    """The state of the rows in `parents`, in that order."""
     return tuple(tensor.index_select(0, parents) for tensor in state)
 
 

@@ -1,4 +1,4 @@
-"""The captioner as it is served: pictures in, sentences out. It knows no HTTP and imports no torch."""
+"""The captioner that is served: pictures in, sentences out. No HTTP here, and no torch."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +19,7 @@ from imagetext.models.transform import PictureTransform
 
 ENCODER, STEP = "encoder", "decoder-step"  # the two networks
 USUAL_WORDS = 12  # of a sentence
-GOES_ON = "##"  # begins a piece of a word that another piece begins
+CONTINUES = "##"  # prefix of a piece that continues a word
 
 
 @dataclass(frozen=True)
@@ -35,13 +35,12 @@ class Confidence:
 
 @dataclass(frozen=True)
 class CaptionerFacts:
-    """What can be said of a captioner without its networks.
+    """What is known about a captioner without loading its networks.
 
     Attributes:
-        fingerprint: changes with every caption that it gives.
-        memory_tensors: how many tensors the encoder gives of a picture.
-        begin: for each tensor of a decoder's state which tensor of the memory it begins as, and whether as the whole or
-            without any of its steps (axis 2).
+        fingerprint: changes whenever a caption could.
+        begin: for each tensor of the decoder's first state, the memory tensor it starts as, and whether whole or with
+            none of its steps (axis 2).
     """
 
     name: str
@@ -76,7 +75,7 @@ class DecodingOptions:
 
 @dataclass(frozen=True)
 class DecodedWord:
-    """`attention` is the grid of weights, rows over the whole picture from the top, that chose this word; sums to 1."""
+    """`attention` is the grid of weights behind this word, in rows from the top of the picture; it sums to 1."""
 
     text: str
     attention: list[list[float]] | None = None
@@ -84,8 +83,8 @@ class DecodedWord:
 
 @dataclass(frozen=True)
 class DecodedCaption:
-    """`score` is the mean log probability of a token, the end token included; `confidence` the probability that the
-    caption is right, where that was fitted for the model."""
+    """`score` is the mean log probability per token, end token included; `confidence` the probability that the caption
+    is right, None if it was not fitted for the model."""
 
     text: str
     score: float
@@ -94,13 +93,13 @@ class DecodedCaption:
 
 
 class Captioner:
-    """Captions pictures in batches; not for use by several threads at once.
+    """Captions pictures in batches. Not thread-safe.
 
-    Networks are loaded when they are first needed, or by `load`.
+    Networks are loaded on first use, or by `load`.
     """
 
     def __init__(self, facts: CaptionerFacts, vocabulary: Words, networks: Callable[[str], Loaded]) -> None:
-        """`networks` gives one of the two by name; it is asked once for each."""
+        """`networks` returns one of the two by name; it is called once for each."""
         self.facts = facts
         self.name, self.fingerprint, self.parameters = facts.name, facts.fingerprint, facts.parameters
         self.transform, self.length_exponent = facts.transform, facts.length_exponent
@@ -118,7 +117,7 @@ class Captioner:
 
     @property
     def best_batch(self) -> int | None:
-        """How many pictures are captioned at once at nearly the best rate; None where that was not measured."""
+        """The smallest batch with nearly the best rate; None if that was not measured."""
         return best_size(joined(self._networks[ENCODER].seconds, self._networks[STEP].seconds, USUAL_WORDS))
 
     @property
@@ -147,7 +146,7 @@ class Captioner:
         return [[self._decoded(h, options.attention) for h in one[: options.num_captions]] for one in found]
 
     def _begin(self, memory: Sequence[Array], beams: int) -> list[Array]:
-        """The state of every row before the first word."""
+        """The state of each row before the first word."""
         state = [memory[place] if whole else memory[place][:, :, :0] for place, whole in self.facts.begin]
         return [np.repeat(tensor, beams, 0) for tensor in state]
 
@@ -155,8 +154,8 @@ class Captioner:
         words: list[tuple[str, list[Floats]]] = []
         for token, weights in zip(hypothesis.tokens, hypothesis.trace, strict=True):
             piece = self.vocabulary.word(token)
-            if piece.startswith(GOES_ON) and words:
-                words[-1] = (words[-1][0] + piece.removeprefix(GOES_ON), [*words[-1][1], weights])
+            if piece.startswith(CONTINUES) and words:
+                words[-1] = (words[-1][0] + piece.removeprefix(CONTINUES), [*words[-1][1], weights])
             else:
                 words.append((piece, [weights]))
         texts = with_articles([text for text, _ in words])
@@ -177,7 +176,7 @@ def _grid(weights: list[Floats]) -> list[list[float]]:
 
 
 class _Stepper:
-    """The decoder as a step of beam search: it holds the memory of every picture and the state of every row."""
+    """The decoder as a step of beam search; it holds the memory of each picture and the state of each row."""
 
     def __init__(self, step: Run, memory: Sequence[Array], state: Sequence[Array]) -> None:
         self.step = step

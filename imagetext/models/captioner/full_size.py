@@ -1,6 +1,6 @@
-"""Full-size captioners: transformers' VisionEncoderDecoderModel with a ViT that sees and a BERT that writes.
+"""Full-size captioners: transformers' VisionEncoderDecoderModel with a ViT encoder and a BERT decoder.
 
-Such folders often lack what generation needs; what the original's have not is filled in as the original used it:
+Such folders often lack parts that generation needs; they are filled in as the original project used them:
 `shirsh10mall/Image_Captioning_FineTune_ViT_BERT_GCC` has neither tokenizer nor preprocessor, and its generation file
 names no first and last token. Its pictures are squashed to 224 x 224 in [0, 1], its tokens are bert-base-uncased's.
 """
@@ -24,7 +24,7 @@ PLAIN = PictureTransform(224, "squash", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 
 
 class VisionEncoder(nn.Module):
-    """Scaled RGB pictures -> what a transformer says of their patches (n, 1 + patches, width), its own token first."""
+    """Scaled RGB pictures -> the states of their patches (n, 1 + patches, width), the class token first."""
 
     def __init__(self, encoder: nn.Module) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ class VisionEncoderDecoder(nn.Module):
 
     def step(self, words: Tensor, memory: Memory, state: State) -> tuple[Tensor, Tensor, State]:
         logits, weights, state = self.decoder.step(words, memory, state)
-        # The encoder's own token stands for no place of the picture.
+        # The class token stands for no place in the picture.
         places = weights[:, 1:]
         return logits, places / places.sum(1, keepdim=True), state
 
@@ -67,17 +67,17 @@ def load_full_size(source: str | Path) -> tuple[VisionEncoder, VisionEncoderDeco
     """The parts of a captioner, from a folder or hub id.
 
     Raises:
-        ModelError: no such model is there, or its decoder is no BERT with cross-attention.
+        ModelError: no such model is there, or its decoder is not a BERT with cross-attention.
     """
     try:
         model, loaded = VisionEncoderDecoderModel.from_pretrained(source, output_loading_info=True)
     except (OSError, ValueError, RuntimeError) as error:
-        raise ModelError(f"{source} holds no vision-encoder-decoder model that can be loaded.") from error
+        raise ModelError(f"{source} holds no loadable vision-encoder-decoder model.") from error
     if loaded["missing_keys"]:
         raise ModelError(f"{source} lacks {len(loaded['missing_keys'])} tensors of a vision-encoder-decoder model.")
     model.eval()
     if model.config.decoder.model_type != "bert" or not model.config.decoder.add_cross_attention:
-        raise ModelError(f"The decoder in {source} is no BERT with cross-attention.")
+        raise ModelError(f"The decoder in {source} is not a BERT with cross-attention.")
     return (
         VisionEncoder(model.encoder),
         VisionEncoderDecoder(model),

@@ -1,9 +1,9 @@
 """A GRU decoder with additive attention over a grid of picture features.
 
 Two GRU layers, as in the attention and language layers of Anderson et al. (2018), section 3.2, but the first is not
-fed from the second: so in training each layer runs over a whole sentence at once, which is what makes it trainable on
-two cores. The attention is that of Bahdanau et al. (2015), with the gate on the context of Xu et al. (2015), section
-4.2.1. Input and output embeddings are tied (Press and Wolf, 2017).
+fed from the second, so that in training each layer runs over a whole sentence at once, which makes training on two
+cores feasible. The attention is that of Bahdanau et al. (2015), with the gate on the context of Xu et al. (2015),
+section 4.2.1. Input and output embeddings are tied (Press and Wolf, 2017).
 """
 
 from dataclasses import dataclass
@@ -26,12 +26,12 @@ class DecoderShape:
     channels: int
     width: int = 512
     attention_width: int = 256
-    names: int = 0  # that its classifier knows; 0: it has none
+    names: int = 0  # known to its classifier; 0: no classifier
     sayable: int = 0  # words for them
 
 
 class GruMemory(NamedTuple):
-    """What a decoder needs of n pictures.
+    """What the decoder reads about n pictures.
 
     `values` (n, places, width), `keys` (n, places, attention_width), `start` (n, width).
     """
@@ -51,7 +51,7 @@ class GruState(NamedTuple):
 class SharedDropout(nn.Module):
     """Dropout with one mask for all steps or places of a row (Gal and Ghahramani, 2016).
 
-    Drawing a mask for each step took an eighth of the training time.
+    A mask for each step took an eighth of the training time.
     """
 
     def __init__(self, rate: float) -> None:
@@ -66,7 +66,7 @@ class SharedDropout(nn.Module):
 
 
 class AttentionDecoder(nn.Module):
-    """Words so far and a picture's memory -> what the next word should say, and its logits."""
+    """The words so far and a picture's memory -> the next word's context and logits."""
 
     architecture = "gru-attention"
 
@@ -99,15 +99,15 @@ class AttentionDecoder(nn.Module):
             self.begins = (*self.begins, (3, True))
 
     def remember(self, features: Tensor, logits: Tensor | None = None) -> Memory:
-        """Features (n, places, channels) -> the memory that every step attends to; `logits` of the names (n, names),
-        where others than the classifier's are to be believed."""
+        """Features (n, places, channels) -> the memory that every step attends to; `logits` of the names (n, names)
+        replace the classifier's."""
         values = self.norm(F.relu(self.project(self.feature_dropout(features))))
         if self.concepts is None:
             return self._memory(values)
         return self.imagine(self.concepts.logits(features) if logits is None else logits, values)
 
     def imagine(self, logits: Tensor, grid: Tensor | None = None) -> Memory:
-        """Logits of the names (n, names) -> the memory of pictures that nobody has seen."""
+        """Logits of the names (n, names) -> the memory of imagined pictures."""
         assert self.concepts is not None, "it knows no names"
         places = self.concepts.places(logits)
         values = places if grid is None else torch.cat([grid, places], 1)
@@ -121,11 +121,11 @@ class AttentionDecoder(nn.Module):
 
         Args:
             words: (n, steps) token ids.
-            memory: of m pictures, n a multiple of m: rows of one picture lie together.
+            memory: of m pictures, n a multiple of m: rows of one picture are adjacent.
             state: for n rows.
 
         Returns:
-            what to say (n, steps, width), for `logits`; attention weights (n, steps, places); the state after it all.
+            the context (n, steps, width), for `logits`; attention weights (n, steps, places); the final state.
         """
         embedded = self.dropout(self.embedding(words))
         hidden, attention_state = _over_words(self.attention_layer, embedded, state.attention[None])
@@ -171,7 +171,7 @@ class AttentionDecoder(nn.Module):
 
 def _over_words(layer: nn.GRU, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
     if x.is_cuda:
-        # Under autocast cuDNN's GRU answers in float16 whatever is asked for, and bfloat16 does not mix with that.
+        # Under autocast cuDNN's GRU returns float16 whatever the setting, which does not mix with bfloat16.
         with torch.autocast("cuda", enabled=False):
             x, state = layer(x.float(), state.float())
     else:

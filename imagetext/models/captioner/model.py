@@ -1,4 +1,4 @@
-"""A captioner in torch: its networks at hand, to be trained, compared with, or exported."""
+"""A captioner in torch, for training, comparison and export."""
 
 import json
 from collections.abc import Sequence
@@ -31,11 +31,11 @@ from imagetext.models.transform import PictureTransform
 from imagetext.models.weights import load_weights, weights_fingerprint
 from imagetext.wire.errors import ModelError
 
-FULL_SIZE_LENGTH_EXPONENT = 1.0  # what `generate` ranks with where a model does not say otherwise
+FULL_SIZE_LENGTH_EXPONENT = 1.0  # the default of `generate`
 
 
 class CaptionModel(Captioner):
-    """A captioner with its networks at hand, running in torch."""
+    """A captioner that runs in torch."""
 
     def __init__(
         self,
@@ -65,11 +65,11 @@ class CaptionModel(Captioner):
         return self._search([tensor.numpy() for tensor in self.decoder.remember(features)], options)
 
     def programs(self) -> Sequence[Program]:
-        """Both networks, with inputs on which engines are compared."""
+        """Both networks, with inputs to compare engines on."""
         return programs(self._encoder, self._step, self.transform.size)
 
     def save_facts(self, folder: Path) -> dict[str, Any]:
-        """Write what is needed beside the networks; what is given back is all that JSON can hold."""
+        """Write the files that stand beside the networks, and return the facts for model.json."""
         return self.facts.to_config() | {"vocabulary": self.vocabulary.save(folder)}
 
 
@@ -83,7 +83,7 @@ def load_in_torch(source: str | Path) -> CaptionModel:
 
 
 def _is_transformers(path: Path) -> bool:
-    """Whether transformers wrote the folder: its config then tells the type of the model."""
+    """Whether transformers wrote the folder: its config then names the model type."""
     try:
         return "model_type" in json.loads((path / CONFIG).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -96,7 +96,7 @@ def _compact(folder: ModelFolder) -> CaptionModel:
     try:
         backbone, decoder = load_backbone(config["backbone"]), _decoder(config)
     except (KeyError, TypeError) as error:
-        raise ModelError(f"The config in {folder.path} is not that of a captioner as it is made here.") from error
+        raise ModelError(f"The config in {folder.path} is not that of a captioner of this project.") from error
     if len(vocabulary) != decoder.shape.vocabulary:
         raise ModelError(f"{folder.path} has {len(vocabulary)} words for a model of {decoder.shape.vocabulary}.")
     load_weights(folder, {"decoder": decoder, "backbone": backbone})
@@ -118,7 +118,7 @@ def _decoder(config: dict[str, Any]) -> AttentionDecoder | VitBert:
             return AttentionDecoder(DecoderShape(**config["decoder"]))
         case VitBert.architecture:
             return VitBert(VitBertShape(**config["decoder"]))
-    raise ModelError(f"{config.get('name', 'The folder')} is no captioner that can be loaded here.")
+    raise ModelError(f"{config.get('name', 'The folder')} is not a captioner that can be loaded.")
 
 
 def _full_size(source: str | Path) -> CaptionModel:

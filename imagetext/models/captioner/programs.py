@@ -1,4 +1,4 @@
-"""A captioner's two networks as inference engines take them."""
+"""A captioner's two networks in the form that is exported for engines."""
 
 from collections.abc import Iterator, Sequence
 
@@ -12,11 +12,11 @@ from imagetext.models.captioner.decoder import Decoder, Memory, repeated, select
 from imagetext.models.captioner.engine import ENCODER, STEP
 from imagetext.models.transform import PictureTransform
 
-STEPS = 20  # of the sentence on which engines are compared
-# That an engine may be off. bfloat16 is off by more, and wrote another sentence for one picture in fifteen: in a search
-# small differences decide.
+STEPS = 20  # of the sentence that engines are compared on
+# The largest error of an engine. bfloat16 is further off, and changed the sentence of one picture in fifteen: in beam
+# search small differences decide.
 LOG_PROBABILITY = 0.01
-LIKELY = 21  # words a step names for each row: what a search with ten beams asks for
+LIKELY = 21  # words that a step returns per row: enough for ten beams
 
 
 class PictureEncoder(nn.Module):
@@ -33,22 +33,22 @@ class PictureEncoder(nn.Module):
 
 
 class DecoderStep(nn.Module):
-    """One step: each row goes on from a row of the step before.
+    """One decoder step: each row continues a row of the previous step.
 
-    Words (rows,), parents (rows,), memory and state -> of each row the `LIKELY` likeliest next words, their log
-    probabilities first; attention over the places; the state.
+    Words (rows,), parents (rows,), memory and state -> log probabilities and tokens of the `LIKELY` likeliest next
+    words of each row; attention over the places; the new state.
     """
 
     mask: Tensor
 
     def __init__(self, decoder: Decoder, memory: int, words: int, banned: Sequence[int]) -> None:
-        """`memory` counts the tensors of a memory; `banned` are the tokens no sentence may hold."""
+        """`memory` is the number of memory tensors; `banned` tokens never occur in a sentence."""
         super().__init__()
         self.decoder = decoder
         self.memory = memory
         self.likely = min(LIKELY, words)
         mask = torch.zeros(words)
-        mask[list(banned)] = -1e9  # not minus infinity, from which engines may make NaN
+        mask[list(banned)] = -1e9  # not minus infinity, which engines may turn into NaN
         self.register_buffer("mask", mask)
 
     def forward(self, words: Tensor, parents: Tensor, *tensors: Tensor) -> tuple[Tensor, ...]:
@@ -58,7 +58,7 @@ class DecoderStep(nn.Module):
         return (likely.values, likely.indices, weights, *state)
 
 
-@torch.no_grad()  # exporters take no tensors of inference mode
+@torch.no_grad()  # exporters refuse inference-mode tensors
 def programs(encoder: PictureEncoder, step: DecoderStep, size: int) -> tuple[Program, Program]:
     """Both, with examples: one picture, and the second word of three beams; and a sentence of two pictures."""
     pictures = torch.from_numpy(example_pictures(size))
@@ -74,7 +74,7 @@ def programs(encoder: PictureEncoder, step: DecoderStep, size: int) -> tuple[Pro
 
 
 def _steps(step: DecoderStep, memory: Memory, beams: int, steps: int) -> Iterator[tuple[Tensor, ...]]:
-    """The inputs of each step of the likeliest sentences, the beams of a picture changing places."""
+    """The inputs of each step of the likeliest sentences, with the beams of a picture swapped at each step."""
     state = repeated(step.decoder.begin(memory), beams)
     rows = torch.arange(beams * len(memory[0]))
     words = torch.ones_like(rows)
@@ -86,5 +86,5 @@ def _steps(step: DecoderStep, memory: Memory, beams: int, steps: int) -> Iterato
 
 
 def _grows(before: Tensor, after: Tensor) -> tuple[int, ...]:
-    """The axes of a state that differ between calls: its rows, and what a step makes longer."""
+    """The axes of a state that vary between calls: rows, and those that grow with each step."""
     return (0, *(axis for axis in range(1, before.dim()) if before.shape[axis] != after.shape[axis]))

@@ -1,4 +1,4 @@
-"""The compact ViT-BERT captioner: a small ViT over the places of a convolutional grid, a small BERT that writes.
+"""The compact ViT-BERT captioner: a small ViT over the places of a convolutional grid, and a small BERT decoder.
 
 The encoder is the hybrid of Dosovitskiy et al. (2021), section 3.1; the decoder begins as some of the layers of MiniLM,
 with new cross-attention, after Rothe et al. (2020).
@@ -22,7 +22,7 @@ from imagetext.models.captioner.gru import SharedDropout
 class VitBertShape:
     """The sizes that make a network; written to the model's config.
 
-    `places` is what it learned with; both it and what it is given must be squares.
+    `places` is the grid size in training; it and the size of any input grid must be squares.
     """
 
     vocabulary: int
@@ -33,7 +33,7 @@ class VitBertShape:
     encoder_layers: int = 2
     decoder_layers: int = 4
     max_words: int = 64
-    names: int = 0  # that its classifier knows; 0: it has none
+    names: int = 0  # known to its classifier; 0: no classifier
     sayable: int = 0  # words for them
 
 
@@ -62,14 +62,14 @@ class VitBert(nn.Module):
             self.memory_tensors += 1
 
     def remember(self, features: Tensor, logits: Tensor | None = None) -> Memory:
-        """`logits` of the names (n, names), where others than the classifier's are to be believed."""
+        """`logits` of the names (n, names) replace the classifier's."""
         x = self.norm(F.relu(self.project(self.feature_dropout(features)))) + self.positions_of(features.shape[1])
         if self.concepts is None:
             return self._encoded(x)
         return self.imagine(self.concepts.logits(features) if logits is None else logits, x)
 
     def imagine(self, logits: Tensor, grid: Tensor | None = None) -> Memory:
-        """Logits of the names (n, names) -> the memory of pictures that nobody has seen."""
+        """Logits of the names (n, names) -> the memory of imagined pictures."""
         assert self.concepts is not None, "it knows no names"
         places = self.concepts.places(logits)
         x = places if grid is None else torch.cat([grid, places], 1)
@@ -81,7 +81,7 @@ class VitBert(nn.Module):
         return self.decoder.remember(self.encoder_norm(x))
 
     def positions_of(self, places: int) -> Tensor:
-        """One row for each place; for a larger picture those that were learned are spread over its grid, bicubically
+        """One row for each place; for a larger grid the learned rows are interpolated bicubically
         (Dosovitskiy et al., 2021, section 3.2)."""
         if places == self.shape.places:
             return self.positions

@@ -1,4 +1,4 @@
-"""The words a captioner knows: whole words of ours, or the pieces of a BERT."""
+"""The vocabulary of a captioner: whole words, or the word pieces of a BERT."""
 
 import re
 from collections import Counter
@@ -21,7 +21,7 @@ def words_of(caption: str) -> list[str]:
 
 
 def with_articles(words: Sequence[str]) -> list[str]:
-    """ "a" or "an" as the next word wants it: a word that is copied comes without its article."""
+    """ "a" or "an" to fit the next word: a copied word comes without its article."""
     return [
         ("an" if _BEGINS_WITH_VOWEL.match(after) else "a") if word in ("a", "an") and after else word
         for word, after in zip(words, [*words[1:], ""], strict=True)
@@ -32,7 +32,7 @@ _BEGINS_WITH_VOWEL = re.compile(r"(?!one|uni|us[ei]|eu)[aeiou]|hour|honest")
 
 
 class Words(Protocol):
-    """What a captioner needs of its vocabulary."""
+    """What a captioner needs from its vocabulary."""
 
     @property
     def start(self) -> int: ...
@@ -91,7 +91,7 @@ class WordPieces:
     """A BERT tokenizer as a captioner's vocabulary."""
 
     def __init__(self, tokenizer: Tokenizer, start: int, end: int, special: Sequence[int]) -> None:
-        """`special` are the ids of tokens that are no words."""
+        """`special` are the ids of tokens that are not words."""
         self._tokenizer = tokenizer
         self._special = tuple(special)
         self.start = start
@@ -102,7 +102,7 @@ class WordPieces:
         return int(self._tokenizer.get_vocab_size())
 
     def word(self, token: int) -> str:
-        """The piece as it is; one that goes on with the word before begins with `##`."""
+        """The piece itself; one that continues a word begins with `##`."""
         return self._tokenizer.id_to_token(token) or ""
 
     def decode(self, tokens: Iterable[int]) -> str:

@@ -1,4 +1,4 @@
-"""From similarity to relevance."""
+"""Calibrates similarity to relevance."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,15 +14,15 @@ from imagetext.wire.errors import ModelError
 
 BACKGROUND = "background.safetensors"
 BACKGROUND_TENSOR = "pictures"
-NEAREST_SHARE = 0.05  # of the background pictures, which say what comes near a query by chance
+NEAREST_SHARE = 0.05  # of the background pictures: how near to a query chance comes
 
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """A logistic curve: the probability that a picture shows what is searched for.
+    """A logistic curve: the probability that a picture matches the query.
 
-    What it goes by is how much nearer a picture comes to the query than background pictures, which have nothing to do
-    with it; without background, it is the cosine similarity alone. Within one query it rises with the similarity.
+    Its input is how much nearer the picture is to the query than unrelated background pictures are; without background,
+    the cosine similarity alone. Within one query it rises with the similarity.
     """
 
     scale: float
@@ -43,7 +43,7 @@ class Calibration:
         return float(np.partition(self.background @ query, -count)[-count:].mean())
 
     def to_config(self) -> dict[str, Any]:
-        """What stands in a model's config; the background is a file beside it."""
+        """The entry in a model's config; the background is a file beside it."""
         curve = {"scale": self.scale, "offset": self.offset}
         return curve if self.background is None else {**curve, "background": BACKGROUND}
 

@@ -1,6 +1,6 @@
 """Any CLIP (Radford et al., 2021) that transformers can load, by folder or hub id, behind the encoder's interface.
 
-A folder without preprocessor or tokenizer is taken for one of the original's, and filled in as the original used it:
+A folder without preprocessor or tokenizer is completed as the original project used its model:
 the pictures of `shirsh10mall/Fine_Tuned_CLIP_Model` are squashed to 224 x 224 in [0, 1], with no mean and deviation;
 its queries are cut to 32 of CLIP's own tokens.
 """
@@ -63,7 +63,7 @@ ORIGINAL_QUERY_TOKENS = 32
 
 
 class ClipEncoder(TwoTowers):
-    """A CLIP with its own tokenizer and picture transform; what is beyond `max_tokens` of a text is not read."""
+    """A CLIP with its own tokenizer and picture transform; texts are cut to `max_tokens`."""
 
     def __init__(
         self, name: str, model: Any, wrapper: Any, transform: PictureTransform, max_tokens: int | None = None
@@ -111,7 +111,7 @@ def load_clip(source: str | Path) -> ClipEncoder:
         transform = _transform(source, int(model.config.vision_config.image_size))
         tokenizer = _tokenizer(source)
     except (OSError, ValueError, RuntimeError) as error:
-        raise ModelError(f"{source} holds no CLIP model that can be loaded.") from error
+        raise ModelError(f"{source} holds no loadable CLIP model.") from error
     if loaded["missing_keys"]:
         raise ModelError(f"{source} lacks {len(loaded['missing_keys'])} tensors of a CLIP model.")
     longest = None if tokenizer else ORIGINAL_QUERY_TOKENS
@@ -124,14 +124,14 @@ def load_clip(source: str | Path) -> ClipEncoder:
 
 
 def unit_rows(features: Any) -> Tensor:
-    """What `get_image_features` and `get_text_features` give -> unit rows in float32."""
-    # transformers 5 gives an output object where earlier versions gave the tensor.
+    """The outputs of `get_image_features` and `get_text_features` -> unit rows in float32."""
+    # transformers 5 returns an output object, earlier versions the tensor.
     tensor = features if isinstance(features, Tensor) else features.pooler_output
     return F.normalize(tensor.float(), dim=-1)
 
 
 def _tokenizer(source: str | Path) -> Any | None:
-    """None where there is none; transformers would make up an empty one."""
+    """None if there is none; transformers would make up an empty one."""
     from transformers import AutoTokenizer
 
     if not _has_any(source, "tokenizer.json", "vocab.json"):

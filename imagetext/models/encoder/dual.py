@@ -26,7 +26,7 @@ from imagetext.models.transform import PictureTransform
 from imagetext.models.weights import load_weights
 
 ARCHITECTURE = "dual-encoder"
-MAX_TOKENS = 128  # of a text; what is beyond is not read
+MAX_TOKENS = 128  # longer texts are cut
 
 
 class TextTower:
@@ -64,7 +64,7 @@ class DualEncoder(TwoTowers):
         concepts: Concepts | None = None,
         labels: Labels | None = None,
     ) -> None:
-        """`concepts` name what `labels` lists; a model without them gives vectors alone."""
+        """`concepts` classify into the names of `labels`; a model without them returns vectors alone."""
         self.backbone, self.picture_head, self.concepts = backbone, picture_head, concepts
         self.text_tower, self.text_head = text_tower, text_head
         self.picture_network = PictureNetwork(backbone, picture_head, concepts)
@@ -114,7 +114,7 @@ class _Texts(nn.Module):
 
 
 class _LeanTexts(nn.Module):
-    """What `_Texts` gives."""
+    """As `_Texts`, in the form that engines run fastest."""
 
     def __init__(self, bert: nn.Module, head: Head) -> None:
         super().__init__()

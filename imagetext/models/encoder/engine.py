@@ -1,4 +1,4 @@
-"""The encoder as it is served: pictures and texts in, unit vectors out. It knows no HTTP and imports no torch."""
+"""The encoder that is served: pictures and texts in, unit vectors out. No HTTP here, and no torch."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -24,7 +24,7 @@ PICTURES, TEXTS = "pictures", "texts"  # the two networks
 
 @dataclass(frozen=True)
 class EncoderFacts:
-    """What can be said of an encoder without its networks. `fingerprint` changes with every vector that it gives."""
+    """What is known about an encoder without loading its networks. `fingerprint` changes whenever a vector could."""
 
     name: str
     fingerprint: str
@@ -35,7 +35,7 @@ class EncoderFacts:
     labels: Labels | None = None
 
     def save(self, folder: Path) -> dict[str, Any]:
-        """Write what is too large for JSON; what is given back goes to `read`."""
+        """Write the files, and return the entry for model.json that `read` takes."""
         return {
             "name": self.name,
             "fingerprint": self.fingerprint,
@@ -57,7 +57,7 @@ class EncoderFacts:
 
 @dataclass(frozen=True)
 class EncodedPictures:
-    """`rows` (n, dimensions) are of unit length; `log_probabilities` (n, names) of a model that has labels."""
+    """Unit `rows` (n, dimensions), and `log_probabilities` (n, names) if the model has labels."""
 
     rows: NDArray[np.float32]
     log_probabilities: NDArray[np.float32] | None
@@ -66,8 +66,8 @@ class EncodedPictures:
 class Encoder:
     """Pictures and texts in, unit rows (n, dimensions) in float32 out.
 
-    As many threads as `streams` says may encode pictures at once, one texts. Networks are loaded when they are first
-    needed, or by `load`.
+    Up to `streams` threads may encode pictures at once, one may encode texts. Networks are loaded on first use, or by
+    `load`.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class Encoder:
         networks: Callable[[str], Loaded],
         streams: int = 1,
     ) -> None:
-        """`networks` gives one of the two by name; it is asked once for each."""
+        """`networks` returns one of the two by name; it is called once for each."""
         self.facts = facts
         self.name, self.fingerprint, self.dimensions = facts.name, facts.fingerprint, facts.dimensions
         self.parameters, self.transform, self.calibration = facts.parameters, facts.transform, facts.calibration
@@ -87,7 +87,7 @@ class Encoder:
         self._networks = Networks(networks)
 
     def load(self, *networks: str) -> None:
-        """Load networks now: those that are named, or both."""
+        """Load the named networks now, or both."""
         self._networks.load(*networks or (PICTURES, TEXTS))
 
     @property
@@ -96,11 +96,11 @@ class Encoder:
         return self._networks.loaded()
 
     def best_batch(self, kind: Kind) -> int | None:
-        """How many of a kind are encoded at once at nearly the best rate; None where that was not measured."""
+        """The smallest batch of a kind with nearly the best rate; None if that was not measured."""
         return best_size(self._networks[f"{kind}s"].seconds)
 
     def seconds_alone(self, kind: Kind) -> float:
-        """What one of a kind takes; infinity where that was not measured."""
+        """Seconds for one of a kind; infinity if that was not measured."""
         return self._networks[f"{kind}s"].seconds.get(1, math.inf)
 
     @property
@@ -114,7 +114,7 @@ class Encoder:
         return self.transform.resize
 
     def tokens(self, texts: Sequence[str]) -> tuple[Ids, ...]:
-        """What the text network takes, each (n, steps)."""
+        """The text network's inputs, each (n, steps)."""
         return self.tokenizer(texts)
 
     def encode_pictures(self, inputs: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
@@ -122,7 +122,7 @@ class Encoder:
         return self.encode_with_labels(inputs).rows
 
     def encode_with_labels(self, inputs: Sequence[NDArray[np.uint8]]) -> EncodedPictures:
-        """As `encode_pictures`, with what is recognised in them."""
+        """As `encode_pictures`, with the probabilities of the names."""
         run, size = self._networks[PICTURES].run, self.best_batch("picture") or len(inputs)
         parts = [run(_together(inputs[start : start + size])) for start in range(0, len(inputs), size)]
         rows, *more = parts[0] if len(parts) == 1 else [np.concatenate(each) for each in zip(*parts, strict=True)]
@@ -164,5 +164,5 @@ def load_encoder(source: str | Path, engines: Engines | None = None) -> Encoder:
 
 
 def _together(inputs: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
-    """One array of all, (n, 3, size, size); a single picture is not copied."""
+    """All in one array (n, 3, size, size); a single picture is not copied."""
     return inputs[0][None] if len(inputs) == 1 else np.stack(inputs)

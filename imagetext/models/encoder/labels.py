@@ -1,4 +1,4 @@
-"""Names for what is in a picture: those that a model knows, or those that a caller gives."""
+"""Labels for a picture: names that the model knows, or names that a caller gives."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,19 +17,19 @@ NAMES = "labels.txt"
 class Labels:
     """The names that a model knows, in the order of its probabilities.
 
-    `scale` is for names that are given: probabilities are the softmax of so many times the cosine similarities.
+    For given names, probabilities are the softmax of `scale` times the cosine similarities.
     """
 
     names: tuple[str, ...]
     scale: float
 
     def save(self, folder: Path) -> dict[str, Any]:
-        """Write the names; what is given back goes to `load_labels`."""
+        """Write the names, and return the config entry that `load_labels` takes."""
         (folder / NAMES).write_text("\n".join(self.names) + "\n", encoding="utf-8")
         return {"names": NAMES, "scale": self.scale}
 
     def likeliest(self, log_probabilities: NDArray[np.float32], count: int) -> list[tuple[str, float]]:
-        """Of one picture, (names,): the likeliest names with their probabilities, likeliest first."""
+        """Log probabilities of one picture (names,) -> the likeliest names with probabilities, likeliest first."""
         best = np.argsort(-log_probabilities, kind="stable")[:count]
         return [(self.names[place], float(np.exp(log_probabilities[place]))) for place in best]
 
@@ -49,5 +49,5 @@ def load_labels(folder: Path, config: Mapping[str, Any]) -> Labels:
     try:
         names = (folder / config["names"]).read_text(encoding="utf-8").splitlines()
     except OSError as error:
-        raise ModelError(f"{folder} has no {config['names']}, which names what its model knows.") from error
+        raise ModelError(f"{folder} lacks {config['names']}, which names what its model knows.") from error
     return Labels(tuple(names), float(config["scale"]))

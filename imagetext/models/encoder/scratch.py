@@ -70,7 +70,7 @@ class Residual(nn.Module):
 
 
 class PictureTower(nn.Module):
-    """Scaled pictures (n, 3, size, size) -> (n, dimensions), of any length."""
+    """Scaled pictures (n, 3, size, size) -> (n, dimensions), not normalised."""
 
     def __init__(self, shape: ScratchShape, dropout: float) -> None:
         super().__init__()
@@ -92,7 +92,8 @@ class PictureTower(nn.Module):
 
 
 class TextTower(nn.Module):
-    """Word ids (n, steps), padded with 0 -> (n, dimensions), of any length; the words are pooled by learned weights."""
+    """Word ids (n, steps), padded with 0 -> (n, dimensions), not normalised; the words are pooled by learned
+    weights."""
 
     def __init__(self, shape: ScratchShape, dropout: float) -> None:
         super().__init__()
@@ -117,9 +118,9 @@ class TextTower(nn.Module):
 
 
 class LeanTextTower(nn.Module):
-    """What a `TextTower` gives, with its weights, for texts of any length once it is exported.
+    """A `TextTower` that can be exported for texts of any length.
 
-    torch's own layer takes the length that it is traced with for a constant.
+    torch's own layer makes the traced length a constant.
     """
 
     def __init__(self, tower: TextTower, heads: int) -> None:
@@ -161,7 +162,7 @@ class UnitRows(nn.Module):
 
 
 class ScratchClip(nn.Module):
-    """Both towers, and the temperature of the loss that they are trained with."""
+    """Both towers, and the temperature of the training loss."""
 
     def __init__(self, shape: ScratchShape, picture_dropout: float = 0.0, text_dropout: float = 0.0) -> None:
         super().__init__()
@@ -179,7 +180,7 @@ class ScratchClip(nn.Module):
         return F.normalize(self.text(words).float(), dim=-1)
 
     def scale(self) -> Tensor:
-        """What similarities are multiplied with, at most 100 as in Radford et al. (2021, section 2.5)."""
+        """The factor of the similarities, at most 100 as in Radford et al. (2021, section 2.5)."""
         return self.log_scale.exp().clamp(max=LARGEST_SCALE)
 
 

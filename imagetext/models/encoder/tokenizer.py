@@ -1,4 +1,4 @@
-"""Texts to token ids, with no model library: what an encoder's tokenizer needs lies beside its exported networks."""
+"""Texts to token ids without transformers: the tokenizer's files lie beside the exported networks."""
 
 from collections.abc import Sequence
 from copy import deepcopy
@@ -23,12 +23,12 @@ class Tokenizer(Protocol):
     def __call__(self, texts: Sequence[str]) -> tuple[Ids, ...]: ...
 
     def save(self, folder: Path) -> dict[str, Any]:
-        """Write its file; what is given back goes to `load_tokenizer`."""
+        """Write its file, and return the entry that `load_tokenizer` takes."""
         ...
 
 
 class SubwordTokenizer:
-    """A tokenizer of the library tokenizers, such as BERT's or CLIP's; what is beyond `max_tokens` is not read."""
+    """A tokenizer of the library tokenizers, such as BERT's or CLIP's; texts are cut to `max_tokens`."""
 
     def __init__(self, splitter: Splitter, *, with_mask: bool) -> None:
         """
@@ -43,7 +43,7 @@ class SubwordTokenizer:
     def of(
         cls, splitter: Splitter, max_tokens: int, pad: int, *, with_mask: bool, pad_token: str
     ) -> "SubwordTokenizer":
-        """A copy: what a wrapper sets at every call takes longer than the work itself."""
+        """A copy, because a wrapper's settings at every call take longer than the work itself."""
         splitter = deepcopy(splitter)
         splitter.enable_truncation(max_tokens)
         splitter.enable_padding(pad_id=pad, pad_token=pad_token)
@@ -62,7 +62,7 @@ class SubwordTokenizer:
 
 
 class WordTokenizer:
-    """Whole words by a vocabulary, each text beginning with the start token; what is beyond `max_words` is not read."""
+    """Whole words by a vocabulary, each text beginning with the start token and cut to `max_words`."""
 
     def __init__(self, vocabulary: Vocabulary, max_words: int) -> None:
         self._vocabulary = vocabulary
@@ -77,7 +77,7 @@ class WordTokenizer:
 
 
 def word_ids(texts: Sequence[str], vocabulary: Vocabulary, max_words: int) -> Ids:
-    """Word ids (n, steps), each beginning with the start token, padded with 0; what is beyond `max_words` is cut."""
+    """Word ids (n, steps), each beginning with the start token, padded with 0 and cut to `max_words`."""
     rows = [[START, *vocabulary.encode(text)[:max_words]] for text in texts]
     ids = np.full((len(rows), max(len(row) for row in rows)), PAD, dtype=np.int64)
     for number, row in enumerate(rows):

@@ -1,4 +1,4 @@
-"""What all encoders share in torch: a picture network, a text network, and how they are exported."""
+"""Encoders in torch: a picture network, a text network, and their export."""
 
 from pathlib import Path
 from typing import Any
@@ -20,11 +20,11 @@ from imagetext.models.transform import PictureTransform
 _USUAL_TEXT = "a brown dog runs across the grass with a ball in its mouth"
 
 
-SMALL = 10**8  # parameters of a model whose weights may lie in memory twice; larger ones are worth int8
+SMALL = 10**8  # parameters up to which weights may be in memory twice; larger models are worth int8
 
 
 class PictureTower(nn.Module):
-    """Prepared pictures (n, 3, size, size) in bytes -> what a network gives of scaled ones."""
+    """Prepared pictures (n, 3, size, size) in bytes -> the network's outputs for the scaled ones."""
 
     def __init__(self, transform: PictureTransform, network: nn.Module) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ class PictureTower(nn.Module):
 
 
 class TwoTowers(Encoder):
-    """An encoder with its networks at hand, running in torch."""
+    """An encoder that runs in torch."""
 
     def __init__(
         self,
@@ -53,9 +53,9 @@ class TwoTowers(Encoder):
     ) -> None:
         """
         Args:
-            pictures: scaled pictures (n, 3, size, size) -> unit rows; where there are labels, and their log
+            pictures: scaled pictures (n, 3, size, size) -> unit rows, and with labels their log
                 probabilities.
-            texts: what `tokenizer` gives -> unit rows.
+            texts: the outputs of `tokenizer` -> unit rows.
         """
         parameters = sum(p.numel() for p in {*pictures.parameters(), *texts.parameters()})
         facts = EncoderFacts(name, fingerprint, dimensions, parameters, transform, calibration, labels)
@@ -63,11 +63,11 @@ class TwoTowers(Encoder):
         super().__init__(facts, tokenizer, lambda name: Loaded(run_in_torch(self.modules[name]), TORCH))
 
     def lean_texts(self) -> nn.Module | None:
-        """The text network as engines are given it, where that is not as it runs in torch."""
+        """The text network for engines, where it differs from the one in torch."""
         return None
 
     def programs(self) -> list[Program]:
-        """Both networks, with inputs on which engines are compared."""
+        """Both networks, with inputs to compare engines on."""
         pictures = torch.from_numpy(example_pictures(self.transform.size))
         words = _USUAL_TEXT.split()
         # All lengths up to the usual one, texts of different lengths together, and single words: int8 is worst there.
@@ -96,5 +96,5 @@ class TwoTowers(Encoder):
         ]
 
     def save_facts(self, folder: Path) -> dict[str, Any]:
-        """Write what is needed beside the networks; what is given back is all that JSON can hold."""
+        """Write the files that stand beside the networks, and return the facts for model.json."""
         return self.facts.save(folder) | {"tokenizer": self.tokenizer.save(folder)}
