@@ -4,6 +4,7 @@ Replies stay the bytes that the retrieval service sent. All that changes is `too
 passed on and cached cut off before that value, and each caller's time is appended.
 """
 
+import asyncio
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from imagetext.wire.contracts import (
 )
 from imagetext.wire.query import Part, parts_with_picture
 from services.chassis.picture_requests import query_parts
-from services.gateway.cache import Cache, SingleFlight, digests_of, query_identity, search_key
+from services.gateway.cache import MAX_BYTES_ON_LOOP, Cache, SingleFlight, digests_of, query_identity, search_key
 from services.gateway.messages import Body, Reply, form_body, json_body
 from services.gateway.upstream import Deadline, Upstream
 from services.gateway.watched import Watched
@@ -48,13 +49,16 @@ class Search:
 
     identity: str
     path: str
-    body: Callable[[], Body]
+    body: Callable[[], Body]  # made only if the cache has no reply
+    is_large: bool = False  # to write the body takes long
 
 
 async def search_by_request(request: SearchRequest) -> Search:
     """Raises InvalidParameter if there is nothing to search for, or a part is impossible."""
-    identity = await _identity(await query_parts(request), request)
-    return Search(identity, "/v1/search", lambda: json_body(_single_spaced(request)))
+    parts = await query_parts(request)
+    is_large = sum(len(part.content) for part in parts) > MAX_BYTES_ON_LOOP
+    identity = await _identity(parts, request)
+    return Search(identity, "/v1/search", lambda: json_body(_single_spaced(request)), is_large)
 
 
 async def search_by_picture(picture: bytes, options: ImageSearchOptions) -> Search:
@@ -93,7 +97,8 @@ class Searches:
         return await self._flights.run(flight, lambda: self._ask(search, deadline))
 
     async def _ask(self, search: Search, deadline: Deadline) -> bytes:
-        reply = await self._upstream.post(search.path, search.body(), deadline)
+        body = await asyncio.to_thread(search.body) if search.is_large else search.body()
+        reply = await self._upstream.post(search.path, body, deadline)
         version, content = reply.headers.get(INDEX_VERSION_HEADER), _content(reply)
         if version is None or content is None:
             raise self._upstream.unreadable(SearchReply)
