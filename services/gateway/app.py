@@ -1,7 +1,4 @@
-"""Serves the page where no web server stands in front.
-
-Wires the gateway together.
-"""
+"""The gateway as an ASGI application: the API, and the page where no web server stands in front."""
 
 from pathlib import Path
 
@@ -22,7 +19,9 @@ from services.gateway.lifespan import build_gateway
 from services.gateway.operator_endpoints import change_router, index_router
 from services.gateway.settings import Settings
 
-# The same as services/web/nginx.conf sends.
+SERVICE = "gateway"
+
+# The same that services/web/nginx.conf sends.
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
         "default-src 'self'; img-src 'self' blob: data:; object-src 'none'; base-uri 'none'; form-action 'self'; "
@@ -34,23 +33,22 @@ SECURITY_HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
-_CACHE_CONTROL = "no-cache"  # may be kept, but is asked about: with its ETag that costs no bytes
+_CACHE_CONTROL = "no-cache"  # kept but revalidated: thanks to the ETag that costs no bytes
 
 
 class Page(StaticFiles):
+    """Answers every request that no route of the API takes."""
+
     def __init__(self, folder: Path) -> None:
         super().__init__(directory=folder, html=True)
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         if scope["path"].startswith("/v1/"):
-            raise HTTPException(404)  # a mistyped call, whatever its method
+            raise HTTPException(404)  # a mistyped path of the API, whatever the method
         response = await super().get_response(path, scope)
         response.headers.update(SECURITY_HEADERS)
         response.headers["Cache-Control"] = _CACHE_CONTROL
         return response
-
-
-SERVICE = "gateway"
 
 
 def create_app(
@@ -60,13 +58,13 @@ def create_app(
     resolve: Resolve = resolve,
     fetcher: Fetcher | None = None,
 ) -> FastAPI:
-    """The gateway; without settings it is the process's own: it reads its environment and sets up logging.
+    """The gateway; without settings it reads the environment and sets up the logging of the process.
 
     Args:
         settings: read from the environment when left out.
         transport: how the services are reached; the network when left out.
-        resolve: finds the addresses of the services' names.
-        fetcher: fetches pictures by their address; one for the public internet when left out.
+        resolve: finds the addresses of the services.
+        fetcher: fetches pictures by their address; from the public internet when left out.
     """
     if settings is None:
         settings = read_settings(Settings)

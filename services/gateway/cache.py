@@ -1,27 +1,35 @@
-"""Where answers are kept between requests, as bytes under text keys.
+"""Answers kept between requests: under which keys, in memory, and one piece of work for identical requests.
 
-The cache in Redis, shared by all gateways. A dead or slow Redis costs some time and no answer.
+Whatever could change an answer is part of its key, so nothing has to be deleted: a new model or index version is asked
+for under other keys, and the old ones expire.
 """
 
 import asyncio
-import logging
+import hashlib
+import json
 import time
-from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Protocol, TypeVar
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
 
-from prometheus_client import Counter
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from cachetools import TTLCache
+
+from imagetext.wire.contracts import IndexInfo, SearchOptions
+
+# Hashing, parsing and the like of more bytes than this goes to a thread; less is done before a thread would start.
+MAX_BYTES_ON_LOOP = 256 * 1024
+
+_FORMAT = "imagetext:4"  # changes whenever the meaning of the stored bytes does
+_QUERY_FIELDS = {"text", "like", "image", "parts"}
+
+T = TypeVar("T")
 
 
 class Cache(Protocol):
-    """A cache may forget anything at any time, and it never raises."""
+    """Bytes under text keys. A cache may forget anything at any time, and it never raises."""
 
     async def get(self, keys: Sequence[str]) -> list[bytes | None]:
-        """The values, in the order of the keys; None for what is not there."""
+        """The values, in the order of the keys; None for those that are not there."""
 
     async def set(self, values: Mapping[str, bytes]) -> None: ...
 
@@ -29,125 +37,96 @@ class Cache(Protocol):
 
 
 class MemoryCache:
-    """Forgets what was used least recently, by number and by bytes, and what is older than its time to live."""
+    """Bounded in entries and bytes, keys included: drops the least recently used, and what outlived `ttl_s`."""
 
     def __init__(
         self, *, max_entries: int, max_bytes: int, ttl_s: float, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._max_entries = max_entries
         self._max_bytes = max_bytes
-        self._ttl_s = ttl_s
-        self._clock = clock
-        self._entries: OrderedDict[str, tuple[float, bytes]] = OrderedDict()  # the oldest use first
-        self._bytes = 0
+        self._entries: TTLCache[str, tuple[str, bytes]] = TTLCache(max_bytes, ttl_s, timer=clock, getsizeof=_size)
 
     async def get(self, keys: Sequence[str]) -> list[bytes | None]:
-        return [self._get(key) for key in keys]
+        return [entry and entry[1] for entry in map(self._entries.get, keys)]
 
     async def set(self, values: Mapping[str, bytes]) -> None:
-        for key, value in values.items():
-            self._drop(key)
-            if _weight(key, value) > self._max_bytes:
-                continue  # it would push out everything and then itself
-            self._entries[key] = (self._clock() + self._ttl_s, value)
-            self._bytes += _weight(key, value)
-        while self._bytes > self._max_bytes or len(self._entries) > self._max_entries:
-            self._drop(next(iter(self._entries)))
+        for entry in values.items():
+            self._entries.pop(entry[0], None)
+            if _size(entry) <= self._max_bytes:
+                self._entries[entry[0]] = entry
+        while len(self._entries) > self._max_entries:
+            self._entries.popitem()
 
     async def close(self) -> None:
         self._entries.clear()
-        self._bytes = 0
-
-    def _get(self, key: str) -> bytes | None:
-        if key not in self._entries:
-            return None
-        expires, value = self._entries[key]
-        if self._clock() >= expires:
-            self._drop(key)
-            return None
-        self._entries.move_to_end(key)
-        return value
-
-    def _drop(self, key: str) -> None:
-        if key in self._entries:
-            self._bytes -= _weight(key, self._entries.pop(key)[1])
 
 
-def _weight(key: str, value: bytes) -> int:
-    return len(key) + len(value)
+def _size(entry: tuple[str, bytes]) -> int:
+    return sum(map(len, entry))
 
 
-_MAX_CONNECTIONS = 32
-_FAILURES_IN_A_ROW = 3
-_PAUSE_S = 5.0
-_LOG_EVERY_S = 60.0
-
-T = TypeVar("T")
-log = logging.getLogger(__name__)
+def digest_of(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
-class RedisCache:
-    """After some failures in a row Redis is left alone for a while; then one call tries it again."""
+async def digests_of(pictures: Sequence[bytes]) -> list[str]:
+    """The digest of each picture."""
+    if sum(map(len, pictures)) <= MAX_BYTES_ON_LOOP:
+        return [digest_of(picture) for picture in pictures]
+    return await asyncio.to_thread(lambda: [digest_of(picture) for picture in pictures])
 
-    def __init__(self, url: str, *, ttl_s: int, timeout_s: float, errors: Counter, pause_s: float = _PAUSE_S) -> None:
-        self._ttl_s = ttl_s
-        self._errors = errors
-        self._pause_s = pause_s
-        self._timeout_s = timeout_s
-        self._failures = 0
-        self._paused_until = 0.0
-        self._log_after = 0.0
-        self._redis = Redis.from_pool(
-            BlockingConnectionPool.from_url(
-                url,
-                max_connections=_MAX_CONNECTIONS,
-                timeout=timeout_s,
-                socket_timeout=timeout_s,
-                socket_connect_timeout=timeout_s,
-                retry=Retry(NoBackoff(), 0),
-            )
-        )
 
-    async def get(self, keys: Sequence[str]) -> list[bytes | None]:
-        found = await self._attempt(lambda: self._redis.mget(keys)) if keys else None
-        return [value if isinstance(value, bytes) else None for value in found or [None] * len(keys)]
+def answer_key(task: str, fingerprint: str, picture: str, options: str) -> str:
+    """Of a model's answer about one picture; `picture` and `options` are digests."""
+    return f"{_FORMAT}:{task}:{fingerprint}:{picture}:{options}"
 
-    async def set(self, values: Mapping[str, bytes]) -> None:
-        if values:
-            await self._attempt(lambda: self._write(values))
 
-    async def close(self) -> None:
-        await self._redis.aclose()
+def search_key(identity: str, index: IndexInfo) -> str:
+    """Of the reply that `index` gives to the query with this identity."""
+    return f"{_FORMAT}:search:{index.version}:{index.fingerprint}:{identity}"
 
-    async def _write(self, values: Mapping[str, bytes]) -> None:
-        async with self._redis.pipeline(transaction=False) as pipeline:
-            for key, value in values.items():
-                pipeline.set(key, value, ex=self._ttl_s)
-            await pipeline.execute()
 
-    async def _attempt(self, command: Callable[[], Awaitable[T]]) -> T | None:
-        now = time.monotonic()
-        if now < self._paused_until:
-            return None
-        if self._failures >= _FAILURES_IN_A_ROW:
-            self._paused_until = now + self._pause_s  # others stay away while this call finds out
+def query_identity(parts: Sequence[tuple[str, str, float]], options: SearchOptions) -> str:
+    """What is asked of any index: the same for the same parts in any order and in every form of request.
+
+    `parts` are kind, content and weight; the content of a picture is the digest of its bytes.
+    """
+    largest = max(weight for _, _, weight in parts)  # which counts as 1
+    scaled = sorted((kind, content, weight / largest) for kind, content, weight in parts)
+    rest = options.model_dump_json(exclude=_QUERY_FIELDS, exclude_defaults=True)
+    return f"query:{digest_of((json.dumps(scaled) + rest).encode())}"
+
+
+@dataclass(eq=False)
+class _Flight(Generic[T]):
+    task: asyncio.Task[T]
+    callers: int = 0
+
+
+class SingleFlight(Generic[T]):
+    """Does identical work that is asked for at the same time once (after Go's singleflight); keeps no results."""
+
+    def __init__(self) -> None:
+        self._flights: dict[str, _Flight[T]] = {}
+
+    async def run(self, key: str, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """The result of `work`, or of the work under `key` that is under way; its error goes to every caller.
+
+        A caller may be cancelled without harm to the others. When the last one leaves, the work is cancelled.
+        """
+        flight = self._flights.get(key)
+        if flight is None:
+            flight = self._flights[key] = _Flight(asyncio.create_task(work()))
+            flight.task.add_done_callback(lambda _: self._forget(key, flight))
+        flight.callers += 1
         try:
-            async with asyncio.timeout(self._timeout_s):
-                result = await command()
-        except (RedisError, OSError) as error:  # OSError: TimeoutError and what the resolver raises
-            self._failed(error)
-            return None
-        if self._failures >= _FAILURES_IN_A_ROW:
-            log.info("Redis answers again")
-        self._failures, self._paused_until = 0, 0.0
-        return result
+            return await asyncio.shield(flight.task)
+        finally:
+            flight.callers -= 1
+            if not flight.callers:
+                self._forget(key, flight)  # now: who comes before the task has stopped must not join it
+                flight.task.cancel()
 
-    def _failed(self, error: Exception) -> None:
-        now = time.monotonic()
-        self._errors.inc()
-        self._failures += 1
-        if self._failures >= _FAILURES_IN_A_ROW:
-            self._paused_until = now + self._pause_s
-        if now >= self._log_after:
-            self._log_after = now + _LOG_EVERY_S
-            log.warning("Redis does not serve as a cache: %s", type(error).__name__)
+    def _forget(self, key: str, flight: _Flight[T]) -> None:
+        if self._flights.get(key) is flight:
+            del self._flights[key]

@@ -1,7 +1,4 @@
-"""Reads a search by picture: a form with one picture and the options of the search.
-
-The public API.
-"""
+"""The public API."""
 
 import asyncio
 import time
@@ -12,6 +9,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import ValidationError
 
 from imagetext.wire.contracts import (
+    MAX_PICTURES,
     MAX_SEARCH_FIELD_BYTES,
     CaptionOptions,
     CaptionReply,
@@ -33,13 +31,11 @@ from services.chassis.json_body import AT_ONCE_BYTES, PlainRoute, documented, re
 from services.chassis.limits import Admission
 from services.chassis.picture_requests import read_picture_request
 from services.chassis.problems import sentence_of
-from services.gateway.deadline import Deadline
 from services.gateway.fetch import Fetcher
 from services.gateway.images import checked_id, relay_image
-from services.gateway.picture_answers import Answer, PictureAnswers, Source
-from services.gateway.searches import Search, Searches, closed, search_by_picture, search_by_request
-from services.gateway.settings import MAX_PICTURES
-from services.gateway.upstream import Upstream
+from services.gateway.picture_answers import Answer, PictureAnswers, Source, with_labels
+from services.gateway.searches import Search, Searches, search_by_picture, search_by_request, with_time
+from services.gateway.upstream import Deadline, Upstream
 
 
 def image_search_body() -> dict[str, object]:
@@ -86,28 +82,19 @@ async def caption(request: Request) -> Response:
     return _json(answer.reply, answer.source)
 
 
-async def _caption(request: Request, pictures: list[bytes] | str, options: LabelledCaptionOptions) -> Answer[bytes]:
+async def _caption(request: Request, sent: list[bytes] | str, options: LabelledCaptionOptions) -> Answer:
     deadline = _deadline(request)
-    taken = await _fetched(request, pictures, deadline)
+    pictures = await _fetched(request, sent, deadline)
     captions: PictureAnswers = request.state.captions
     labels: PictureAnswers = request.state.labels
-    asked = CaptionOptions(**options.model_dump(exclude={"labels"}))
+    caption_options = CaptionOptions(**options.model_dump(exclude={"labels"}))
     if not options.labels:
-        return await captions.answer(taken, asked, deadline)
-    said, named = await asyncio.gather(
-        captions.answer(taken, asked, deadline), labels.answer(taken, LabelOptions.model_validate({}), deadline)
+        return await captions.answer(pictures, caption_options, deadline)
+    answers = await asyncio.gather(
+        captions.answer(pictures, caption_options, deadline),
+        labels.answer(pictures, LabelOptions.model_validate({}), deadline),
     )
-    return Answer(_with_labels(said.reply, named.reply), said.source if said.source != "hit" else named.source)
-
-
-def _with_labels(captions: bytes, labels: bytes) -> bytes:
-    """A CaptionReply with the labels of a LabelReply of the same pictures."""
-    said, named = CaptionReply.model_validate_json(captions), LabelReply.model_validate_json(labels)
-    results = [
-        result.model_copy(update={"labels": other.labels} if result.error is None else {})
-        for result, other in zip(said.results, named.results, strict=True)
-    ]
-    return said.model_copy(update={"results": results}).model_dump_json(exclude_none=True).encode()
+    return await asyncio.to_thread(with_labels, *answers)  # it may parse megabytes of attention maps
 
 
 @plain_router.post(
@@ -118,7 +105,7 @@ def _with_labels(captions: bytes, labels: bytes) -> bytes:
     tags=["labels"],
 )
 async def label(request: Request) -> Response:
-    """Names for what is in 1 to 16 pictures, likeliest first: of those the model knows, or of those in `labels`."""
+    """Labels for 1 to 16 pictures, likeliest first: from the words that the model knows, or from those in `labels`."""
     admission: Admission = request.state.admission
     with admission.enter():
         pictures, options = await read_picture_request(
@@ -128,16 +115,16 @@ async def label(request: Request) -> Response:
     return _json(answer.reply, answer.source)
 
 
-async def _label(request: Request, pictures: list[bytes] | str, options: LabelOptions) -> Answer[bytes]:
+async def _label(request: Request, sent: list[bytes] | str, options: LabelOptions) -> Answer:
     labels: PictureAnswers = request.state.labels
     deadline = _deadline(request)
-    return await labels.answer(await _fetched(request, pictures, deadline), options, deadline)
+    return await labels.answer(await _fetched(request, sent, deadline), options, deadline)
 
 
-async def _fetched(request: Request, pictures: list[bytes] | str, deadline: Deadline) -> list[bytes]:
-    """The pictures, fetched where there is an address."""
+async def _fetched(request: Request, sent: list[bytes] | str, deadline: Deadline) -> list[bytes]:
+    """The pictures that were sent, or the one at the address that was sent."""
     fetcher: Fetcher = request.state.fetcher
-    return [await fetcher.fetch(pictures, deadline)] if isinstance(pictures, str) else pictures
+    return [await fetcher.fetch(sent, deadline)] if isinstance(sent, str) else sent
 
 
 @plain_router.post("/search", response_model=SearchReply, openapi_extra=documented(SearchRequest), tags=["search"])
@@ -150,14 +137,14 @@ async def search(request: Request) -> Response:
 
 @plain_router.post("/search/image", response_model=SearchReply, openapi_extra=image_search_body(), tags=["search"])
 async def search_by_image(request: Request) -> Response:
-    """The indexed pictures that are like the one sent, and fit what is sent with it, best first."""
+    """The indexed pictures that look like the one sent and fit the words sent with it, best first."""
     admission: Admission = request.state.admission
     with admission.enter():
         return await _searched(request, await search_by_picture(*await read_image_search(request)))
 
 
 def _may_hold_pictures(request: Request) -> bool:
-    """Whether the body is longer than words are, or does not say."""
+    """Whether the body is longer than any words, or of unknown length."""
     announced = request.headers.get("Content-Length", "")
     return not announced.isdecimal() or int(announced) > AT_ONCE_BYTES
 
@@ -169,7 +156,7 @@ async def _searched(request: Request, search: Search) -> Response:
     reply = await searches.look_up(search)
     if reply is None:
         source, reply = "miss", await while_connected(request, searches.find(search, _deadline(request)))
-    return _json(closed(reply, time.perf_counter() - start), source)
+    return _json(with_time(reply, time.perf_counter() - start), source)
 
 
 def _json(content: bytes, source: Source) -> Response:
@@ -196,7 +183,7 @@ async def thumbnail(
 
 @router.get("/models", tags=["models"])
 async def models(request: Request) -> Models:
-    """What both services have loaded; one that does not answer is left out, and /health/ready says why."""
+    """The models of both services; one that does not answer is left out, and /health/ready says why."""
     services: tuple[Upstream, ...] = (request.state.caption, request.state.retrieval)
     deadline = _deadline(request)
     answers = await asyncio.gather(*(_models_of(service, deadline) for service in services))
@@ -215,7 +202,7 @@ async def _models_of(service: Upstream, deadline: Deadline) -> Models | ImageTex
 
 @router.get("/index", tags=["models"])
 async def index(request: Request) -> IndexInfo:
-    """The index version that searches are answered from."""
+    """The index version that answers searches."""
     retrieval: Upstream = request.state.retrieval
     return await retrieval.get(IndexInfo, "/v1/index", _deadline(request))
 

@@ -1,17 +1,11 @@
-"""What the gateway counts beside its requests.
-
-Work that goes on beside the requests.
-
-What the gateway is made of, what opens when it starts and closes when it stops.
-"""
+"""What the gateway is made of, and what runs from its start to its end."""
 
 import asyncio
-import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import NoReturn, Self, TypedDict
+from typing import Self, TypedDict
 
 import httpx
 from fastapi import FastAPI
@@ -21,51 +15,21 @@ from imagetext.wire.addresses import Resolve
 from imagetext.wire.contracts import IndexInfo, Models
 from services.chassis.limits import Admission
 from services.gateway.cache import Cache, MemoryCache
-from services.gateway.deadline import Gate
 from services.gateway.fetch import Fetcher
+from services.gateway.images import Changes
 from services.gateway.picture_answers import CAPTION, LABEL, PictureAnswers
 from services.gateway.replicas import Replicas
 from services.gateway.searches import Searches
 from services.gateway.settings import Settings
-from services.gateway.transport import PooledTransport
+from services.gateway.transport import ServiceTransport
 from services.gateway.upstream import Upstream
-from services.gateway.watched import Changes, Watched, described_by
-
-
-@dataclass(frozen=True)
-class GatewayMetrics:
-    lookups: Counter  # by `kind` (caption, label, search) and `outcome` (hit, miss)
-    cache_errors: Counter
-    retries: Counter
-
-    @classmethod
-    def register(cls, registry: CollectorRegistry) -> Self:
-        return cls(
-            lookups=Counter("gateway_cache_lookups", "Answers looked up", ["kind", "outcome"], registry=registry),
-            cache_errors=Counter("gateway_cache_errors", "Failed calls to Redis", registry=registry),
-            retries=Counter("gateway_upstream_retries", "Requests sent a second time", registry=registry),
-        )
-
-
-Step = Callable[[], Awaitable[None]]
-log = logging.getLogger(__name__)
-
-
-async def repeat(step: Step, pause: Step) -> NoReturn:
-    """Takes `step` again and again with a `pause` after each; an error is logged and ends nothing."""
-    while True:
-        try:
-            await step()
-        except Exception:
-            log.exception("background work failed and goes on")
-        await pause()
-
+from services.gateway.watched import Watched, polled, repeat
 
 _RESOLVE_EVERY_S = 3.0
 _MAX_CONNECTIONS = 100  # to one service
-_MAX_STREAMS = 50  # of pictures, apart: who reads them slowly keeps no search waiting
-_POOL_S = 5.0  # that a request waits for one of them
-_IDLE_S = 1.5  # less than the services keep an idle connection (gunicorn: 2), so that ours is not the one that breaks
+_MAX_STREAMS = 50  # connections for pictures: apart, so that slow readers keep no search waiting
+_POOL_TIMEOUT_S = 5.0  # for one of these connections to be free
+_IDLE_S = 1.5  # less than the services' own limit (gunicorn: 2), so that they never close a connection that we use
 
 
 class State(TypedDict):
@@ -84,6 +48,21 @@ class State(TypedDict):
 
 
 @dataclass(frozen=True)
+class GatewayMetrics:
+    lookups: Counter  # by `kind` (caption, label, search) and `outcome` (hit, miss)
+    cache_errors: Counter
+    retries: Counter
+
+    @classmethod
+    def register(cls, registry: CollectorRegistry) -> Self:
+        return cls(
+            lookups=Counter("gateway_cache_lookups", "Answers looked up", ["kind", "outcome"], registry=registry),
+            cache_errors=Counter("gateway_cache_errors", "Failed calls to Redis", registry=registry),
+            retries=Counter("gateway_upstream_retries", "Requests sent a second time", registry=registry),
+        )
+
+
+@dataclass(frozen=True)
 class Service:
     """One of the services behind the gateway."""
 
@@ -95,8 +74,8 @@ class Service:
 class Gateway:
     state: State
     services: tuple[Service, Service]
-    models: Watched[Models]
-    encoders: Watched[Models]
+    models: Watched[Models]  # of the caption service
+    encoders: Watched[Models]  # of the retrieval service
     index: Watched[IndexInfo]
     cache: Cache
 
@@ -138,14 +117,13 @@ def build_gateway(
     service = partial(_service, settings=settings, metrics=metrics, transport=transport, resolve=resolve)
     caption = service("caption", bases=settings.caption_url)
     retrieval = service("retrieval", bases=settings.retrieval_url)
-    models = Watched("caption", described_by(caption.upstream, Models, "/v1/models"), every_s=settings.poll_s)
-    encoders = Watched("label", described_by(retrieval.upstream, Models, "/v1/models"), every_s=settings.poll_s)
-    index = Watched("retrieval", described_by(retrieval.upstream, IndexInfo, "/v1/index"), every_s=settings.poll_s)
+    models = Watched("caption", polled(caption.upstream, Models, "/v1/models"), every_s=settings.poll_s)
+    encoders = Watched("label", polled(retrieval.upstream, Models, "/v1/models"), every_s=settings.poll_s)
+    index = Watched("retrieval", polled(retrieval.upstream, IndexInfo, "/v1/index"), every_s=settings.poll_s)
     cache = _cache(settings, metrics)
-    gates = [Gate(settings.caption_concurrency, settings.caption_queue) for _ in range(2)]
     state = State(
-        captions=PictureAnswers(CAPTION, caption.upstream, models, cache, gates[0], metrics.lookups),
-        labels=PictureAnswers(LABEL, retrieval.upstream, encoders, cache, gates[1], metrics.lookups),
+        captions=PictureAnswers(CAPTION, caption.upstream, models, cache, metrics.lookups),
+        labels=PictureAnswers(LABEL, retrieval.upstream, encoders, cache, metrics.lookups),
         searches=Searches(retrieval.upstream, index, cache, metrics.lookups),
         fetcher=fetcher or Fetcher(max_bytes=settings.fetch_max_bytes, timeout_s=settings.fetch_timeout_s),
         caption=caption.upstream,
@@ -170,10 +148,10 @@ def _service(
     replicas = Replicas(name, bases, resolve=resolve)
     upstream = Upstream(
         name,
-        transport=transport or PooledTransport(max_connections=_MAX_CONNECTIONS, idle_s=_IDLE_S),
-        streaming=transport or PooledTransport(max_connections=_MAX_STREAMS, idle_s=_IDLE_S),
+        transport=transport or ServiceTransport(max_connections=_MAX_CONNECTIONS, idle_s=_IDLE_S),
+        streaming=transport or ServiceTransport(max_connections=_MAX_STREAMS, idle_s=_IDLE_S),
         replicas=replicas,
-        timeout=httpx.Timeout(settings.read_timeout_s, connect=settings.connect_timeout_s, pool=_POOL_S),
+        timeout=httpx.Timeout(settings.read_timeout_s, connect=settings.connect_timeout_s, pool=_POOL_TIMEOUT_S),
         retries=metrics.retries,
     )
     return Service(upstream, replicas)
@@ -181,7 +159,7 @@ def _service(
 
 def _cache(settings: Settings, metrics: GatewayMetrics) -> Cache:
     if settings.redis_url is not None:
-        from services.gateway.cache import RedisCache  # 6 MB that a gateway without Redis does without
+        from services.gateway.redis_cache import RedisCache
 
         return RedisCache(
             settings.redis_url,

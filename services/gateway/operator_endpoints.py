@@ -1,9 +1,4 @@
-"""Who may change what everybody sees: whoever knows the operator's key.
-
-Pictures added, replaced and deleted, by whoever knows the operator's key.
-
-The versions of the index: everybody may see them, operators may switch between them.
-"""
+"""What operators may do: add and delete pictures, and switch between the versions of the index."""
 
 import secrets
 from typing import Annotated
@@ -14,6 +9,7 @@ from pydantic import ValidationError
 
 from imagetext.wire.contracts import (
     MAX_METADATA_BYTES,
+    MAX_PICTURES,
     MAX_SKIPPED,
     VERSION_PATTERN,
     AddOptions,
@@ -30,42 +26,39 @@ from services.chassis.forms import documented_form, read_upload
 from services.chassis.limits import Admission
 from services.chassis.problems import sentence_of
 from services.chassis.status import not_stored
-from services.gateway.deadline import Deadline
-from services.gateway.images import checked_id
+from services.gateway.images import Changes, checked_id
 from services.gateway.messages import json_body
-from services.gateway.settings import MAX_PICTURES
-from services.gateway.upstream import Upstream
-from services.gateway.watched import Changes
+from services.gateway.upstream import Deadline, Upstream
+
+_ADD_BODY = documented_form(AddOptions.model_json_schema()["properties"], max_pictures=MAX_PICTURES)
 
 
 def require_operator(request: Request) -> None:
-    """A dependency, for endpoints that change something.
+    """A dependency of the endpoints that change something.
 
     Raises:
-        Forbidden: no key is set, so that nobody may.
+        Forbidden: no key is set, so nobody may.
         Unauthorized: the key is missing or wrong.
     """
     key: str | None = request.state.operator_key
     if key is None:
-        raise Forbidden("This is switched off here. To allow it, start the gateway with GATEWAY_OPERATOR_KEY set.")
+        raise Forbidden("Changes are switched off. To allow them, start the gateway with GATEWAY_OPERATOR_KEY set.")
     scheme, _, sent = request.headers.get("Authorization", "").partition(" ")
-    # As bytes, as HTTP carried them; in a time that tells nothing of how much of it is right.
+    # As the bytes that HTTP carried, in a time that does not depend on how much of the key is right.
     is_right = secrets.compare_digest(sent.strip().encode("latin-1"), key.encode())
     if scheme.lower() != "bearer" or not is_right:
         raise Unauthorized("The operator's key is missing or wrong. Send it as `Authorization: Bearer KEY`.")
 
 
 change_router = APIRouter(prefix="/v1", dependencies=[Depends(require_operator)], tags=["images"])
-
-
-_ADD_BODY = documented_form(AddOptions.model_json_schema()["properties"], max_pictures=MAX_PICTURES)
+index_router = APIRouter(prefix="/v1/index", tags=["index"], dependencies=[Depends(not_stored)])
 
 
 @change_router.post("/images", response_model_exclude_none=True, openapi_extra=_ADD_BODY)
 async def add(request: Request) -> AddReply:
     """Adds 1 to 16 pictures to the index, or replaces those of the same paths: one result or error for each, in order.
 
-    They are on the disk and found by searches before the reply.
+    They are on disk, and searches find them, before the reply.
     """
     changes: Changes = request.state.changes
     admission: Admission = request.state.admission
@@ -80,17 +73,14 @@ async def add(request: Request) -> AddReply:
 
 @change_router.delete("/images/{image_id}")
 async def delete(request: Request, image_id: str) -> DeleteReply:
-    """Deletes a picture from the index; from the reply on it is not found any more."""
+    """Deletes a picture from the index; after the reply no search finds it."""
     changes: Changes = request.state.changes
     return await changes.delete(checked_id(image_id), Deadline.after(request.state.deadline_s))
 
 
-index_router = APIRouter(prefix="/v1/index", tags=["index"], dependencies=[Depends(not_stored)])
-
-
 @index_router.get("/versions")
 async def versions(request: Request) -> IndexVersions:
-    """All versions, newest first, and which of them is published and open."""
+    """All versions, newest first, and which one is published and which is open."""
     return await _retrieval(request).get(IndexVersions, "/v1/index/versions", _deadline(request))
 
 

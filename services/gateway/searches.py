@@ -1,11 +1,10 @@
-"""Replies to searches as bytes. What the gateway changes in one is `took_ms`, its last field, and that without reading
-the rest: a reply is passed on and kept open, without its time and its end.
+"""Searches, looked up in the cache under the index version that answers them now.
 
-Searches, looked up in the cache under the index version that answers them now.
-
-Replies are neither read nor written here: they stay the bytes that the retrieval service sent.
+Replies stay the bytes that the retrieval service sent. All that changes is `took_ms`, their last field: a reply is
+passed on and cached cut off before that value, and each caller's time is appended.
 """
 
+import asyncio
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,42 +21,54 @@ from imagetext.wire.contracts import (
 )
 from imagetext.wire.query import Part, parts_with_picture
 from services.chassis.picture_requests import query_parts
-from services.gateway.cache import Cache
-from services.gateway.deadline import Deadline
-from services.gateway.keys import digests_of, query_identity, sealed, search_key, unsealed
+from services.gateway.cache import MAX_BYTES_ON_LOOP, Cache, SingleFlight, digests_of, query_identity, search_key
 from services.gateway.messages import Body, Reply, form_body, json_body
-from services.gateway.single_flight import SingleFlight
-from services.gateway.upstream import Upstream
+from services.gateway.upstream import Deadline, Upstream
 from services.gateway.watched import Watched
 
-_NAME = b'"took_ms":'
-_END = re.compile(rb"\s*[-+.0-9eE]+\s*\}\s*")
+_TOOK_MS = b'"took_ms":'
+_AFTER_TOOK_MS = re.compile(rb"\s*[-+.0-9eE]+\s*\}\s*")
 
 
-def opened(reply: bytes) -> bytes:
-    """A whole reply up to the value of `took_ms`. Raises ValueError for what is no reply to a search."""
-    start, name, end = reply.rpartition(_NAME)
-    if not (name and start.startswith(b"{") and _END.fullmatch(end)):
+def without_time(reply: bytes) -> bytes:
+    """A reply up to the value of `took_ms`. Raises ValueError if it does not end with that field."""
+    start, name, end = reply.rpartition(_TOOK_MS)
+    if not (name and start.startswith(b"{") and _AFTER_TOOK_MS.fullmatch(end)):
         raise ValueError("not a reply to a search")
     return start + name
 
 
-def closed(reply: bytes, seconds: float) -> bytes:
-    """An open reply as one that took so long."""
+def with_time(reply: bytes, seconds: float) -> bytes:
+    """A whole reply again, from one without its time."""
     return reply + b"%.1f}" % (seconds * 1000)
 
 
 @dataclass(frozen=True)
 class Search:
-    """One search: what tells it from others, and how the retrieval service is asked."""
+    """One search: what tells it from others, and the request to the retrieval service."""
 
     identity: str
     path: str
-    body: Callable[[], Body]
+    body: Callable[[], Body]  # made only if the cache has no reply
+    is_large: bool = False  # to write the body takes long
+
+
+async def search_by_request(request: SearchRequest) -> Search:
+    """Raises InvalidParameter if there is nothing to search for, or a part is impossible."""
+    parts = await query_parts(request)
+    is_large = sum(len(part.content) for part in parts) > MAX_BYTES_ON_LOOP
+    identity = await _identity(parts, request)
+    return Search(identity, "/v1/search", lambda: json_body(_single_spaced(request)), is_large)
+
+
+async def search_by_picture(picture: bytes, options: ImageSearchOptions) -> Search:
+    """Raises InvalidParameter if a part beside the picture is impossible."""
+    identity = await _identity(parts_with_picture(picture, options), options)
+    return Search(identity, "/v1/search/image", lambda: form_body([picture], options))
 
 
 class Searches:
-    """Replies are open ones, as in `search_replies`."""
+    """Gives replies without their time."""
 
     def __init__(self, upstream: Upstream, index: Watched[IndexInfo], cache: Cache, lookups: Counter) -> None:
         self._upstream = upstream
@@ -67,12 +78,11 @@ class Searches:
         self._flights: SingleFlight[bytes] = SingleFlight()
 
     async def look_up(self, search: Search) -> bytes | None:
-        """The reply that is cached."""
+        """The reply in the cache."""
         index = self._index.value
         if index is None:
             return None
-        [value] = await self._cache.get([search_key(search.identity, index)])
-        reply = unsealed(value)
+        [reply] = await self._cache.get([search_key(search.identity, index)])
         (self._hits if reply else self._misses).inc()
         return reply
 
@@ -80,45 +90,35 @@ class Searches:
         """The reply of the retrieval service, asked once for all who search the same at the same time.
 
         Raises:
-            ImageTextError: whichever the retrieval service answers with.
+            ImageTextError: the retrieval service's error.
         """
         index = self._index.value
         flight = search_key(search.identity, index) if index else search.identity
         return await self._flights.run(flight, lambda: self._ask(search, deadline))
 
     async def _ask(self, search: Search, deadline: Deadline) -> bytes:
-        reply = await self._upstream.post(search.path, search.body(), deadline)
-        version, content = reply.headers.get(INDEX_VERSION_HEADER), self._opened(reply)
+        body = await asyncio.to_thread(search.body) if search.is_large else search.body()
+        reply = await self._upstream.post(search.path, body, deadline)
+        version, content = reply.headers.get(INDEX_VERSION_HEADER), _content(reply)
         if version is None or content is None:
             raise self._upstream.unreadable(SearchReply)
         await self._store(search.identity, version, content)
         return content
 
-    def _opened(self, reply: Reply) -> bytes | None:
-        try:
-            return opened(reply.content) if reply.is_of("application/json") else None
-        except ValueError:
-            return None
-
     async def _store(self, identity: str, version: str, reply: bytes) -> None:
-        """Keeps the reply if its index is the one that is known; if not, the one that it names is asked about."""
+        """Keeps the reply if it is of the index version that is known; otherwise has the version asked for soon."""
         index = self._index.value
         if index is None or index.version != version:
             self._index.wake()
             return
-        await self._cache.set({search_key(identity, index): sealed(reply)})
+        await self._cache.set({search_key(identity, index): reply})
 
 
-async def search_by_request(request: SearchRequest) -> Search:
-    """Raises InvalidParameter where there is nothing to search for, or a part is impossible."""
-    identity = await _identity(await query_parts(request), request)
-    return Search(identity, "/v1/search", lambda: json_body(_spaced(request)))
-
-
-async def search_by_picture(picture: bytes, options: ImageSearchOptions) -> Search:
-    """Raises InvalidParameter where a part beside the picture is impossible."""
-    identity = await _identity(parts_with_picture(picture, options), options)
-    return Search(identity, "/v1/search/image", lambda: form_body([picture], options))
+def _content(reply: Reply) -> bytes | None:
+    try:
+        return without_time(reply.content) if reply.is_of("application/json") else None
+    except ValueError:
+        return None
 
 
 async def _identity(parts: Sequence[Part], options: SearchOptions) -> str:
@@ -130,7 +130,7 @@ async def _identity(parts: Sequence[Part], options: SearchOptions) -> str:
     return query_identity(named, options)
 
 
-def _spaced(request: SearchRequest) -> SearchRequest:
+def _single_spaced(request: SearchRequest) -> SearchRequest:
     """White space does not tell queries apart, neither here nor for a tokenizer."""
     if request.text is None:
         return request

@@ -169,9 +169,9 @@ async def test_a_reply_is_the_work_of_one_model(door, ready_client):
     assert response.headers["X-Cache"] == "miss"
 
 
-async def test_too_many_at_once_are_told_to_wait(door, client_of, until):
-    """Beyond what is sent on and what may queue, a request is answered 429 with Retry-After."""
-    door.settings |= {"caption_concurrency": 1, "caption_queue": 2}
+async def test_requests_beyond_the_limit_are_refused(door, client_of, until):
+    """Beyond what is worked on at once, a request is answered 429 with Retry-After."""
+    door.settings["max_requests"] = 3
     door.caption.go_on.clear()
     async with client_of(door.app) as client:
         asked = [asyncio.create_task(client.post("/v1/captions", **form(f"p{i}".encode()))) for i in range(8)]

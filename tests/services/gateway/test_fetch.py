@@ -16,8 +16,9 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response, S
 from starlette.routing import Route
 
 from imagetext.wire.errors import DeadlineExceeded, ImageTextError, InvalidParameter, TooLarge, Unavailable
-from services.gateway.deadline import Deadline
+from imagetext.wire.guarded_transport import GuardedTransport
 from services.gateway.fetch import Fetcher
+from services.gateway.upstream import Deadline
 from tests.patience import PATIENCE
 
 HERE = "127.0.0.1"  # stands for a public address
@@ -86,7 +87,8 @@ def _unknown() -> list[str]:
 
 
 def fetcher_of(names: Names, *, timeout_s: float = PATIENCE) -> Fetcher:
-    return Fetcher(max_bytes=5_000, timeout_s=timeout_s, resolve=names.resolve, is_allowed=lambda ip: ip == HERE)
+    transport = GuardedTransport(resolve=names.resolve, is_allowed=lambda ip: ip == HERE)
+    return Fetcher(max_bytes=5_000, timeout_s=timeout_s, transport=transport)
 
 
 @pytest.fixture
@@ -170,7 +172,7 @@ async def test_addresses_inside(fetcher, site, port, host):
 
 
 async def test_the_default_is_the_public_internet(site, port):
-    """Without a judge of its own a fetcher refuses this machine by all its names."""
+    """By default a fetcher refuses this machine by all its names."""
     fetcher = Fetcher(max_bytes=5_000, timeout_s=PATIENCE)
     for host in ("127.0.0.1", "localhost", "127.1", "2130706433", "0x7f000001", "0", "[::1]", "[::ffff:127.0.0.1]"):
         with pytest.raises(InvalidParameter):

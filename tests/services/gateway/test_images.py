@@ -135,7 +135,7 @@ async def test_pictures_are_streamed(serve):
 async def test_a_slow_reader_keeps_no_search_waiting(serve, monkeypatch):
     """Pictures have connections of their own: with all of them in use the service can still be asked."""
     monkeypatch.setattr(lifespan, "_MAX_STREAMS", 1)
-    monkeypatch.setattr(lifespan, "_POOL_S", 0.2)
+    monkeypatch.setattr(lifespan, "_POOL_TIMEOUT_S", 0.2)
     gallery = SlowGallery()
     gallery.app.get("/v1/index")(gallery.index)
     async with asyncio.timeout(PATIENCE), _opened(serve, gallery) as response:

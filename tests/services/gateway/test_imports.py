@@ -51,7 +51,7 @@ def test_a_bad_start_says_why(pytestconfig):
     )
 
     assert done.returncode == 3
-    assert done.stderr == "GATEWAY_CAPTION_URL: must be http://host:port, or several of them with commas between\n"
+    assert done.stderr == "GATEWAY_CAPTION_URL: must be http://host:port, or several of them separated by commas\n"
 
 
 def _run(command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:

@@ -1,7 +1,7 @@
 """Names of cached answers."""
 
 from imagetext.wire.contracts import CaptionOptions, IndexInfo, LabelOptions, SearchOptions, SearchRequest
-from services.gateway.keys import answer_key, digest_of, query_identity, search_key
+from services.gateway.cache import answer_key, digest_of, query_identity, search_key
 from services.gateway.picture_answers import CAPTION, LABEL
 
 

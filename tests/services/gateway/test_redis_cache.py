@@ -7,7 +7,7 @@ import pytest
 from prometheus_client import Counter
 from redis.asyncio import Redis
 
-from services.gateway.cache import RedisCache
+from services.gateway.redis_cache import RedisCache, verified, with_checksum
 from tests.patience import PATIENCE
 
 
@@ -23,11 +23,11 @@ def count(errors: Counter) -> float:
 
 
 async def test_values_come_in_the_order_of_the_keys(redis_process, errors):
-    """Bytes go in and come out as they are; what is not there is None."""
+    """Bytes go in and come out as they are; what is not there, or empty, is None."""
     cache = RedisCache(redis_process.url, ttl_s=3_600, timeout_s=PATIENCE, errors=errors)
     await cache.set({"a": bytes(range(256)), "b": b""})
 
-    assert await cache.get(["b", "x", "a"]) == [b"", None, bytes(range(256))]
+    assert await cache.get(["a", "b", "x"]) == [bytes(range(256)), None, None]
     assert await cache.get([]) == []
     assert count(errors) == 0
     await cache.close()
@@ -158,3 +158,24 @@ async def test_rubbish_in_redis(door, redis_process, ready_client):
 
             assert len(keys) == 2
             assert [(reply.status_code, reply.headers["X-Cache"]) for reply in replies] == [(200, "miss")] * 2
+
+
+@pytest.mark.parametrize("content", [b"x", b"{}", bytes(range(256)) * 100])
+def test_checksums(content):
+    """Any bytes but none come back as they were."""
+    assert verified(with_checksum(content)) == content
+
+
+@pytest.mark.parametrize("value", [b"", b"abc", b"{}", b'{"index": 7}', b"\0\0\0\0", with_checksum(b"")])
+def test_bytes_without_a_checksum_are_a_miss(value):
+    """Too little, and bytes that we did not write, are a miss."""
+    assert verified(value) is None
+
+
+def test_damage_is_noticed():
+    """A changed, lost or added byte is a miss."""
+    value = with_checksum(b'{"index": {"version": "v1"}}')
+
+    assert verified(value[:-1]) is None
+    assert verified(value + b" ") is None
+    assert verified(value.replace(b"v1", b"v2")) is None

@@ -28,7 +28,7 @@ class Clock:
 
 
 def replicas_of(names: Names, *bases: str, clock: Clock | None = None) -> Replicas:
-    return Replicas("caption", bases, resolve=names.resolve, rest_s=5, clock=clock or Clock())
+    return Replicas("caption", bases, resolve=names.resolve, avoided_s=5, clock=clock or Clock())
 
 
 async def test_all_addresses_of_a_name():
@@ -60,22 +60,22 @@ async def test_least_outstanding():
     assert (busy.outstanding, idle.outstanding) == (0, 0)
 
 
-async def test_rest():
-    """A replica that rests is passed over for its time, and taken all the same when there is no other."""
+async def test_avoided_replicas():
+    """A replica to avoid is passed over for its time, and taken all the same when there is no other."""
     clock = Clock()
     replicas = replicas_of(Names(caption=["10.0.0.1", "10.0.0.2"]), "http://caption:8001", clock=clock)
-    tired = await replicas.choose()
-    replicas.rest(tired)
+    avoided = await replicas.choose()
+    replicas.avoid(avoided)
     others = {await replicas.choose() for _ in range(50)}
     clock.now = 5
     later = {await replicas.choose() for _ in range(50)}
 
-    assert tired not in others
-    assert tired in later
+    assert avoided not in others
+    assert avoided in later
     [only] = others
-    replicas.rest(only)
-    replicas.rest(tired)
-    assert await replicas.choose(but=only) is tired
+    replicas.avoid(only)
+    replicas.avoid(avoided)
+    assert await replicas.choose(but=only) is avoided
 
 
 async def test_replicas_come_and_go():

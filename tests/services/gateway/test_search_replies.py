@@ -5,7 +5,7 @@ import json
 import pytest
 
 from imagetext.wire.contracts import Hit, IndexRef, SearchReply
-from services.gateway.searches import closed, opened
+from services.gateway.searches import with_time, without_time
 
 
 def reply(path: str = "a.jpg") -> SearchReply:
@@ -15,15 +15,15 @@ def reply(path: str = "a.jpg") -> SearchReply:
 
 @pytest.mark.parametrize("path", ["a.jpg", '"took_ms":1}', "ä", "took_ms"])
 def test_only_the_time_changes(path):
-    """A reply that was opened and closed is the same but for `took_ms`, whatever the names of its pictures."""
-    changed = closed(opened(reply(path).model_dump_json().encode()), 0.0456)
+    """A reply with another time is the same but for `took_ms`, whatever the names of its pictures."""
+    changed = with_time(without_time(reply(path).model_dump_json().encode()), 0.0456)
 
     assert SearchReply.model_validate_json(changed) == reply(path).model_copy(update={"took_ms": 45.6})
 
 
 def test_replies_may_be_written_with_spaces():
     """The way that somebody writes JSON does not matter."""
-    changed = closed(opened(json.dumps(reply().model_dump(), indent=2).encode() + b"\n"), 2)
+    changed = with_time(without_time(json.dumps(reply().model_dump(), indent=2).encode() + b"\n"), 2)
 
     assert SearchReply.model_validate_json(changed).took_ms == 2_000
 
@@ -47,4 +47,4 @@ def test_replies_may_be_written_with_spaces():
 def test_what_is_no_reply(content):
     """Anything else is refused."""
     with pytest.raises(ValueError):
-        opened(content)
+        without_time(content)

@@ -41,7 +41,7 @@ def test_wrong_base_addresses(value):
         {"web_folder": "/no/such/folder"},
         {"deadline_s": 0},
         {"cache_ttl_s": 0},
-        {"caption_concurrency": 0},
+        {"max_requests": 0},
         {"nonsense": 1},
     ],
 )

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from services.gateway.single_flight import SingleFlight
+from services.gateway.cache import SingleFlight
 from tests.timeless import timeless
 
 pytestmark = timeless

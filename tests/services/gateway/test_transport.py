@@ -1,4 +1,4 @@
-"""Connections to the services: kept, bounded, and honest about how far a request has come."""
+"""Connections to the services: kept, bounded, and with errors that say how far a request came."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -9,8 +9,8 @@ import pytest
 import uvloop
 
 from imagetext.wire.contracts import SearchRequest
-from services.gateway.messages import NOTHING, Body, json_body
-from services.gateway.transport import PooledTransport
+from services.gateway.messages import NO_BODY, Body, json_body
+from services.gateway.transport import ServiceTransport
 from tests.patience import PATIENCE
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
@@ -57,23 +57,30 @@ class Server:
 class Caller:
     """Sends requests to a server over a transport."""
 
-    def __init__(self, transport: PooledTransport, port: int) -> None:
+    def __init__(self, transport: ServiceTransport, port: int) -> None:
         self.transport = transport
         self.port = port
 
     def request(
-        self, body: Body = NOTHING, *, read_s: float = PATIENCE, pool_s: float = PATIENCE, port: int = 0, **headers: str
+        self,
+        body: Body = NO_BODY,
+        *,
+        method: str = "",
+        read_s: float = PATIENCE,
+        pool_s: float = PATIENCE,
+        port: int = 0,
+        **headers: str,
     ) -> httpx.Request:
         lengths = {"Content-Length": str(body.size)} if body.pieces else {}
         return httpx.Request(
-            "POST" if body.pieces else "GET",
+            method or ("POST" if body.pieces else "GET"),
             f"http://127.0.0.1:{port or self.port}/path?a=b",
             headers={"Host": "service", **lengths, **headers},
             stream=body,
             extensions={"timeout": {"connect": PATIENCE, "read": read_s, "pool": pool_s}, "sni_hostname": "service"},
         )
 
-    async def ask(self, body: Body = NOTHING, **options: object) -> tuple[int, bytes]:
+    async def ask(self, body: Body = NO_BODY, **options: object) -> tuple[int, bytes]:
         response = await self.transport.handle_async_request(self.request(body, **options))
         try:
             return response.status_code, b"".join([piece async for piece in response.aiter_raw()])
@@ -88,7 +95,7 @@ def talking() -> Callable[..., object]:
     @asynccontextmanager
     async def talk(server: Server, *, max_connections: int = 10, idle_s: float = 60) -> AsyncIterator[Caller]:
         listener = await asyncio.start_server(server.serve, "127.0.0.1", 0, limit=1_000_000)
-        transport = PooledTransport(max_connections=max_connections, idle_s=idle_s)
+        transport = ServiceTransport(max_connections=max_connections, idle_s=idle_s)
         try:
             async with asyncio.timeout(PATIENCE):
                 yield Caller(transport, listener.sockets[0].getsockname()[1])
@@ -107,7 +114,7 @@ async def test_requests_that_follow_one_another_share_a_connection(talking):
         assert [await caller.ask(**{"X-Request-ID": "r7"}) for _ in range(20)] == [(200, b"hi")] * 20
 
     assert server.connections == 1
-    assert server.requests[0].splitlines() == [b"GET /path?a=b HTTP/1.1", b"Host: service", b"X-Request-ID: r7", b""]
+    assert server.requests[0].splitlines() == [b"GET /path?a=b HTTP/1.1", b"host: service", b"x-request-id: r7", b""]
 
 
 async def test_bodies_arrive_whole(talking):
@@ -166,13 +173,25 @@ async def test_a_closed_body_without_a_length_is_whole(talking):
         assert await caller.ask() == (200, b"hi")
 
 
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
+async def test_nothing_is_sent_twice(talking, method):
+    """A request that breaks off on a kept connection fails, whatever its method; repeating is for others to decide."""
+    server = Server(OK, None, OK)
+    body = Body("x", [b"body"]) if method == "POST" else NO_BODY
+    async with talking(server) as caller:
+        assert await caller.ask(body, method=method) == (200, b"hi")
+        with pytest.raises(httpx.RemoteProtocolError):
+            await caller.ask(body, method=method)
+
+    assert len(server.requests) == 2
+
+
 @pytest.mark.parametrize(
     "answer",
     [
         b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi",
         b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nhi",
         OK + b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nmore",
-        OK + b"rubbish",
     ],
 )
 async def test_connections_that_are_not_kept(talking, answer):
@@ -250,7 +269,7 @@ async def test_nobody_waits_for_ever(talking):
         (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhi", httpx.ReadTimeout),
         (None, httpx.RemoteProtocolError),
         (b"\x00" * 100, httpx.RemoteProtocolError),
-        (b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n", httpx.RemoteProtocolError),
+        (OK + b"rubbish", httpx.RemoteProtocolError),
         (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 100_000 + b"\r\n\r\n", httpx.RemoteProtocolError),
         (b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 50_000 + b"\r\n", httpx.RemoteProtocolError),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", httpx.RemoteProtocolError),
@@ -277,7 +296,7 @@ async def test_an_answer_that_breaks_off(talking):
 
     for head in (b"Content-Length: 9", b"Transfer-Encoding: chunked"):
         async with talking(Breaking(b"HTTP/1.1 200 OK\r\n" + head + b"\r\n\r\n2\r\nhi")) as caller:
-            with pytest.raises(httpx.RemoteProtocolError):
+            with pytest.raises((httpx.ReadError, httpx.RemoteProtocolError)):
                 await caller.ask()
 
 
@@ -335,7 +354,7 @@ async def test_headers_cannot_be_smuggled(talking):
     server = Server(OK)
     async with talking(server) as caller:
         for value in ("a\r\nX: b", "a\nX: b", "a\rX: b"):
-            with pytest.raises(httpx.LocalProtocolError):
+            with pytest.raises(ValueError):
                 await caller.ask(**{"If-None-Match": value})
 
     assert server.requests == []

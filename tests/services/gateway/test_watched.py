@@ -1,13 +1,12 @@
-"""What a service says of itself, asked again and again."""
+"""What a service reports about itself, polled."""
 
 import asyncio
 
 import pytest
 
 from imagetext.wire.errors import Unavailable
-from services.gateway.deadline import Deadline
-from services.gateway.lifespan import repeat
-from services.gateway.watched import Watched
+from services.gateway.upstream import Deadline
+from services.gateway.watched import Watched, repeat
 from tests.patience import settle
 from tests.timeless import timeless
 
