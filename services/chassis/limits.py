@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from imagetext.wire.errors import Busy, DeadlineExceeded, ImageTextError, TooLarge
+from services.chassis.observing import header
 from services.chassis.problems import problem_response
-from services.chassis.request_id import header
 
 
 class Admission:

@@ -1,7 +1,4 @@
-"""Reads a search by picture: a form with one picture and the options of the search.
-
-The public API.
-"""
+"""The public API."""
 
 import asyncio
 import time
@@ -9,7 +6,6 @@ from contextlib import nullcontext
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import ValidationError
 
 from imagetext.wire.contracts import (
     MAX_SEARCH_FIELD_BYTES,
@@ -26,13 +22,11 @@ from imagetext.wire.contracts import (
     SearchReply,
     SearchRequest,
 )
-from imagetext.wire.errors import ImageTextError, InvalidParameter
+from imagetext.wire.errors import ImageTextError
+from services.chassis.bodies import AT_ONCE_BYTES, documented_form, documented_json, read_form, read_json
 from services.chassis.disconnect import while_connected
-from services.chassis.forms import documented_form, read_upload
-from services.chassis.json_body import AT_ONCE_BYTES, PlainRoute, documented, read_json
 from services.chassis.limits import Admission
 from services.chassis.picture_requests import read_picture_request
-from services.chassis.problems import sentence_of
 from services.gateway.deadline import Deadline
 from services.gateway.fetch import Fetcher
 from services.gateway.images import checked_id, relay_image
@@ -41,20 +35,6 @@ from services.gateway.searches import Search, Searches, closed, search_by_pictur
 from services.gateway.settings import MAX_PICTURES
 from services.gateway.upstream import Upstream
 
-
-def image_search_body() -> dict[str, object]:
-    return documented_form(ImageSearchOptions.form_properties(), max_pictures=1)
-
-
-async def read_image_search(request: Request) -> tuple[bytes, ImageSearchOptions]:
-    """The picture and the options. Raises InvalidParameter."""
-    upload = await read_upload(request, max_pictures=1, max_option_bytes=MAX_SEARCH_FIELD_BYTES)
-    try:
-        return upload.pictures[0], ImageSearchOptions.model_validate(upload.options)
-    except ValidationError as error:
-        raise InvalidParameter(sentence_of(error.errors())) from None
-
-
 CACHE_HEADER = "X-Cache"
 
 _CAPTION_BODY = documented_form(
@@ -62,13 +42,13 @@ _CAPTION_BODY = documented_form(
     max_pictures=MAX_PICTURES,
     or_json=LabelledCaptionJSONRequest,
 )
+_IMAGE_SEARCH_BODY = documented_form(ImageSearchOptions.form_properties(), max_pictures=1)
 _LABEL_BODY = documented_form(LabelOptions.form_properties(), max_pictures=MAX_PICTURES, or_json=LabelJSONRequest)
 
 router = APIRouter(prefix="/v1")
-plain_router = APIRouter(prefix="/v1", route_class=PlainRoute)
 
 
-@plain_router.post(
+@router.post(
     "/captions",
     response_model=CaptionReply,
     response_model_exclude_none=True,
@@ -110,7 +90,7 @@ def _with_labels(captions: bytes, labels: bytes) -> bytes:
     return said.model_copy(update={"results": results}).model_dump_json(exclude_none=True).encode()
 
 
-@plain_router.post(
+@router.post(
     "/labels",
     response_model=LabelReply,
     response_model_exclude_none=True,
@@ -140,7 +120,7 @@ async def _fetched(request: Request, pictures: list[bytes] | str, deadline: Dead
     return [await fetcher.fetch(pictures, deadline)] if isinstance(pictures, str) else pictures
 
 
-@plain_router.post("/search", response_model=SearchReply, openapi_extra=documented(SearchRequest), tags=["search"])
+@router.post("/search", response_model=SearchReply, openapi_extra=documented_json(SearchRequest), tags=["search"])
 async def search(request: Request) -> Response:
     """The indexed pictures that fit words, pictures, or several of both, best first."""
     admission: Admission = request.state.admission
@@ -148,12 +128,15 @@ async def search(request: Request) -> Response:
         return await _searched(request, await search_by_request(await read_json(request, SearchRequest)))
 
 
-@plain_router.post("/search/image", response_model=SearchReply, openapi_extra=image_search_body(), tags=["search"])
+@router.post("/search/image", response_model=SearchReply, openapi_extra=_IMAGE_SEARCH_BODY, tags=["search"])
 async def search_by_image(request: Request) -> Response:
     """The indexed pictures that are like the one sent, and fit what is sent with it, best first."""
     admission: Admission = request.state.admission
     with admission.enter():
-        return await _searched(request, await search_by_picture(*await read_image_search(request)))
+        [picture], options = await read_form(
+            request, ImageSearchOptions, max_pictures=1, max_option_bytes=MAX_SEARCH_FIELD_BYTES
+        )
+        return await _searched(request, await search_by_picture(picture, options))
 
 
 def _may_hold_pictures(request: Request) -> bool:

@@ -24,8 +24,8 @@ from imagetext.wire.contracts import (
     Problem,
 )
 from imagetext.wire.errors import InvalidPicture, NotAPicture, TooLarge
+from services.chassis.observing import current_request_id
 from services.chassis.problems import problem_of
-from services.chassis.request_id import current_request_id
 from services.gateway.cache import Cache
 from services.gateway.deadline import Deadline, Gate
 from services.gateway.keys import answer_key, digest_of, digests_of, sealed, unsealed

@@ -32,8 +32,8 @@ from imagetext.wire.errors import (
     TooLarge,
     Unavailable,
 )
+from services.chassis.observing import REQUEST_ID_HEADER, current_request_id
 from services.chassis.problems import MEDIA_TYPE
-from services.chassis.request_id import HEADER, current_request_id
 from services.gateway.deadline import Deadline
 from services.gateway.messages import NOTHING, Body, Reply, read_reply
 from services.gateway.replicas import Replica, Replicas
@@ -231,7 +231,7 @@ class Upstream:
 
 def _identity() -> list[tuple[str, str]]:
     request_id = current_request_id()
-    return [(HEADER, request_id)] if request_id else []
+    return [(REQUEST_ID_HEADER, request_id)] if request_id else []
 
 
 def _description(body: Body) -> list[tuple[str, str]]:
