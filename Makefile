@@ -52,12 +52,14 @@ index: install $(if $(IMAGES),,gallery)   ## index a folder: IMAGES=dir make ind
 
 test: install-dev                ## all tests that this machine can run
 	scripts/chromium
+	scripts/nginx
 	$(PYTHON) -m pytest
 
-check: install-dev               ## formatting, lint, types
+check: install-dev               ## formatting, lint, types, docker-compose.yml
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
+	$(PYTHON) scripts/check_compose.py
 
 fix: install-dev                 ## repair what ruff can
 	$(VENV)/bin/ruff check --fix .

@@ -25,7 +25,7 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True)
 class Server:
-    """A process that listens."""
+    """A process that listens, or whose workers do."""
 
     process: "subprocess.Popen[bytes]"
     port: int
@@ -35,14 +35,28 @@ class Server:
         return f"http://{HOST}:{self.port}"
 
     def cpu_seconds(self) -> float:
-        """Of processor time so far, with those of its threads."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS
+        """Processor time so far, of all threads and of the workers that run now."""
+        return sum(map(_cpu_seconds, self._processes()))
 
     def memory_mb(self) -> float:
-        """What lies in memory now, shared pages included."""
-        pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+        """Memory now; a page that several processes share counts in parts (PSS)."""
+        return sum(map(_memory_mb, self._processes()))
+
+    def _processes(self) -> list[Path]:
+        """The process and its workers, in /proc."""
+        own = Path(f"/proc/{self.process.pid}")
+        workers = (own / "task" / own.name / "children").read_text().split()
+        return [own, *(own.parent / worker for worker in workers)]
+
+
+def _cpu_seconds(process: Path) -> float:
+    fields = (process / "stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def _memory_mb(process: Path) -> float:
+    fields = dict(line.split(":", 1) for line in (process / "smaps_rollup").read_text().splitlines()[1:])
+    return int(fields["Pss"].split()[0]) * 1024 / 1e6
 
 
 @contextmanager

@@ -1,15 +1,16 @@
-"""`python -m services.caption`: the caption service as one process."""
+"""`python -m services.caption`: the caption service as a process of its own."""
 
-from services.caption.app import SERVICE, create_app
+from fastapi import FastAPI
+
 from services.caption.settings import Settings
-from services.chassis.serve import configure_logging, read_settings, serve
+from services.chassis.serve import serve
 
 
-def main() -> None:
-    settings = read_settings(Settings)
-    configure_logging(SERVICE, settings.log_level)
-    serve(create_app(settings), host=settings.host, port=settings.port, grace_s=settings.grace_s)
+def create_app(settings: Settings) -> FastAPI:
+    from services.caption.app import create_app  # in the worker: a process with the engines' threads cannot be forked
+
+    return create_app(settings)
 
 
 if __name__ == "__main__":
-    main()
+    serve("caption", Settings, create_app)

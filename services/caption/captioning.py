@@ -1,4 +1,8 @@
-"""Pictures to captions: decoded in a pool, captioned in batches on one thread."""
+"""Pictures to captions: decoded in a pool, captioned in batches on one thread.
+
+Two bounds hold a request: `Admission` at the door and the batcher's queue before the model. The pool needs none of its
+own: at most `max_requests` times 16 pictures wait for it, whose bytes are in memory already.
+"""
 
 import asyncio
 from collections.abc import Sequence
@@ -18,12 +22,12 @@ from services.caption.settings import Settings
 from services.chassis.observing import ModelMetrics
 from services.chassis.problems import report_problem
 
-UNMEASURED_BATCH = 8  # pictures, where nobody measured and nobody said
+UNMEASURED_BATCH = 8  # pictures, where neither a setting nor a measurement gives a number
 
 
 @dataclass(frozen=True)
 class _Key:
-    """Pictures that agree in this may share a batch."""
+    """Pictures with the same key may share a batch."""
 
     model: str
     options: DecodingOptions
@@ -37,7 +41,7 @@ class _Prepared:
 
 
 class Captioning:
-    """The captioners, with the pool and the queue in front of them. The first captioner is the default."""
+    """The captioners with the pool and the queue in front of them; the first captioner is the default."""
 
     def __init__(self, settings: Settings, metrics: ModelMetrics) -> None:
         self._captioners: dict[str, Captioner] = {}
@@ -58,7 +62,7 @@ class Captioning:
         self._batcher.start()
 
     async def warm_up(self) -> None:
-        """The first pass through a model is much slower than the next: no caller should have to wait for it."""
+        """Captions a blank picture with each model: the first pass is much slower than the next."""
         for name, captioner in self._captioners.items():
             blank = await asyncio.to_thread(captioner.prepare, Image.new("RGB", (64, 64), "grey"))
             await self._batcher.submit(_Key(name, DecodingOptions()), blank)
@@ -85,13 +89,13 @@ class Captioning:
         ]
 
     async def caption(self, pictures: Sequence[bytes], options: CaptionOptions) -> CaptionReply:
-        """One result for each picture, in order; what is wrong with one picture stands in its place.
+        """One result for each picture, in order; a picture that fails has its error there.
 
         Raises:
-            NotFound: no model of that name.
+            NotFound: there is no model of that name.
             Busy, Unavailable: the model cannot take all the pictures.
-            DeadlineExceeded: the answer would come too late.
-            ImageTextError: what is wrong with the picture, if there is only one.
+            DeadlineExceeded: not done within `deadline_s`.
+            ImageTextError: the error of the only picture.
         """
         model = self._find(options.model)
         key = _Key(model.name, _decoding(options))
@@ -111,7 +115,7 @@ class Captioning:
         try:
             prepared = await loop.run_in_executor(self._pool, self._prepare, key.model, picture)
             decoded = await self._batcher.submit(key, prepared.model_input)
-        except (Busy, Unavailable):  # this says nothing of the picture: the whole request fails
+        except (Busy, Unavailable):  # not the picture's fault: the whole request fails
             raise
         except Exception as error:
             return error

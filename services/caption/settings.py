@@ -1,4 +1,4 @@
-"""What the caption service can be told by its environment, each name with the prefix CAPTION_."""
+"""The settings of the caption service: environment variables with the prefix CAPTION_."""
 
 from pathlib import Path
 from typing import Annotated
@@ -21,16 +21,16 @@ class Settings(ServerSettings):
         description="model folders, separated by commas; the first is the default",
     )
     threads: int = Field(0, ge=0, le=256, description="threads of one model step; 0 takes every core")
-    engines: Path = Field(Path("data/engines"), description="exported models and the engines chosen for them")
-    exported: Path | None = Field(None, description="a folder of exported models that an image carries; only read")
-    engine: str = Field("", description="the one engine to use, as openvino-f32 or torch; empty measures them")
-    decode_threads: int = Field(2, ge=1, le=64, description="pictures that are decoded at once")
-    max_requests: int = Field(64, ge=1, description="requests that may be worked on at once; more are told to wait")
-    queue_size: int = Field(64, ge=MAX_PICTURES, description="pictures that may wait for the model")
-    max_batch: int = Field(0, ge=0, le=256, description="pictures in one batch; 0 takes what was measured here")
+    engines: Path = Field(Path("data/engines"), description="folder of exported models and the engines chosen for them")
+    exported: Path | None = Field(None, description="read-only folder of exported models, as an image carries it")
+    engine: str = Field("", description="the engine to use, such as openvino-f32 or torch; by default the fastest one")
+    decode_threads: int = Field(2, ge=1, le=64, description="threads that decode pictures")
+    max_requests: int = Field(64, ge=1, description="requests that are worked on at once; one more gets a 429")
+    queue_size: int = Field(64, ge=MAX_PICTURES, description="pictures that wait for the model; one more is a 429")
+    max_batch: int = Field(0, ge=0, le=256, description="pictures in one batch; 0 takes the fastest measured size")
     max_picture_bytes: int = Field(20_000_000, ge=1)
     max_picture_pixels: int = Field(50_000_000, ge=1)
-    deadline_s: float = Field(30.0, gt=0, description="seconds from a whole upload to the answer")
+    deadline_s: float = Field(30.0, gt=0, description="seconds from the end of the upload to the answer")
 
     @field_validator("models", mode="before")
     @classmethod

@@ -1,4 +1,4 @@
-"""Work whose client has gone is stopped."""
+"""Stops work whose client has gone."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -9,19 +9,23 @@ from starlette.requests import ClientDisconnect, Request
 
 from imagetext.wire.errors import ImageTextError
 
-T = TypeVar("T")
+Result = TypeVar("Result")
 
 
-async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
-    """The result of `work`, which is cancelled if the client goes first; then raises ClientDisconnect.
+async def while_connected(request: Request, work: Coroutine[Any, Any, Result]) -> Result:
+    """The result of `work`, which is cancelled if the client disconnects first.
 
     The request's body must have been read: what is left of it is dropped.
+
+    Raises:
+        ClientDisconnect: the client has gone.
+        Exception: whatever `work` raises.
     """
     watch = _Watch(request)
     try:
         return await work
     except asyncio.CancelledError:
-        if watch.has_cancelled_alone():
+        if watch.is_only_cause():
             raise ClientDisconnect from None
         raise
     finally:
@@ -29,7 +33,7 @@ async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
 
 
 class _Watch:
-    """Cancels the task that began it when the client goes, as `asyncio.timeout` does when the time is up."""
+    """Cancels the current task when the client disconnects, as `asyncio.timeout` does when the time is up."""
 
     def __init__(self, request: Request) -> None:
         task = asyncio.current_task()
@@ -39,8 +43,8 @@ class _Watch:
         self._ended = False
         self._watcher = asyncio.create_task(self._until_gone(request))
 
-    def has_cancelled_alone(self) -> bool:
-        """Whether the client's going is the only reason that the task is being cancelled."""
+    def is_only_cause(self) -> bool:
+        """Whether nobody else has cancelled the task."""
         return self._cancelled and self._task.cancelling() == 1
 
     def end(self) -> None:
@@ -50,7 +54,7 @@ class _Watch:
             self._task.uncancel()
 
     async def _until_gone(self, request: Request) -> None:
-        # A body that goes over a limit only now is as good as gone; the limit's own middleware answers it.
+        # A body that exceeds a limit only now counts as gone; BodyLimitMiddleware answers it.
         with suppress(ImageTextError):
             while (await request.receive())["type"] != "http.disconnect":
                 pass

@@ -1,7 +1,4 @@
-"""How many requests may hold pictures in memory at once.
-
-No request body grows past the limit, whether it announces its size or not, and none arrives for ever.
-"""
+"""Limits on what requests take: how many are worked on at once, how large a body is, and how long it may arrive."""
 
 import asyncio
 import time
@@ -11,12 +8,17 @@ from contextlib import contextmanager
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from imagetext.wire.errors import Busy, DeadlineExceeded, ImageTextError, TooLarge
+from services.chassis.observing import header
 from services.chassis.problems import problem_response
-from services.chassis.request_id import header
+
+# A client throws the answer away (TCP reset) if the server closes the connection while it still sends. So the rest of a
+# refused body is read and dropped, up to these limits.
+_DRAIN_SECONDS = 10.0
+_DRAIN_FACTOR = 8  # times the limit on the body
 
 
 class Admission:
-    """Counts the requests between reading a body and answering; one too many is Busy before anything is read."""
+    """The bound at a service's door: requests from before their body is read until they are answered."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
@@ -26,7 +28,7 @@ class Admission:
     def enter(self) -> Iterator[None]:
         """Raises Busy when `limit` requests are inside."""
         if self.inside >= self.limit:
-            raise Busy("Too many requests are being worked on.")
+            raise Busy(f"{self.limit} requests are being worked on already, which is the most.")
         self.inside += 1
         try:
             yield
@@ -34,17 +36,11 @@ class Admission:
             self.inside -= 1
 
 
-# A server that closes while the client still sends makes the client's system throw the answer away (TCP reset).
-# So the rest of a refused body is read and dropped for a while; a longer one loses its answer, not our memory.
-_DRAIN_SECONDS = 10.0
-_DRAIN_FACTOR = 8
-
-
 class BodyLimitMiddleware:
-    """Refuses by Content-Length at once, counts while the body streams, and gives it `max_seconds` to arrive.
+    """Refuses a body of more than `max_bytes`, announced or counted, or that takes more than `max_seconds` to arrive.
 
-    Whatever the handler inside makes of the error that its `receive` raises, the client gets the problem (413 or
-    504), unless the handler's own response had begun.
+    The handler's `receive` raises then. Whatever the handler makes of that, the client gets the problem (413 or 504),
+    unless the response had begun.
     """
 
     def __init__(self, app: ASGIApp, max_bytes: int, max_seconds: float = 60.0) -> None:
@@ -78,7 +74,7 @@ class BodyLimitMiddleware:
 
 
 class _LimitedBody:
-    """Passes a body on until it goes over a limit; `refusal` then says which."""
+    """Passes a body on until it exceeds a limit; `refusal` then says which."""
 
     def __init__(self, receive: Receive, max_bytes: int, max_seconds: float) -> None:
         self.refusal: ImageTextError | None = None
@@ -89,7 +85,7 @@ class _LimitedBody:
         self._complete = False
 
     async def receive(self) -> Message:
-        if self._complete:  # now comes only the news that the client has gone, which may take as long as it likes
+        if self._complete:  # only the disconnect is left to come, at any time
             return await self._receive()
         try:
             async with asyncio.timeout(max(0.0, self._deadline - time.monotonic())):

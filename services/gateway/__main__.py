@@ -1,15 +1,16 @@
-"""`python -m services.gateway`: the gateway as one process."""
+"""`python -m services.gateway`: the gateway as a process of its own."""
 
-from services.chassis.serve import configure_logging, read_settings, serve
-from services.gateway.app import SERVICE, create_app
+from fastapi import FastAPI
+
+from services.chassis.serve import serve
 from services.gateway.settings import Settings
 
 
-def main() -> None:
-    settings = read_settings(Settings)
-    configure_logging(SERVICE, settings.log_level)
-    serve(create_app(settings), host=settings.host, port=settings.port, grace_s=settings.grace_s)
+def create_app(settings: Settings) -> FastAPI:
+    from services.gateway.app import create_app  # in the worker: what gunicorn itself does not need
+
+    return create_app(settings)
 
 
 if __name__ == "__main__":
-    main()
+    serve("gateway", Settings, create_app)

@@ -12,8 +12,7 @@ from starlette.types import Scope
 
 from imagetext.wire.addresses import Resolve, resolve
 from services.chassis import app as chassis
-from services.chassis.serve import configure_logging, read_settings
-from services.gateway.endpoints import plain_router, router
+from services.gateway.endpoints import router
 from services.gateway.fetch import Fetcher
 from services.gateway.lifespan import build_gateway
 from services.gateway.operator_endpoints import change_router, index_router
@@ -52,31 +51,28 @@ class Page(StaticFiles):
 
 
 def create_app(
-    settings: Settings | None = None,
+    settings: Settings,
     *,
     transport: httpx.AsyncBaseTransport | None = None,
     resolve: Resolve = resolve,
     fetcher: Fetcher | None = None,
 ) -> FastAPI:
-    """The gateway; without settings it reads the environment and sets up the logging of the process.
+    """The gateway.
 
     Args:
-        settings: read from the environment when left out.
+        settings: what the environment says, or a test.
         transport: how the services are reached; the network when left out.
         resolve: finds the addresses of the services.
         fetcher: fetches pictures by their address; from the public internet when left out.
     """
-    if settings is None:
-        settings = read_settings(Settings)
-        configure_logging(SERVICE, settings.log_level)
     registry = CollectorRegistry()
     gateway = build_gateway(settings, registry, transport=transport, resolve=resolve, fetcher=fetcher)
     app = chassis.create_app(
-        SERVICE,
+        "gateway",
         lifespan=gateway.lifespan,
         ready=gateway.not_ready,
         max_body_bytes=settings.max_body_bytes,
-        routers=[plain_router, router, index_router, change_router],
+        routers=[router, index_router, change_router],
         registry=registry,
     )
     if settings.web_folder is not None:

@@ -6,7 +6,6 @@ from contextlib import nullcontext
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import ValidationError
 
 from imagetext.wire.contracts import (
     MAX_PICTURES,
@@ -24,32 +23,16 @@ from imagetext.wire.contracts import (
     SearchReply,
     SearchRequest,
 )
-from imagetext.wire.errors import ImageTextError, InvalidParameter
+from imagetext.wire.errors import ImageTextError
+from services.chassis.bodies import AT_ONCE_BYTES, documented_form, documented_json, read_form, read_json
 from services.chassis.disconnect import while_connected
-from services.chassis.forms import documented_form, read_upload
-from services.chassis.json_body import AT_ONCE_BYTES, PlainRoute, documented, read_json
 from services.chassis.limits import Admission
 from services.chassis.picture_requests import read_picture_request
-from services.chassis.problems import sentence_of
 from services.gateway.fetch import Fetcher
 from services.gateway.images import checked_id, relay_image
 from services.gateway.picture_answers import Answer, PictureAnswers, Source, with_labels
 from services.gateway.searches import Search, Searches, search_by_picture, search_by_request, with_time
 from services.gateway.upstream import Deadline, Upstream
-
-
-def image_search_body() -> dict[str, object]:
-    return documented_form(ImageSearchOptions.form_properties(), max_pictures=1)
-
-
-async def read_image_search(request: Request) -> tuple[bytes, ImageSearchOptions]:
-    """The picture and the options. Raises InvalidParameter."""
-    upload = await read_upload(request, max_pictures=1, max_option_bytes=MAX_SEARCH_FIELD_BYTES)
-    try:
-        return upload.pictures[0], ImageSearchOptions.model_validate(upload.options)
-    except ValidationError as error:
-        raise InvalidParameter(sentence_of(error.errors())) from None
-
 
 CACHE_HEADER = "X-Cache"
 
@@ -58,13 +41,13 @@ _CAPTION_BODY = documented_form(
     max_pictures=MAX_PICTURES,
     or_json=LabelledCaptionJSONRequest,
 )
+_IMAGE_SEARCH_BODY = documented_form(ImageSearchOptions.form_properties(), max_pictures=1)
 _LABEL_BODY = documented_form(LabelOptions.form_properties(), max_pictures=MAX_PICTURES, or_json=LabelJSONRequest)
 
 router = APIRouter(prefix="/v1")
-plain_router = APIRouter(prefix="/v1", route_class=PlainRoute)
 
 
-@plain_router.post(
+@router.post(
     "/captions",
     response_model=CaptionReply,
     response_model_exclude_none=True,
@@ -97,7 +80,7 @@ async def _caption(request: Request, sent: list[bytes] | str, options: LabelledC
     return await asyncio.to_thread(with_labels, *answers)  # it may parse megabytes of attention maps
 
 
-@plain_router.post(
+@router.post(
     "/labels",
     response_model=LabelReply,
     response_model_exclude_none=True,
@@ -127,7 +110,7 @@ async def _fetched(request: Request, sent: list[bytes] | str, deadline: Deadline
     return [await fetcher.fetch(sent, deadline)] if isinstance(sent, str) else sent
 
 
-@plain_router.post("/search", response_model=SearchReply, openapi_extra=documented(SearchRequest), tags=["search"])
+@router.post("/search", response_model=SearchReply, openapi_extra=documented_json(SearchRequest), tags=["search"])
 async def search(request: Request) -> Response:
     """The indexed pictures that fit words, pictures, or several of both, best first."""
     admission: Admission = request.state.admission
@@ -135,12 +118,15 @@ async def search(request: Request) -> Response:
         return await _searched(request, await search_by_request(await read_json(request, SearchRequest)))
 
 
-@plain_router.post("/search/image", response_model=SearchReply, openapi_extra=image_search_body(), tags=["search"])
+@router.post("/search/image", response_model=SearchReply, openapi_extra=_IMAGE_SEARCH_BODY, tags=["search"])
 async def search_by_image(request: Request) -> Response:
     """The indexed pictures that look like the one sent and fit the words sent with it, best first."""
     admission: Admission = request.state.admission
     with admission.enter():
-        return await _searched(request, await search_by_picture(*await read_image_search(request)))
+        [picture], options = await read_form(
+            request, ImageSearchOptions, max_pictures=1, max_option_bytes=MAX_SEARCH_FIELD_BYTES
+        )
+        return await _searched(request, await search_by_picture(picture, options))
 
 
 def _may_hold_pictures(request: Request) -> bool:

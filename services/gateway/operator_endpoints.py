@@ -5,7 +5,6 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi import Path as PathParameter
-from pydantic import ValidationError
 
 from imagetext.wire.contracts import (
     MAX_METADATA_BYTES,
@@ -21,11 +20,10 @@ from imagetext.wire.contracts import (
     PublishRequest,
     SkippedPage,
 )
-from imagetext.wire.errors import Forbidden, InvalidParameter, NotFound, Unauthorized
-from services.chassis.forms import documented_form, read_upload
+from imagetext.wire.errors import Forbidden, NotFound, Unauthorized
+from services.chassis.app import not_stored
+from services.chassis.bodies import documented_form, read_form
 from services.chassis.limits import Admission
-from services.chassis.problems import sentence_of
-from services.chassis.status import not_stored
 from services.gateway.images import Changes, checked_id
 from services.gateway.messages import json_body
 from services.gateway.upstream import Deadline, Upstream
@@ -63,12 +61,10 @@ async def add(request: Request) -> AddReply:
     changes: Changes = request.state.changes
     admission: Admission = request.state.admission
     with admission.enter():
-        upload = await read_upload(request, max_pictures=MAX_PICTURES, max_option_bytes=MAX_METADATA_BYTES)
-        try:
-            options = AddOptions.model_validate(upload.options)
-        except ValidationError as error:
-            raise InvalidParameter(sentence_of(error.errors())) from None
-        return await changes.add(upload.pictures, options, Deadline.after(request.state.deadline_s))
+        pictures, options = await read_form(
+            request, AddOptions, max_pictures=MAX_PICTURES, max_option_bytes=MAX_METADATA_BYTES
+        )
+        return await changes.add(pictures, options, Deadline.after(request.state.deadline_s))
 
 
 @change_router.delete("/images/{image_id}")

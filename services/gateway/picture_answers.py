@@ -23,8 +23,8 @@ from imagetext.wire.contracts import (
     Problem,
 )
 from imagetext.wire.errors import InvalidPicture, NotAPicture, TooLarge
+from services.chassis.observing import current_request_id
 from services.chassis.problems import problem_of
-from services.chassis.request_id import current_request_id
 from services.gateway.cache import MAX_BYTES_ON_LOOP, Cache, SingleFlight, answer_key, digest_of, digests_of
 from services.gateway.messages import Reply, form_body
 from services.gateway.upstream import Deadline, Upstream

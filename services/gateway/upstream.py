@@ -19,7 +19,7 @@ from pydantic import BaseModel, ValidationError
 
 from imagetext.wire.contracts import Health
 from imagetext.wire.errors import Busy, DeadlineExceeded, Unavailable
-from services.chassis.request_id import HEADER, current_request_id
+from services.chassis.observing import REQUEST_ID_HEADER, current_request_id
 from services.gateway.messages import NO_BODY, Body, Reply, error_of, read_reply
 from services.gateway.replicas import Replica, Replicas
 
@@ -209,7 +209,7 @@ class Upstream:
 
 def _identity() -> list[tuple[str, str]]:
     request_id = current_request_id()
-    return [(HEADER, request_id)] if request_id else []
+    return [(REQUEST_ID_HEADER, request_id)] if request_id else []
 
 
 def _description(body: Body) -> list[tuple[str, str]]:

@@ -1,15 +1,16 @@
-"""`python -m services.retrieval`: the retrieval service as one process."""
+"""`python -m services.retrieval`: the retrieval service as a process of its own."""
 
-from services.chassis.serve import configure_logging, read_settings, serve
-from services.retrieval.app import SERVICE, create_app
+from fastapi import FastAPI
+
+from services.chassis.serve import serve
 from services.retrieval.settings import Settings
 
 
-def main() -> None:
-    settings = read_settings(Settings)
-    configure_logging(SERVICE, settings.log_level)
-    serve(create_app(settings), host=settings.host, port=settings.port, grace_s=settings.grace_s)
+def create_app(settings: Settings) -> FastAPI:
+    from services.retrieval.app import create_app  # in the worker: a process with the engines' threads cannot be forked
+
+    return create_app(settings)
 
 
 if __name__ == "__main__":
-    main()
+    serve("retrieval", Settings, create_app)

@@ -12,9 +12,8 @@ from imagetext.models.encoder.engine import Encoder, load_encoder
 from services.chassis import app as chassis
 from services.chassis.limits import Admission
 from services.chassis.observing import ModelMetrics
-from services.chassis.serve import configure_logging, read_settings
 from services.retrieval.current_index import CurrentIndex, IndexMetrics
-from services.retrieval.endpoints import plain_router, router
+from services.retrieval.endpoints import router
 from services.retrieval.index_folder import IndexFolder
 from services.retrieval.labelling import Labelling, label_router
 from services.retrieval.lifespan import Load, Retrieval, lifespan_of
@@ -26,24 +25,24 @@ from services.retrieval.searching import Searching
 from services.retrieval.settings import Settings
 from services.retrieval.version_sources import source_of
 
-SERVICE = "retrieval"
 
+def create_app(settings: Settings, *, load: Load | None = None) -> FastAPI:
+    """The retrieval service.
 
-def create_app(settings: Settings | None = None, *, load: Load | None = None) -> FastAPI:
-    """The retrieval service; without settings it is the process's own: it reads its environment and sets up logging."""
-    if settings is None:
-        settings = read_settings(Settings)
-        configure_logging(SERVICE, settings.log_level)
+    Args:
+        settings: what the environment says, or a test.
+        load: loads the encoder by its folder; with the engines of the settings when left out.
+    """
     if load is None:
         load = partial(_load, settings)
     registry = CollectorRegistry()
     retrieval = _build(settings, registry)
     return chassis.create_app(
-        SERVICE,
+        "retrieval",
         lifespan=lifespan_of(retrieval, settings.model, load),
         ready=retrieval.not_ready,
         max_body_bytes=settings.max_body_bytes,
-        routers=[plain_router, router, label_router, index_router, change_router],
+        routers=[router, label_router, index_router, change_router],
         registry=registry,
     )
 

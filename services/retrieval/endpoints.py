@@ -9,7 +9,6 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Request
 from fastapi import Query as QueryParameter
 from fastapi.responses import StreamingResponse
-from pydantic import ValidationError
 from starlette.responses import Response
 
 from imagetext.wire.contracts import (
@@ -22,13 +21,10 @@ from imagetext.wire.contracts import (
     SearchReply,
     SearchRequest,
 )
-from imagetext.wire.errors import InvalidParameter
 from imagetext.wire.query import Part, parts_with_picture
+from services.chassis.bodies import documented_form, documented_json, read_form, read_json
 from services.chassis.disconnect import while_connected
-from services.chassis.forms import documented_form, read_upload
-from services.chassis.json_body import PlainRoute, documented, read_json
 from services.chassis.picture_requests import query_parts
-from services.chassis.problems import sentence_of
 from services.retrieval.lifespan import Retrieval
 from services.retrieval.picture_files import OpenPicture
 from services.retrieval.picture_shelf import FULL_SIDE, stream
@@ -53,7 +49,6 @@ def not_modified(tag: str) -> Response:
 
 
 router = APIRouter(prefix="/v1", tags=["retrieval"])
-plain_router = APIRouter(prefix="/v1", tags=["retrieval"], route_class=PlainRoute)
 
 _PICTURE: dict[int | str, dict[str, Any]] = {
     200: {"description": "The picture", "content": {"image/*": {"schema": {"type": "string", "format": "binary"}}}},
@@ -64,33 +59,31 @@ _PICTURE: dict[int | str, dict[str, Any]] = {
 _UPLOAD_BODY = documented_form(ImageSearchOptions.form_properties(), max_pictures=1)
 
 
-@plain_router.post("/search", response_model=SearchReply, openapi_extra=documented(SearchRequest))
-async def search(request: Request) -> Response:
+@router.post("/search", openapi_extra=documented_json(SearchRequest))
+async def search(request: Request, response: Response) -> SearchReply:
     """Pictures that fit words, pictures, or several of both, best first."""
     retrieval: Retrieval = request.state.retrieval
     with retrieval.admission.enter():
         body = await read_json(request, SearchRequest)
-        return await _found(request, await query_parts(body), body)
+        return await _found(request, response, await query_parts(body), body)
 
 
-@plain_router.post("/search/image", response_model=SearchReply, openapi_extra=_UPLOAD_BODY)
-async def search_image(request: Request) -> Response:
+@router.post("/search/image", openapi_extra=_UPLOAD_BODY)
+async def search_image(request: Request, response: Response) -> SearchReply:
     """Pictures that are like the uploaded one, and fit what is sent with it."""
     retrieval: Retrieval = request.state.retrieval
     with retrieval.admission.enter():
-        upload = await read_upload(request, max_pictures=1, max_option_bytes=MAX_SEARCH_FIELD_BYTES)
-        try:
-            options = ImageSearchOptions.model_validate(upload.options)
-        except ValidationError as error:
-            raise InvalidParameter(sentence_of(error.errors())) from None
-        return await _found(request, parts_with_picture(upload.pictures[0], options), options)
+        [picture], options = await read_form(
+            request, ImageSearchOptions, max_pictures=1, max_option_bytes=MAX_SEARCH_FIELD_BYTES
+        )
+        return await _found(request, response, parts_with_picture(picture, options), options)
 
 
-async def _found(request: Request, parts: Sequence[Part], options: SearchOptions) -> Response:
+async def _found(request: Request, response: Response, parts: Sequence[Part], options: SearchOptions) -> SearchReply:
     retrieval: Retrieval = request.state.retrieval
     reply = await while_connected(request, retrieval.searching.search(parts, options))
-    headers = {INDEX_VERSION_HEADER: reply.index.version}
-    return Response(reply.model_dump_json(), media_type="application/json", headers=headers)
+    response.headers[INDEX_VERSION_HEADER] = reply.index.version
+    return reply
 
 
 @router.get("/images/{id}", response_class=Response, responses=_PICTURE)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 import numpy as np
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Request
 from numpy.typing import NDArray
 
 from imagetext.models.encoder.labels import Labels
@@ -17,28 +17,26 @@ from imagetext.wire.contracts import (
     LabelResult,
 )
 from imagetext.wire.errors import Busy, DeadlineExceeded, InvalidParameter, Unavailable
+from services.chassis.bodies import documented_form
 from services.chassis.disconnect import while_connected
-from services.chassis.forms import documented_form
-from services.chassis.json_body import PlainRoute
 from services.chassis.picture_requests import read_pictures
 from services.chassis.problems import report_problem
 from services.retrieval.query_encoder import EncodedPicture, QueryEncoder, Vector
 
-label_router = APIRouter(prefix="/v1", tags=["labels"], route_class=PlainRoute)
+label_router = APIRouter(prefix="/v1", tags=["labels"])
 DEFAULT_SCALE = 100.0  # of the cosine similarities of a CLIP without labels of its own (Radford et al., 2021, 3.1.2)
 AT_ONCE = 16  # names that wait for the text network together
 
 _BODY = documented_form(LabelOptions.form_properties(), max_pictures=MAX_PICTURES, or_json=LabelJSONRequest)
 
 
-@label_router.post("/labels", response_model=LabelReply, response_model_exclude_none=True, openapi_extra=_BODY)
-async def labels(request: Request) -> Response:
+@label_router.post("/labels", response_model_exclude_none=True, openapi_extra=_BODY)
+async def labels(request: Request) -> LabelReply:
     """Names for what is in 1 to 16 pictures, likeliest first: of those the model knows, or of those in `labels`."""
     labelling: Labelling = request.state.retrieval.labelling
     with request.state.retrieval.admission.enter():
         pictures, options = await read_pictures(request, LabelOptions, LabelJSONRequest, max_pictures=MAX_PICTURES)
-        reply = await while_connected(request, labelling.label(pictures, options))
-    return Response(reply.model_dump_json(exclude_none=True), media_type="application/json")
+        return await while_connected(request, labelling.label(pictures, options))
 
 
 class Labelling:

@@ -5,16 +5,14 @@ import json
 from dataclasses import dataclass
 from datetime import datetime
 
-from pydantic import ValidationError
-
 from imagetext.index import picture_id
 from imagetext.index.texts import clean_captions, clean_tags
 from imagetext.pictures import read_metadata
 from imagetext.pictures.formats import find_reader
 from imagetext.wire.contracts import MAX_PATH_BYTES, AddOptions, PictureDescription
 from imagetext.wire.errors import ImageTextError, InvalidParameter
-from services.chassis.forms import Upload
-from services.chassis.problems import sentence_of
+from services.chassis.bodies import Upload
+from services.chassis.problems import checked
 
 _SUFFIXES = {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp", "GIF": ".gif", "BMP": ".bmp", "TIFF": ".tif"}
 
@@ -44,10 +42,7 @@ def new_pictures(upload: Upload) -> list[NewPicture | ImageTextError]:
     Raises:
         InvalidParameter: the fields cannot be told apart into one description for each picture.
     """
-    try:
-        options = AddOptions.model_validate(upload.options)
-    except ValidationError as error:
-        raise InvalidParameter(sentence_of(error.errors())) from None
+    options = checked(AddOptions, upload.options)
     descriptions = _descriptions(options, len(upload.pictures))
     return [_described(*each) for each in zip(upload.pictures, descriptions, strict=True)]
 
@@ -70,10 +65,8 @@ def _descriptions(options: AddOptions, number: int) -> list[object]:
 
 def _described(content: bytes, description: object) -> NewPicture | ImageTextError:
     try:
-        said = PictureDescription.model_validate({} if description is None else description)
+        said = checked(PictureDescription, {} if description is None else description)
         path = None if said.path is None else _checked_path(said.path)
-    except ValidationError as error:
-        return InvalidParameter(sentence_of(error.errors()))
     except InvalidParameter as error:
         return error
     sha256 = hashlib.sha256(content).hexdigest()

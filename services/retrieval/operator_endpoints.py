@@ -28,35 +28,37 @@ from imagetext.wire.contracts import (
     SkippedPage,
 )
 from imagetext.wire.errors import NotFound
-from services.chassis.forms import documented_form, read_upload
-from services.chassis.json_body import PlainRoute
-from services.chassis.status import not_stored
+from services.chassis.app import not_stored
+from services.chassis.bodies import documented_form, read_upload
 from services.retrieval.index_folder import IndexFolder
 from services.retrieval.lifespan import Retrieval
 from services.retrieval.new_pictures import new_pictures
 from services.retrieval.picture_changes import PictureChanges
 
-change_router = APIRouter(prefix="/v1", tags=["images"], route_class=PlainRoute)
+change_router = APIRouter(prefix="/v1", tags=["images"])
 
 _ADD_BODY = documented_form(AddOptions.model_json_schema()["properties"], max_pictures=MAX_PICTURES)
-_ID = {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
 
 
-@change_router.post("/images", response_model=AddReply, openapi_extra=_ADD_BODY)
-async def add(request: Request) -> Response:
+@change_router.post("/images", response_model_exclude_none=True, openapi_extra=_ADD_BODY)
+async def add(request: Request, response: Response) -> AddReply:
     """Adds 1 to 16 pictures to the index, or replaces those of the same paths."""
     retrieval: Retrieval = request.state.retrieval
     with retrieval.change_admission.enter():
         upload = await read_upload(request, max_pictures=MAX_PICTURES, max_option_bytes=MAX_METADATA_BYTES)
-        return _reply(await _changes(retrieval).add(await asyncio.to_thread(new_pictures, upload)))
+        reply = await _changes(retrieval).add(await asyncio.to_thread(new_pictures, upload))
+    response.headers[INDEX_VERSION_HEADER] = reply.index.version
+    return reply
 
 
-@change_router.delete("/images/{id}", response_model=DeleteReply, openapi_extra={"parameters": [_ID]})
-async def delete(request: Request) -> Response:
+@change_router.delete("/images/{id}")
+async def delete(id: str, request: Request, response: Response) -> DeleteReply:
     """Deletes a picture from the index."""
     retrieval: Retrieval = request.state.retrieval
     with retrieval.change_admission.enter():
-        return _reply(await _changes(retrieval).delete(request.path_params["id"]))
+        reply = await _changes(retrieval).delete(id)
+    response.headers[INDEX_VERSION_HEADER] = reply.index.version
+    return reply
 
 
 def _changes(retrieval: Retrieval) -> PictureChanges:
@@ -64,11 +66,6 @@ def _changes(retrieval: Retrieval) -> PictureChanges:
     if retrieval.changes is None:
         raise NotFound("This index lies in no folder of this service: only the indexer changes it.")
     return retrieval.changes
-
-
-def _reply(reply: AddReply | DeleteReply) -> Response:
-    headers = {INDEX_VERSION_HEADER: reply.index.version}
-    return Response(reply.model_dump_json(exclude_none=True), media_type="application/json", headers=headers)
 
 
 index_router = APIRouter(prefix="/v1/index", tags=["index"], dependencies=[Depends(not_stored)])

@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
-from services.chassis.serve import configure_logging, serve
-from services.retrieval.app import SERVICE, create_app
+from services.chassis.serve import serve
+from services.retrieval.app import create_app
 from services.retrieval.settings import Settings
 from tests.indexer.fake_encoder import FakeEncoder
 
@@ -21,11 +21,5 @@ class StandIn(FakeEncoder):
         return (scores + 1) / 2
 
 
-def main() -> None:
-    settings = Settings()
-    configure_logging(SERVICE, settings.log_level)
-    serve(create_app(settings, load=lambda _: StandIn()), host=settings.host, port=settings.port, grace_s=5)
-
-
 if __name__ == "__main__":
-    main()
+    serve("retrieval", Settings, lambda settings: create_app(settings, load=lambda _: StandIn()))

@@ -13,9 +13,9 @@ from starlette.responses import Response
 
 from imagetext.wire.errors import Busy, NotAPicture
 from services.chassis.app import create_app
+from services.chassis.bodies import read_upload
 from services.chassis.disconnect import while_connected
-from services.chassis.forms import read_upload
-from services.chassis.request_id import current_request_id
+from services.chassis.observing import current_request_id
 
 MAX_BODY_BYTES = 1_000
 

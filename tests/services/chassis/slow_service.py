@@ -1,4 +1,4 @@
-"""A service with one slow answer, run as a process by test_serve.py: directly, or by gunicorn through create_app."""
+"""A service with one slow answer, run as a process by test_serve.py: as any service is."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -8,8 +8,9 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import PlainTextResponse
 from pydantic_settings import SettingsConfigDict
 
+from imagetext.wire.errors import ModelError
 from services.chassis import app as chassis
-from services.chassis.serve import ServerSettings, configure_logging, read_settings, serve
+from services.chassis.serve import ServerSettings, serve
 
 router = APIRouter()
 
@@ -17,11 +18,14 @@ router = APIRouter()
 class Settings(ServerSettings):
     model_config = SettingsConfigDict(env_prefix="SLOW_")
 
+    answer_s: float = 1
+    fails: str = ""  # the step of the start that fails
+
 
 @router.get("/slow")
 async def slow(request: Request) -> PlainTextResponse:
     request.state.begun.set()
-    await asyncio.sleep(1)
+    await asyncio.sleep(request.state.answer_s)
     return PlainTextResponse("done")
 
 
@@ -31,21 +35,20 @@ async def begun(request: Request) -> None:
     await request.state.begun.wait()
 
 
-@asynccontextmanager
-async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, object]]:
-    yield {"begun": asyncio.Event()}
+def create_app(settings: Settings) -> FastAPI:
+    if settings.fails == "create_app":
+        raise ModelError("The model is missing in create_app.")
 
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, object]]:
+        if settings.fails == "lifespan":
+            raise ModelError("The model is missing in lifespan.")
+        yield {"begun": asyncio.Event(), "answer_s": settings.answer_s}
 
-def create_app(settings: Settings | None = None) -> FastAPI:
-    if settings is None:
-        settings = read_settings(Settings)
-        configure_logging("slow", settings.log_level)
     return chassis.create_app(
         "slow", lifespan=lifespan, ready=dict, max_body_bytes=settings.max_body_bytes, routers=[router]
     )
 
 
 if __name__ == "__main__":
-    settings = read_settings(Settings)
-    configure_logging("slow", settings.log_level)
-    serve(create_app(settings), host=settings.host, port=settings.port, grace_s=settings.grace_s)
+    serve("slow", Settings, create_app)

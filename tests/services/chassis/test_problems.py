@@ -106,7 +106,7 @@ async def test_bad_path_parameter_names_it(client_of, app):
         (b'{"amount": 10}', "Field `amount`: input should be less than or equal to 9."),
         (b"{}", "Field `amount` is missing."),
         (b'{"amount": 1, "colour": "red"}', "There is no field `colour`."),
-        (b"{", "The body is not valid JSON."),
+        (b"{", "The body is not valid JSON: expecting property name enclosed in double quotes."),
         (b"[]", "The body must be a JSON object, sent as application/json."),
         (b"", "The body must be a JSON object, sent as application/json."),
         (b'{"amount": 1, "\\ud800": 1}', "The body holds text that is not Unicode."),

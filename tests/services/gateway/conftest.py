@@ -53,8 +53,8 @@ from imagetext.wire.contracts import (
 )
 from imagetext.wire.errors import CannotPublish, ImageTextError, InvalidPicture, NotAPicture, NotFound
 from services.chassis import app as chassis
+from services.chassis.bodies import read_upload
 from services.chassis.disconnect import while_connected
-from services.chassis.forms import read_upload
 from services.chassis.problems import report_problem
 from services.gateway.app import create_app
 from services.gateway.fetch import Fetcher

@@ -149,15 +149,12 @@ async def test_bad_searches(client, door, body):
     assert door.retrieval.calls["search"] == 0
 
 
-@pytest.mark.parametrize(
-    ("body", "status"),
-    [(b"", 422), (b"{", 422), (b'{"text": "\\ud800"}', 422), (b"\xff", 400), (b"[" * 100_000, 400), (b"dog", 422)],
-)
-async def test_search_bodies_that_are_no_text(client, body, status):
-    """Bodies that are not JSON, or hold letters that are none, are the caller's mistake."""
+@pytest.mark.parametrize("body", [b"", b"{", b'{"text": "\\ud800"}', b"\xff", b"[" * 100_000, b"dog"])
+async def test_search_bodies_that_are_not_json(client, body):
+    """Bodies that are not JSON, or not in UTF-8, are the caller's mistake."""
     response = await client.post("/v1/search", content=body, headers={"Content-Type": "application/json"})
 
-    assert is_problem(response, status), response.text
+    assert is_problem(response, 422), response.text
 
 
 async def test_queries_of_every_alphabet(client):

@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.types import Message
 
 from imagetext.wire.contracts import CaptionOptions, SearchRequest
-from services.chassis.forms import read_upload
+from services.chassis.bodies import read_upload
 from services.gateway.messages import Body, form_body, json_body
 
 

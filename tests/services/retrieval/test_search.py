@@ -238,7 +238,10 @@ async def test_half_a_surrogate_pair_is_no_text(client_of, app):
     async with client_of(app) as client:
         reply = await client.post("/v1/search", content=b'{"text": "red \\ud800"}', headers=headers)
 
-    assert (reply.status_code, reply.json()["detail"]) == (422, "Field `text` is not Unicode.")
+    assert (reply.status_code, reply.json()["detail"]) == (
+        422,
+        "The body is not valid JSON: unexpected end of hex escape at line 1 column 21.",
+    )
 
 
 @pytest.mark.parametrize("like", ["0" * 16, "", "../../etc", "\x00", "'; drop table pictures", "é"])

@@ -1,14 +1,16 @@
-"""The limit on request bodies."""
+"""The limits on request bodies, and on requests that are worked on at once."""
 
 import asyncio
 import socket
 from collections.abc import AsyncIterator
 
+import pytest
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import Message
 
-from services.chassis.limits import BodyLimitMiddleware
+from imagetext.wire.errors import Busy
+from services.chassis.limits import Admission, BodyLimitMiddleware
 from tests.patience import PATIENCE
 from tests.timeless import timeless
 
@@ -177,3 +179,15 @@ async def test_refused_client_can_read_its_answer(app, port_of):
         assert b"application/problem+json" in answer
         assert b"connection: close" in answer.lower()
         assert answer.endswith(b"}")
+
+
+def test_one_too_many_is_busy_until_another_leaves():
+    """The limit counts who is inside, whether they leave well or by an error."""
+    admission = Admission(2)
+    with admission.enter():
+        with pytest.raises(ZeroDivisionError), admission.enter():
+            raise ZeroDivisionError
+        with admission.enter(), pytest.raises(Busy), admission.enter():
+            pass
+
+    assert admission.inside == 0
