@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from imagetext.engines.kept import put
 from imagetext.engines.network import Array, Network, Run
+from imagetext.files import replacing
 
 GROUP = 64  # as in `int8.py`
 
@@ -122,7 +122,8 @@ def _keep(compiled: Any, blob: Path) -> None:
     try:
         compiled.export_model(written)
         blob.parent.mkdir(parents=True, exist_ok=True)
-        put(blob, lambda unfinished: unfinished.write_bytes(written.getvalue()))
+        with replacing(blob) as unfinished:
+            unfinished.write_bytes(written.getvalue())
     except (OSError, RuntimeError):
         log.warning("%s cannot be written: networks are compiled anew at every start", blob.parent)
 
