@@ -19,11 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.rows.vector_search import DIMENSIONS, Clusters
-from imagetext.index import EncoderRef, IndexReader, PictureRow, Wanted, picture_id, version_folder, write_version
+from imagetext.index import EncoderRef, IndexOptions, IndexReader, PictureRow, picture_id, version_folder, write_version
 from imagetext.index.open_version import OpenVersion
+from imagetext.index.remote.location import MilvusAddress, parse_location
 from imagetext.index.remote.milvus_rows import MilvusConnection
 from imagetext.index.remote.milvus_store import MilvusStore, load
-from imagetext.index.remote.places import MilvusAddress, place_of
 from indexer.wording import shown_bytes
 
 NEIGHBOURS, QUERIES = 10, 200
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 100_000])
     parser.add_argument("--files", nargs="+", default=["flat", "ivfpq"], help="kinds of index in files")
     parser.add_argument("--milvus", nargs="*", default=["FLAT", "IVF_FLAT", "HNSW"], help="kinds of index in Milvus")
-    parser.add_argument("--to", type=place_of, help="a Milvus server; Milvus Lite when left out")
+    parser.add_argument("--to", type=parse_location, help="a Milvus server; Milvus Lite when left out")
     parser.add_argument("--scratch", type=Path, default=Path(".cache/bench-milvus"), help="room for all of them")
     parser.add_argument("--seconds", type=float, default=5.0, help="of searching, for each")
     options = parser.parse_args(arguments)
@@ -74,7 +74,7 @@ def _write(index: Path, vectors: Vectors, kind: str) -> str:
     names = (f"{row:08}.jpg" for row in range(len(vectors)))
     rows = [PictureRow(row, picture_id(name), name, f"{row:064x}", 1, 1, 1, 1) for row, name in enumerate(names)]
     encoder = EncoderRef("bench", "bench", DIMENSIONS)
-    return write_version(index, rows, vectors, encoder=encoder, images_root=Path("/"), wanted=Wanted(kind=kind))
+    return write_version(index, rows, vectors, encoder=encoder, images_root=Path("/"), options=IndexOptions(kind=kind))
 
 
 def _load(address: MilvusAddress, folder: Path, index_type: str) -> None:

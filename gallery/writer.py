@@ -13,7 +13,6 @@ A gallery on disk, in the layout of Flickr8k:
 
 import io
 import json
-import os
 import signal
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -33,6 +32,7 @@ from gallery.drawing.view import LIGHTS, View, fog_behind, weather_in_front
 from gallery.layout import Spot, arrange, span
 from gallery.scene import PEOPLE, Group, Scene
 from gallery.sentences import describe
+from imagetext.files import replacing
 from imagetext.wire.errors import Unavailable
 
 QUALITY = 88
@@ -204,7 +204,7 @@ def _remove_what_is_not_ordered(out: Path, order: Order) -> None:
     for path in (out / "Images").glob("scene-*.jpg"):
         if path.name not in ordered:
             path.unlink()
-    for path in (out / "Images").glob(".scene-*.part"):
+    for path in (out / "Images").glob(".scene-*"):
         path.unlink()
     for name in ("captions.token.txt", "trainImages.txt", "devImages.txt"):
         (out / name).unlink(missing_ok=True)
@@ -217,6 +217,5 @@ def _lines(lines: Iterable[str]) -> str:
 def _write(path: Path, content: str | bytes) -> None:
     """All or nothing: a temporary file takes the name when it is whole."""
     data = content.encode() if isinstance(content, str) else content
-    temporary = path.with_name(f".{path.name}.part")
-    temporary.write_bytes(data)
-    os.replace(temporary, path)
+    with replacing(path) as temporary:
+        temporary.write_bytes(data)

@@ -6,8 +6,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
 
-from imagetext.index.kinds import AUTO, KINDS, Wanted
-from imagetext.index.remote.places import MILVUS_INDEXES, Place, place_of
+from imagetext.index.kinds import AUTO, KINDS, IndexOptions
+from imagetext.index.remote.location import MILVUS_INDEXES, Location, parse_location
 from imagetext.wire.errors import InvalidParameter
 from indexer.wording import positive, to_bytes
 
@@ -45,7 +45,7 @@ def parser() -> argparse.ArgumentParser:
 def _add_build(commands: Any) -> None:
     make = commands.add_parser("build", help="index pictures as a new version")
     make.set_defaults(run="indexer.build_command:build_command", needs_model=False)
-    make.add_argument("--index", type=parsed(place_of), required=True, metavar="DIR", help="a folder, or s3://…")
+    make.add_argument("--index", type=parsed(parse_location), required=True, metavar="DIR", help="a folder, or s3://…")
     make.add_argument("--work", type=Path, metavar="DIR", help="where a version is made that goes to a store")
     make.add_argument("--images", required=True, metavar="DIR", help="a folder, tar or parquet files, s3://bucket/…")
     make.add_argument("--format", choices=FORMATS, default=AUTO, help="what lies there; auto: as it looks")
@@ -106,7 +106,9 @@ def _add_versions(commands: Any, index: argparse.ArgumentParser) -> None:
 def _add_transfer(commands: Any, index: argparse.ArgumentParser) -> None:
     push = commands.add_parser("push", parents=[index], help="copy a version to a store, and publish it there")
     push.set_defaults(run="indexer.transfer_commands:push_to", needs_model=False)
-    push.add_argument("--to", type=parsed(place_of), required=True, metavar="ADDRESS", help="s3://… or milvus+http://…")
+    push.add_argument(
+        "--to", type=parsed(parse_location), required=True, metavar="ADDRESS", help="s3://… or milvus+http://…"
+    )
     push.add_argument("--again", action="store_true", help="send also what the store seems to have")
     push.add_argument(
         "--milvus-index", choices=MILVUS_INDEXES, default=MILVUS_INDEXES[0], help="what Milvus searches with"
@@ -114,7 +116,7 @@ def _add_transfer(commands: Any, index: argparse.ArgumentParser) -> None:
     push.add_argument("--keep", type=positive, metavar="N", help="remove all versions there but the newest N")
     pull = commands.add_parser("pull", parents=[index], help="copy a version from a store, and publish it here")
     pull.set_defaults(run="indexer.transfer_commands:pull_from", needs_model=False)
-    pull.add_argument("--from", dest="source", type=parsed(place_of), required=True, metavar="ADDRESS")
+    pull.add_argument("--from", dest="source", type=parsed(parse_location), required=True, metavar="ADDRESS")
     for command in (push, pull):
         command.add_argument("version", nargs="?", metavar="VERSION", help="the current one when left out")
 
@@ -137,11 +139,11 @@ def _add_wanted(command: argparse.ArgumentParser) -> None:
     command.add_argument("--max-memory", type=to_bytes, metavar="BYTES", help="that searches may need: 500MB, 4GB")
 
 
-def read_wanted(options: argparse.Namespace) -> Wanted | None:
+def read_wanted(options: argparse.Namespace) -> IndexOptions | None:
     """None when nothing is said. Raises InvalidParameter."""
     said = {name: getattr(options, name) for name in ("kind", "target_recall", "max_memory")}
     said = {name: value for name, value in said.items() if value is not None}
-    return Wanted(**said) if said else None
+    return IndexOptions(**said) if said else None
 
 
 def parsed(parse: Callable[[str], T]) -> Callable[[str], T]:
@@ -158,7 +160,7 @@ def parsed(parse: Callable[[str], T]) -> Callable[[str], T]:
 
 def folder(text: str) -> Path:
     """A folder of this machine. Raises ArgumentTypeError for an address."""
-    place: Place = parsed(place_of)(text)
+    place: Location = parsed(parse_location)(text)
     if not isinstance(place, Path):
         raise argparse.ArgumentTypeError(
             f"this command works in a folder; bring the version here first: pull --from {text}"

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from tqdm import tqdm
 
-from imagetext.index import EncoderRef, PictureRow, SkippedFile, Wanted, picture_id, publish, write_version
-from imagetext.index.changes.journal import FOLDER as JOURNAL
-from imagetext.index.changes.pruning import prune_changes
-from imagetext.index.rows import encode_path
-from imagetext.index.texts import clean_tags
+from imagetext.index import EncoderRef, IndexOptions, PictureRow, SkippedFile, picture_id, publish, write_version
+from imagetext.index.changes.journal import JOURNAL
+from imagetext.index.changes.journal_writer import prune_changes
+from imagetext.index.rows import clean_tags, encode_path
 from imagetext.index.versions import prune_versions, remove_leftovers
 from imagetext.wire.errors import NotFound
 from indexer.captioning import caption_rows
@@ -40,7 +39,7 @@ def build(
     images: Path | Source,
     index: Path,
     encoder: "Encoder",
-    wanted: Wanted | None = None,
+    wanted: IndexOptions | None = None,
     descriptions: Descriptions = NOTHING,
     *,
     encode: Pipeline | None = None,
@@ -85,7 +84,7 @@ def build(
             rows, unmatched = describe(_number(merged.pictures), known.previous, descriptions.given, said)
             rows = with_added(rows, merged.described, descriptions.given)
             rows = caption_rows(rows, listing, descriptions.captioner, known.work)
-            wanted = wanted or (known.previous.wanted if known.previous else Wanted())
+            wanted = wanted or (known.previous.wanted if known.previous else IndexOptions())
             version = _unchanged_version(known.previous, rows, skipped, root, wanted)
             changed = version is None or not merging.changes_nothing(merged)
             if version is None or changed:
@@ -165,12 +164,12 @@ def _unchanged_version(
     rows: Sequence[PictureRow],
     skipped: Sequence[SkippedFile],
     root: str,
-    wanted: Wanted,
+    wanted: IndexOptions,
 ) -> str | None:
     """The current version if a new one would say the same; new times of unchanged files are not worth one."""
     if previous is None or previous.images_address != root or previous.skipped != skipped:
         return None
-    if not previous.gives(wanted) or not previous.described:
+    if not previous.gives(wanted):
         return None
     if list(map(_said, previous.rows)) != list(map(_said, rows)):
         return None
@@ -189,7 +188,7 @@ def _write(
     index: Path,
     encoder: "Encoder",
     known: KnownVectors,
-    wanted: Wanted,
+    wanted: IndexOptions,
     progress: Progress,
     merged: Merged,
 ) -> str:
@@ -206,7 +205,7 @@ def _write(
         encoder=made_by,
         images_root=root,
         skipped=skipped,
-        wanted=wanted,
+        options=wanted,
         texts=texts,
         stage=progress.stage,
         merged=merged.position,

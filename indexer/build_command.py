@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imagetext.index import current_version
+from imagetext.index.remote.location import Location, StoreAddress, folder_name
 from imagetext.index.remote.object_store import ObjectStore
-from imagetext.index.remote.places import Place, StoreAddress, folder_name
 from imagetext.wire.errors import InvalidParameter
 from indexer.arguments import read_wanted
 from indexer.build import build
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 WORK = Path("data/index-work")
 
 
-def build_at(place: Place, work: Path | None, build: Callable[[Path], Summary]) -> Summary:
+def build_at(place: Location, work: Path | None, build: Callable[[Path], Summary]) -> Summary:
     """Build in a folder, which is `place` itself or one for it, and publish at `place`.
 
     What a store has is copied here first if there is nothing here: a new machine need not encode all again.

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from imagetext.index import PictureRow
-from imagetext.index.texts import clean_captions
+from imagetext.index.rows import clean_captions
 from imagetext.pictures import open_picture
 from imagetext.wire.errors import ImageTextError, Unavailable
 from indexer.reading import THREADS

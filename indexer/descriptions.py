@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from imagetext.index import PictureRow
-from imagetext.index.texts import clean_captions, clean_tags
+from imagetext.index.rows import clean_captions, clean_tags
 from imagetext.wire.errors import InvalidParameter
 from indexer.previous import PreviousVersion
 from indexer.wording import printable
@@ -99,7 +99,7 @@ def with_added(
 
 
 def _as_before(row: PictureRow, previous: PreviousVersion | None) -> PictureRow:
-    known = previous.same(row.path, row.sha256) if previous is not None and previous.described else None
+    known = previous.same(row.path, row.sha256) if previous is not None else None
     return row if known is None else replace(row, taken=known.taken, tags=known.tags, captions=known.captions)
 
 

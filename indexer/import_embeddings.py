@@ -33,9 +33,10 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from imagetext.files import replacing
 from imagetext.index import EncoderRef, PictureRow, SkippedFile, picture_id, publish, write_version
 from imagetext.index.changes.journal import require_unchanged
-from imagetext.index.texts import clean_captions, clean_tags
+from imagetext.index.rows import clean_captions, clean_tags
 from imagetext.index.versions import prune_versions, remove_leftovers
 from imagetext.pictures import open_picture, read_metadata
 from imagetext.wire.errors import ImageTextError
@@ -252,6 +253,5 @@ def _suffix(content: bytes) -> str:
 
 
 def _replace(path: Path, content: bytes) -> None:
-    unfinished = path.with_name(f".{path.name}.part")
-    unfinished.write_bytes(content)
-    os.replace(unfinished, path)
+    with replacing(path) as unfinished:
+        unfinished.write_bytes(content)

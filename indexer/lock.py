@@ -1,16 +1,14 @@
 """One build at a time for each index."""
 
-import fcntl
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from imagetext.index.build_progress import LOCK
+from imagetext.files import locked
+from imagetext.index.versions import BUILD_LOCK
 from imagetext.wire.errors import Busy
 
-_TRIES = 50  # a reader of the progress looks at the lock by holding it: for some microseconds where it is not delayed
-_PAUSE_S = 0.02
+_WAIT_S = 1.0  # a reader of the progress holds the lock for a moment, to see whether it is free
 
 
 @contextmanager
@@ -20,13 +18,9 @@ def build_lock(index: Path) -> Iterator[None]:
     Raises:
         Busy: another build holds it.
     """
-    with (index / LOCK).open("ab") as file:
-        for left in reversed(range(_TRIES)):
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError as error:
-                if not left:
-                    raise Busy("Another build is running on this index; wait for its end.") from error
-            time.sleep(_PAUSE_S)
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(locked(index / BUILD_LOCK, wait=_WAIT_S))
+        except BlockingIOError as error:
+            raise Busy("Another build is running on this index; wait for its end.") from error
         yield

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imagetext.index import current_version, version_folder
-from imagetext.index.kinds import KINDS, Wanted
+from imagetext.index.kinds import KINDS, IndexOptions
 from imagetext.index.manifest import VECTORS
 from imagetext.index.tuning import choose
 from imagetext.wire.errors import InvalidParameter, NotFound
@@ -38,7 +38,7 @@ def measure_kinds(
         start = time.perf_counter()
         try:
             with tempfile.TemporaryDirectory(dir=scratch, prefix=".measuring-") as folder:
-                chosen = choose(Path(folder), vectors, Wanted(kind, target_recall))
+                chosen = choose(Path(folder), vectors, IndexOptions(kind, target_recall))
         except InvalidParameter as error:
             yield {"kind": kind, "error": error.detail}
             continue

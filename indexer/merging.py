@@ -7,12 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from imagetext.index import SkippedFile, current_version, list_versions, picture_id, read_manifest, version_folder
-from imagetext.index.changes.added import AddedPictures
-from imagetext.index.changes.journal import FOLDER, JournalReader
-from imagetext.index.changes.journal_writer import JournalWriter
+from imagetext.index.changes.journal import JOURNAL, JournalReader
+from imagetext.index.changes.journal_writer import AddedPictures, JournalWriter
 from imagetext.index.changes.records import Addition, Over, Override, Record, apply_records, read_overrides
-from imagetext.index.manifest import OVERRIDES
-from imagetext.index.verification import verify_file
+from imagetext.index.manifest import OVERRIDES, verify_file
 from imagetext.pictures import FileMetadata
 from imagetext.wire.errors import IndexVersionError
 from indexer.descriptions import Description
@@ -108,7 +106,7 @@ class Merging:
 
     def _read_to_the_end(self) -> int | None:
         """The position of the last change; None where there never was one."""
-        if not (self._index / FOLDER).is_dir():
+        if not (self._index / JOURNAL).is_dir():
             return self._merged
         position = max(JournalWriter(self._index).rotate(), self._merged or 0)
         new = [record for record in self._journal.read() if record.position <= position]

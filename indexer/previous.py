@@ -12,16 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imagetext.index import (
+    IndexOptions,
     IndexReader,
     PictureRow,
-    Wanted,
     current_version,
     read_manifest,
     read_skipped,
     version_folder,
 )
 from imagetext.index.kinds import FLAT, plans
-from imagetext.index.manifest import FORMAT
 from imagetext.pictures import FileMetadata
 from imagetext.wire.errors import IndexVersionError
 from indexer.scan import FoundFile
@@ -44,19 +43,14 @@ class PreviousVersion:
         self._by_sha256 = {row.sha256: row for row in self.rows}
 
     @property
-    def wanted(self) -> Wanted:
+    def wanted(self) -> IndexOptions:
         """What was asked of it."""
-        return self._manifest.wanted or Wanted()
+        return self._manifest.options or IndexOptions()
 
-    @property
-    def described(self) -> bool:
-        """Whether it says what the files say of themselves; versions before format 3 do not."""
-        return self._manifest.format == FORMAT
-
-    def gives(self, wanted: Wanted) -> bool:
+    def gives(self, wanted: IndexOptions) -> bool:
         """Whether a new index of the same vectors would be no other: it was asked for the same, or is exact, as the new
         one would be."""
-        if self._manifest.wanted == wanted:
+        if self._manifest.options == wanted:
             return True
         new = plans(wanted, len(self.rows), self._reader.dimensions)[0]
         return self._manifest.kind == new.kind == FLAT
@@ -80,7 +74,7 @@ class PreviousVersion:
 
     def metadata(self, sha256: str) -> FileMetadata | None:
         """What a file of this content says of itself, or is said of it; None: not known."""
-        row = self._by_sha256.get(sha256) if self.described else None
+        row = self._by_sha256.get(sha256)
         return None if row is None else FileMetadata(row.taken, row.tags)
 
     def vector(self, sha256: str) -> NDArray[np.float32]:

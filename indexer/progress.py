@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from imagetext.index.build_progress import now, remove_progress, write_progress
+from imagetext.index.versions import now, remove_progress, write_progress
 from imagetext.wire.contracts import BuildProgress, BuildStage
 from imagetext.wire.errors import ImageTextError
 

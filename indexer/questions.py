@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from imagetext.index.kinds import FLAT, Wanted, plans
+from imagetext.index.kinds import FLAT, IndexOptions, plans
 
 if TYPE_CHECKING:
     from imagetext.models.encoder.engine import Encoder
@@ -18,7 +18,7 @@ _WHO = (
 _WHERE = ("", "on the beach", "in the snow", "in a city street at night", "indoors", "beside water", "in a green field")
 
 
-def question_vectors(encoder: "Encoder", wanted: Wanted, size: int) -> NDArray[np.float32] | None:
+def question_vectors(encoder: "Encoder", wanted: IndexOptions, size: int) -> NDArray[np.float32] | None:
     """Unit vectors (n, dimensions) of some dozens of short texts; None where exact search comes first anyway.
 
     Raises:

@@ -11,12 +11,12 @@ from tqdm import tqdm
 
 from imagetext.index import current_version, list_versions, publish, verify, version_folder
 from imagetext.index.manifest import ROWS, VECTORS, Manifest
+from imagetext.index.remote.location import Location, MilvusAddress, StoreAddress
 from imagetext.index.remote.milvus_reader import FLAT
 from imagetext.index.remote.milvus_rows import MilvusConnection
 from imagetext.index.remote.milvus_store import MilvusStore, load
 from imagetext.index.remote.mirror import Mirror
 from imagetext.index.remote.object_store import ObjectStore, push
-from imagetext.index.remote.places import MilvusAddress, Place, StoreAddress
 from imagetext.wire.errors import NotFound
 
 Say = Callable[[str], None]
@@ -54,7 +54,7 @@ class Pushed:
 
 
 def push_version(
-    index: Path, version: str, to: Place, *, again: bool = False, keep: int | None = None, index_type: str = FLAT
+    index: Path, version: str, to: Location, *, again: bool = False, keep: int | None = None, index_type: str = FLAT
 ) -> Pushed:
     """Verify a version, send it, publish it there, and keep `keep` versions there, or all.
 
@@ -110,7 +110,7 @@ def pull_version(store: ObjectStore, index: Path, version: str | None = None) ->
     return version
 
 
-def _store(place: Place) -> ObjectStore:
+def _store(place: Location) -> ObjectStore:
     if isinstance(place, StoreAddress):
         return ObjectStore(place)
     raise NotFound(f"{place} is no object store; name one, as s3://bucket/prefix.")

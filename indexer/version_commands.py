@@ -13,7 +13,7 @@ from typing import Any
 from imagetext.index import current_version, list_versions, version_folder
 from imagetext.index.catalogue import describe, skipped_files, switch, version_before, why_unusable
 from imagetext.index.changes.journal import JournalReader
-from imagetext.index.changes.pruning import prune_changes
+from imagetext.index.changes.journal_writer import prune_changes
 from imagetext.index.versions import prune_versions, remove_leftovers
 from imagetext.wire.contracts import IndexVersion
 from imagetext.wire.errors import NotFound

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from imagetext.engines import Engines
 from imagetext.index import IndexReader, current_version, version_folder
-from imagetext.index.searcher import fuse
+from imagetext.index.row_search import fuse
 from imagetext.models.encoder.engine import Encoder, load_encoder
 from imagetext.wire.errors import ImageTextError, NotFound
 from training.dataset import read_captions

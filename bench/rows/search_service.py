@@ -18,9 +18,9 @@ from bench.rows.embedding import COMPACT, TEXT
 from imagetext.engines import Engines
 from imagetext.index import (
     EncoderRef,
+    IndexOptions,
     IndexReader,
     PictureRow,
-    Wanted,
     picture_id,
     publish,
     version_folder,
@@ -174,8 +174,8 @@ def write_index(index: Path, encoder: Encoder, size: int) -> str:
     ]
     index.mkdir(parents=True)
     made_by = EncoderRef(encoder.name, encoder.fingerprint, encoder.dimensions)
-    exact = Wanted(kind="flat")  # random vectors have no neighbourhoods that another kind could use
-    version = write_version(index, rows, vectors, encoder=made_by, images_root=index, wanted=exact)
+    exact = IndexOptions(kind="flat")  # random vectors have no neighbourhoods that another kind could use
+    version = write_version(index, rows, vectors, encoder=made_by, images_root=index, options=exact)
     publish(index, version)
     return version
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from imagetext.engines.kept import put
 from imagetext.engines.network import Array, Network, Run
+from imagetext.files import replacing
 
 GROUP = 64  # as in `int8.py`
 ONNXRUNTIME_LOG_LEVEL = 3  # errors
@@ -120,7 +120,8 @@ def _keep(compiled: Any, blob: Path) -> None:
     try:
         compiled.export_model(written)
         blob.parent.mkdir(parents=True, exist_ok=True)
-        put(blob, lambda unfinished: unfinished.write_bytes(written.getvalue()))
+        with replacing(blob) as unfinished:
+            unfinished.write_bytes(written.getvalue())
     except (OSError, RuntimeError):
         log.warning("%s is not writable; networks will be compiled at every start", blob.parent)
 

@@ -13,9 +13,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from imagetext.engines.backends import NOT_QUANTISED, arithmetics, run_in_onnxruntime, run_in_openvino
-from imagetext.engines.kept import alone, put
 from imagetext.engines.network import Network, Run
 from imagetext.engines.trial import batch_of, disagreement, interleaved_seconds, seconds_by_size, seconds_of_a_call
+from imagetext.files import locked_if_possible, replacing
 from imagetext.machine import usable_cores
 from imagetext.wire.contracts import NetworkInfo
 from imagetext.wire.errors import InvalidParameter, ModelError
@@ -106,7 +106,7 @@ class Engines:
             return loaded
         if self.streams > 1:
             loads = self._chosen_alone(loads, network)
-        with alone(kept.parent):  # of replicas that start together, only one measures
+        with locked_if_possible(kept.parent, folder=True):  # of replicas that start together, only one measures
             if (loaded := _remembered(loads, network, kept)) is None:
                 compiled = kept.with_suffix("")
                 if (loaded := fastest(loads, network, compiled)) is not None:
@@ -201,7 +201,8 @@ def _remember(kept: Path, loaded: Loaded) -> None:
     batches = {size: round(seconds * 1000, 3) for size, seconds in loaded.seconds.items()}
     choice = {"engine": loaded.engine, "batches": batches, "refused": loaded.refused}
     try:
-        put(kept, lambda unfinished: unfinished.write_text(json.dumps(choice)))
+        with replacing(kept) as unfinished:
+            unfinished.write_text(json.dumps(choice))
     except OSError:
         log.warning("%s is not writable; engines will be chosen again at the next start", kept)
 

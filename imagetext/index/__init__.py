@@ -1,16 +1,16 @@
 """Index versions: written once by the indexer, searched by every retrieval replica, never changed in place.
 
 <index>/CURRENT                     the name of the published version, replaced atomically
-<index>/build.json                  how far the running build is, replaced atomically; see build_progress.py
+<index>/build.json                  the progress of the running build, replaced atomically
 <index>/versions/<version>/
     manifest.json                   what this version is, and the size and checksum of each file beside it
     vectors.npy                     (size, dimensions) float32, unit rows
     index.faiss                     nominates rows for a query, in the approximate kinds; exact search needs none
     rows.sqlite                     one picture per row of the vectors
     skipped.jsonl                   files that could not be indexed, each with its reason
-    overrides.jsonl                 changes through the API that the next build must know of, where there were any
+    overrides.jsonl                 changes through the API that the next build must know of, if there were any
 <index>/journal/                    the changes since, followed by every replica
-<index>/added/                      the files of the pictures that came through the API
+<index>/added/                      the files of the pictures that were added through the API
 """
 
 from importlib import import_module
@@ -18,22 +18,21 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from imagetext.index.changes.collection import Collection
-    from imagetext.index.kinds import Wanted
-    from imagetext.index.manifest import EncoderRef, Manifest, read_manifest
+    from imagetext.index.kinds import IndexOptions
+    from imagetext.index.manifest import EncoderRef, Manifest, read_manifest, verify
     from imagetext.index.reader import IndexReader
     from imagetext.index.rows import PictureRow, picture_id
-    from imagetext.index.verification import verify
     from imagetext.index.versions import current_version, list_versions, publish, version_folder
     from imagetext.index.writer import SkippedFile, read_skipped, write_version
 
 __all__ = [
     "Collection",
     "EncoderRef",
+    "IndexOptions",
     "IndexReader",
     "Manifest",
     "PictureRow",
     "SkippedFile",
-    "Wanted",
     "current_version",
     "list_versions",
     "picture_id",
@@ -45,17 +44,17 @@ __all__ = [
     "write_version",
 ]
 
-# Each name is imported when it is first asked for: a command line that only shows its help needs no FAISS.
+# Each name is imported when it is first used: a command line that only prints its help does not load FAISS.
 _MODULES = {
     "Collection": "changes.collection",
-    "Wanted": "kinds",
+    "IndexOptions": "kinds",
     "EncoderRef": "manifest",
     "Manifest": "manifest",
     "read_manifest": "manifest",
+    "verify": "manifest",
     "IndexReader": "reader",
     "PictureRow": "rows",
     "picture_id": "rows",
-    "verify": "verification",
     "current_version": "versions",
     "list_versions": "versions",
     "publish": "versions",

@@ -1,13 +1,9 @@
-"""What there is to see of an index: its versions, and the files that each left out.
-
-From one version to another: only to one that can be searched, which is known when all of it was read.
-"""
+"""What operators see of an index: its versions, the files that each skipped, and the switch to another version."""
 
 from pathlib import Path
 
-from imagetext.index.manifest import SKIPPED, read_manifest
+from imagetext.index.manifest import SKIPPED, check_sizes, read_manifest, verify_file
 from imagetext.index.reader import IndexReader, info_of
-from imagetext.index.verification import check_sizes, verify_file
 from imagetext.index.versions import current_version, list_versions, publish, version_folder
 from imagetext.index.writer import SkippedFile, read_skipped
 from imagetext.wire.contracts import IndexInfo, IndexVersion
@@ -18,7 +14,7 @@ def describe(index: Path, version: str, *, current: bool, fingerprint: str | Non
     """What the manifest says, or what is wrong with it or with the sizes of the files.
 
     Args:
-        fingerprint: of the encoder that must have made it; None: any.
+        fingerprint: that of the loaded encoder, which must have made the version; None: any.
     """
     folder = version_folder(index, version)
     try:
@@ -34,7 +30,7 @@ def describe(index: Path, version: str, *, current: bool, fingerprint: str | Non
 
 
 def other_encoder(info: IndexInfo, fingerprint: str) -> str | None:
-    """A sentence if another encoder made the version."""
+    """An error message if another encoder made the version."""
     if info.fingerprint == fingerprint:
         return None
     return (
@@ -44,7 +40,7 @@ def other_encoder(info: IndexInfo, fingerprint: str) -> str | None:
 
 
 def skipped_files(index: Path, version: str) -> list[SkippedFile]:
-    """All files that a version left out.
+    """All files that a version skipped.
 
     Raises:
         NotFound: there is no such version.
@@ -56,7 +52,7 @@ def skipped_files(index: Path, version: str) -> list[SkippedFile]:
 
 
 def version_before(index: Path) -> str | None:
-    """The newest version that is older than the current one; None without one.
+    """The newest version that is older than the current one; None if there is none.
 
     Raises:
         IndexVersionError: CURRENT is damaged.
@@ -67,7 +63,7 @@ def version_before(index: Path) -> str | None:
 
 
 def current_or_none(index: Path) -> str | None:
-    """As `current_version`, also where CURRENT is damaged: publishing is what repairs it."""
+    """As `current_version`, but None if CURRENT is damaged: publishing repairs it."""
     try:
         return current_version(index)
     except IndexVersionError:
@@ -82,10 +78,10 @@ def existing_folder(index: Path, version: str) -> Path:
 
 
 def switch(index: Path, version: str, fingerprint: str | None = None) -> str | None:
-    """Verify every byte of a version and make it the current one; returns the one that was.
+    """Verify every byte of a version and make it the current one; returns the one before.
 
     Args:
-        fingerprint: of the encoder that must have made it; None: any.
+        fingerprint: as in `describe`.
 
     Raises:
         NotFound: there is no such version.
@@ -104,7 +100,7 @@ def switch(index: Path, version: str, fingerprint: str | None = None) -> str | N
 
 
 def why_unusable(folder: Path, fingerprint: str | None = None) -> str | None:
-    """A sentence if a version cannot be searched, or was not made by the encoder; reads every byte."""
+    """An error message if a version cannot be searched, or another encoder made it; reads every byte."""
     try:
         reader = IndexReader.open(folder, verify=True)
     except ImageTextError as error:

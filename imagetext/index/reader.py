@@ -1,4 +1,4 @@
-"""An open index version: search it, look up its pictures. Nothing here changes it, so all threads may share it."""
+"""An open index version in files: search it and look up its pictures. Read-only, so threads may share it."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,22 +7,20 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from imagetext.index.candidates import FAISS_INDEX, Candidates, faiss_path, open_candidates
-from imagetext.index.carried import CarriedTable
 from imagetext.index.kinds import FLAT
-from imagetext.index.manifest import ROWS, VECTORS, Manifest, read_manifest
+from imagetext.index.manifest import FAISS_INDEX, ROWS, VECTORS, Manifest, check_sizes, read_manifest
+from imagetext.index.manifest import verify as verify_checksums
 from imagetext.index.row_search import RowSearch
-from imagetext.index.rows import PictureRow, RowTable
-from imagetext.index.searcher import Searcher
-from imagetext.index.verification import check_sizes
-from imagetext.index.verification import verify as verify_checksums
+from imagetext.index.row_tables import RowTable
+from imagetext.index.rows import PictureRow
+from imagetext.index.vector_search import Candidates, Found, Searcher, faiss_path, open_candidates
 from imagetext.wire.contracts import IndexInfo
 from imagetext.wire.errors import IndexVersionError, InvalidParameter, NotFound
 from imagetext.wire.search_filter import SearchFilter
 
 
 class IndexReader:
-    """One version, memory-mapped. It stays usable when its folder is removed, until it is closed."""
+    """One memory-mapped version, an `OpenVersion`. It stays usable when its folder is removed, until it is closed."""
 
     def __init__(
         self,
@@ -31,16 +29,14 @@ class IndexReader:
         vectors: NDArray[np.float32],
         rows: RowTable,
         row_search: RowSearch,
-        carried: CarriedTable,
     ) -> None:
         self._searcher = Searcher(vectors, candidates, manifest.effort)
         self._vectors = vectors
         self._rows = rows
         self._row_search = row_search
-        self._carried = carried
         self.images_address = manifest.images_root
         self.images_root = Path(manifest.images_root)
-        self.merged = manifest.merged or 0  # the position of the last change that this version holds
+        self.merged = manifest.merged or 0  # the position of the last change in the journal that this version holds
         self.info = info_of(manifest)
 
     @classmethod
@@ -48,7 +44,7 @@ class IndexReader:
         """Open a version's folder; `verify` also reads every byte and compares the checksums.
 
         Raises:
-            IndexVersionError: missing, damaged or not of a format that is read here.
+            IndexVersionError: missing, damaged or of another format.
         """
         if verify:
             manifest = verify_checksums(folder)
@@ -61,24 +57,22 @@ class IndexReader:
         if rows.size != manifest.size:
             rows.close()
             raise _disagrees(ROWS, manifest)
-        return cls(manifest, candidates, vectors, rows, RowSearch.open(folder / ROWS), CarriedTable(folder / ROWS))
+        return cls(manifest, candidates, vectors, rows, RowSearch.open(folder / ROWS))
 
     @property
     def dimensions(self) -> int:
         return int(self._vectors.shape[1])
 
     @property
-    def numbers(self) -> int:
-        """How many numbers the vectors have together; an exact search looks at each of them."""
+    def values(self) -> int:
+        """Size times dimensions; an exact search reads all of them."""
         return int(self._vectors.size)
 
-    def search(
-        self, vectors: NDArray[np.float32], k: int, allowed: NDArray[np.int64] | None = None
-    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """As `OpenVersion.search`, without a way to another machine.
+    def search(self, vectors: NDArray[np.float32], k: int, allowed: NDArray[np.int64] | None = None) -> Found:
+        """As `OpenVersion.search`; never raises Unavailable.
 
-        Scores are exact in every kind of index. An approximate one may overlook rows where `k` is small (`SHALLOW` in
-        searcher.py); where it is large, and where few rows are allowed, every vector is looked at.
+        Scores are exact in every kind of index. An approximate one may miss rows if `k` is small (`SHALLOW` in
+        vector_search.py); if it is large, or few rows are allowed, every vector is compared.
         """
         self.check(vectors, k)
         queries = np.ascontiguousarray(vectors, dtype=np.float32)
@@ -86,8 +80,17 @@ class IndexReader:
             return self._searcher.search(queries, min(k, self.info.size))
         allowed = np.ascontiguousarray(allowed, dtype=np.int64)
         if len(allowed) and (allowed.min() < 0 or allowed.max() >= self.info.size):
-            raise NotFound("There is no such picture in the index.")
+            raise _not_found()
         return self._searcher.search(queries, min(k, len(allowed)), allowed)
+
+    def check(self, vectors: NDArray[np.float32], k: int) -> None:
+        """Raises InvalidParameter or IndexVersionError unless `search` accepts these."""
+        if k < 1:
+            raise InvalidParameter(f"The number of results must be a positive integer, not {k}.")
+        if vectors.ndim != 2 or vectors.shape[1] != self.dimensions:
+            raise IndexVersionError("The query was made by another encoder than this index.")
+        if not np.isfinite(vectors).all():
+            raise InvalidParameter("The embedding of the query contains NaN or infinity.")
 
     def matching(self, filter: SearchFilter) -> NDArray[np.int64]:
         """The rows (n,) that pass a filter, as `search` takes them in `allowed`."""
@@ -98,18 +101,9 @@ class IndexReader:
         return self._row_search.ranked(text, count, filter)
 
     def score(self, vector: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Cosine similarities (n,) of a unit vector (dimensions,) with rows (n,) that are there."""
+        """Cosine similarities (n,) of a unit vector (dimensions,) with existing rows (n,)."""
         scores: NDArray[np.float32] = self._vectors[rows] @ vector
         return scores
-
-    def check(self, vectors: NDArray[np.float32], k: int) -> None:
-        """Whether `search` takes them; raises InvalidParameter or IndexVersionError if not."""
-        if k < 1:
-            raise InvalidParameter("At least one result must be asked for.")
-        if vectors.ndim != 2 or vectors.shape[1] != self.dimensions:
-            raise IndexVersionError("The query was made by another encoder than this index.")
-        if not np.isfinite(vectors).all():
-            raise InvalidParameter("The query has no finite embedding.")
 
     def row(self, row: int) -> PictureRow:
         """The picture of a row. Raises NotFound."""
@@ -120,38 +114,37 @@ class IndexReader:
         return self._rows.by_rows(rows)
 
     def carried(self, rows: Sequence[int]) -> list[dict[str, Any]]:
-        """What came with each of several pictures from another collection, in this order; empty where nothing did."""
-        return self._carried.of(rows)
+        """The carried fields of several rows, in this order; empty where there are none."""
+        return self._rows.carried(rows)
 
     def by_id(self, id: str) -> PictureRow:
         """The picture with an id. Raises NotFound."""
         return self._rows.by_id(id)
 
     def rows(self) -> list[PictureRow]:
-        """All pictures in the order of their rows: that of their paths, or that of the collection they came from."""
+        """All pictures in the order of their rows: that of their paths, or of the collection that was imported."""
         return self._rows.all()
 
     def vector(self, row: int) -> NDArray[np.float32]:
         """The unit vector (dimensions,) of a row, as a copy. Raises NotFound."""
         if not 0 <= row < self.info.size:
-            raise NotFound("There is no such picture in the index.")
+            raise _not_found()
         return np.array(self._vectors[row])
 
     def vectors(self, rows: Sequence[int]) -> NDArray[np.float32]:
         """The unit vectors (n, dimensions) of several rows, as a copy. Raises NotFound."""
         if len(rows) and not 0 <= min(rows) <= max(rows) < self.info.size:
-            raise NotFound("There is no such picture in the index.")
+            raise _not_found()
         return np.array(self._vectors[np.array(rows, dtype=np.int64)])
 
     def close(self) -> None:
-        """Let go of the files. Only after the last search has ended."""
+        """Close the files. Only after the last search has ended."""
         self._rows.close()
         self._row_search.close()
-        self._carried.close()
 
 
 def info_of(manifest: Manifest) -> IndexInfo:
-    """What is shown of a version."""
+    """What the API shows of a version."""
     measured = manifest.measured
     return IndexInfo(
         version=manifest.version,
@@ -171,7 +164,7 @@ def info_of(manifest: Manifest) -> IndexInfo:
 def _open_vectors(folder: Path, manifest: Manifest) -> NDArray[np.float32]:
     try:
         vectors = np.load(folder / VECTORS, mmap_mode="r", allow_pickle=False)
-    except Exception as error:  # NumPy parses the header as a Python literal, and lets all kinds out of that
+    except Exception as error:  # NumPy parses the header as a Python literal, which can raise anything
         raise IndexVersionError(f"{VECTORS} of index version {manifest.version} is damaged.") from error
     if vectors.shape != (manifest.size, manifest.encoder.dimensions) or vectors.dtype != np.float32:
         raise _disagrees(VECTORS, manifest)
@@ -179,7 +172,7 @@ def _open_vectors(folder: Path, manifest: Manifest) -> NDArray[np.float32]:
 
 
 def _open_candidates(folder: Path, manifest: Manifest) -> Candidates | None:
-    """None for exact search, which needs no more than the vectors."""
+    """None for exact search, which needs only the vectors."""
     if manifest.kind == FLAT:
         return None
     candidates = open_candidates(faiss_path(folder), manifest.version)
@@ -190,3 +183,7 @@ def _open_candidates(folder: Path, manifest: Manifest) -> Candidates | None:
 
 def _disagrees(name: str, manifest: Manifest) -> IndexVersionError:
     return IndexVersionError(f"{name} of index version {manifest.version} does not agree with the manifest.")
+
+
+def _not_found() -> NotFound:
+    return NotFound("There is no such picture in the index.")

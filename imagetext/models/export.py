@@ -21,8 +21,8 @@ import torch
 from imagetext.engines import Engines, Loaded
 from imagetext.engines.choice import TORCH
 from imagetext.engines.export import export, load_in_fastest
-from imagetext.engines.kept import alone
 from imagetext.engines.program import Program, run_in_torch
+from imagetext.files import locked_if_possible
 from imagetext.machine import usable_cores
 from imagetext.models.exported import ENCODER, MODEL, ModelRef, name_of, publish
 from imagetext.wire.errors import ImageTextError, ModelError
@@ -63,7 +63,7 @@ def export_model(kind: str, source: str, engines: Path) -> Path:
     if (folder / MODEL).is_file():
         return folder
     unfinished.mkdir(parents=True, exist_ok=True)
-    with alone(unfinished):  # of processes that start together, one exports
+    with locked_if_possible(unfinished, folder=True):  # of processes that start together, one exports
         if (folder / MODEL).is_file():
             with suppress(OSError):
                 unfinished.rmdir()

@@ -11,7 +11,6 @@ import hashlib
 import json
 import os
 import re
-import secrets
 import shutil
 from collections.abc import Iterator
 from dataclasses import astuple, dataclass
@@ -22,8 +21,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from imagetext.files import replacing
 from imagetext.index import SkippedFile
-from imagetext.index.versions import fsync
 from imagetext.pictures import FileMetadata
 from indexer.reading import ReadPicture
 from indexer.scan import FoundFile
@@ -59,20 +58,14 @@ class PartFolder:
     def write(self, part: Part) -> None:
         """The part appears at once and whole; one that is there already stays, as it says the same."""
         folder = self._path(part.shard, part.number)
-        hidden = folder.with_name(f".{folder.name}-{secrets.token_hex(4)}")
-        hidden.mkdir(parents=True)
         try:
-            np.save(hidden / _VECTORS, part.vectors, allow_pickle=False)
-            (hidden / _ROWS).write_text(_to_json(part), encoding="ascii")
-            for path in [*hidden.iterdir(), hidden]:
-                fsync(path)
-            try:
-                os.rename(hidden, folder)
-            except OSError:
-                if not folder.is_dir():
-                    raise
-        finally:
-            shutil.rmtree(hidden, ignore_errors=True)
+            with replacing(folder, sync=True) as hidden:
+                hidden.mkdir(parents=True)
+                np.save(hidden / _VECTORS, part.vectors, allow_pickle=False)
+                (hidden / _ROWS).write_text(_to_json(part), encoding="ascii")
+        except OSError:
+            if not folder.is_dir():
+                raise
 
     def found(self) -> dict[str, set[int]]:
         """Shard -> the numbers of its parts that are there."""

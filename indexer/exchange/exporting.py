@@ -3,7 +3,6 @@
 A version to a folder that other programs read: as clip-retrieval writes it, or as plain parquet.
 """
 
-import fcntl
 import os
 import shutil
 import time
@@ -19,8 +18,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from imagetext.files import fsync, fsync_all, locked
 from imagetext.index import IndexReader
-from imagetext.index.versions import fsync
 from imagetext.wire.errors import Busy, InvalidParameter
 from indexer.arguments import SHARD_SIZE
 from indexer.exchange.columns import ROWS, captions, carried_schema, has_captions, schema, to_columns
@@ -42,24 +41,21 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
     _require_free(folder)
     hidden = folder.with_name(f".{folder.name}.unfinished")
     hidden.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(hidden, os.O_RDONLY | os.O_DIRECTORY)
-    try:
+    with ExitStack() as stack:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            stack.enter_context(locked(hidden, wait=0, folder=True))
         except BlockingIOError as error:
             raise Busy(f"Another process is writing {folder}; wait for its end.") from error
         _clear(hidden)
         try:
             yield hidden
             _require_free(folder)
-            _flush(hidden)
+            fsync_all(hidden)
             os.rename(hidden, folder)  # onto nothing, or onto an empty folder
         except BaseException:
             shutil.rmtree(hidden, ignore_errors=True)
             raise
         fsync(folder.parent)
-    finally:
-        os.close(descriptor)
 
 
 def _require_free(folder: Path) -> None:
@@ -73,11 +69,6 @@ def _clear(folder: Path) -> None:
             shutil.rmtree(entry)
         else:
             entry.unlink()
-
-
-def _flush(folder: Path) -> None:
-    for path in [*folder.rglob("*"), folder]:
-        fsync(path)
 
 
 DTYPES: dict[str, type[np.floating[Any]]] = {"float16": np.float16, "float32": np.float32}

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from imagetext.index import EncoderRef, PictureRow, SkippedFile, Wanted, publish, write_version
+from imagetext.index import EncoderRef, IndexOptions, PictureRow, SkippedFile, publish, write_version
 from imagetext.index.changes.journal import require_unchanged
 from imagetext.index.manifest import VECTORS
 from imagetext.index.versions import VERSIONS, prune_versions, remove_leftovers
@@ -122,7 +122,7 @@ def import_collection(
     encoder: "Encoder",
     *,
     images: Path | None = None,
-    wanted: Wanted | None = None,
+    wanted: IndexOptions | None = None,
     trust: bool = False,
 ) -> Imported:
     """Publish a version with the vectors of a collection, normalised, in its order.
@@ -153,7 +153,7 @@ def import_collection(
             size = len(taken.rows)
             if not size:
                 raise NotFound(f"{source} holds no row with the path of a picture.")
-            version = _write(index, taken, place, encoder, wanted or Wanted())
+            version = _write(index, taken, place, encoder, wanted or IndexOptions())
         publish(index, version)
         prune_versions(index, KEPT_VERSIONS)
     summary = Summary(True, version, size, 0, size, taken.skipped, time.monotonic() - started)
@@ -230,7 +230,7 @@ def _unit(shard: Shard, first: int, vectors: NDArray[Any]) -> NDArray[np.float32
     return made
 
 
-def _write(index: Path, taken: _Taken, place: Place, encoder: "Encoder", wanted: Wanted) -> str:
+def _write(index: Path, taken: _Taken, place: Place, encoder: "Encoder", wanted: IndexOptions) -> str:
     size = len(taken.rows)
     return write_version(
         index,
@@ -239,7 +239,7 @@ def _write(index: Path, taken: _Taken, place: Place, encoder: "Encoder", wanted:
         encoder=EncoderRef(encoder.name, encoder.fingerprint, encoder.dimensions),
         images_root=Path(os.path.abspath(place.root)),
         skipped=taken.skipped,
-        wanted=wanted,
+        options=wanted,
         texts=question_vectors(encoder, wanted, size),
         carried=taken.rows.carried(),
     )

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from imagetext.index import PictureRow, picture_id
-from imagetext.index.rows import unknown_content
-from imagetext.index.texts import clean_captions
+from imagetext.index.rows import clean_captions, unknown_content
 from imagetext.models.transform import DECODED_SIDE
 from imagetext.pictures import open_picture, read_picture_file
 from imagetext.wire.errors import ImageTextError, InvalidParameter

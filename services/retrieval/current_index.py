@@ -1,8 +1,12 @@
-"""What the retrieval service measures beside its requests and its model.
+"""The published index version, open for searching with the changes since; both are followed as they go on.
 
-An open version with the changes since, kept open as long as anybody uses it.
+Work that may block runs in a thread. Two things run on the event loop, because a thread is slower: the hop to it and
+back takes 0.1 ms on an idle machine, and 5 to 20 ms at the 90th percentile when all cores are busy.
 
-The published index version, open for searching with the changes since, and followed when either goes on.
+- `has_news` before each search: two calls of `os.stat`, 0.02 to 0.05 ms.
+- `search` in an index of at most `_SMALL_VALUES` values, 2 ms at most: FAISS, which reads 20 MB then, and SQLite for
+  the rows that are not cached. With 512 dimensions, it takes 0.4 ms for 2,000 pictures, 0.7 ms for 4,000 and 2 ms for
+  9,700, whether the rows come from the cache or from SQLite.
 """
 
 import asyncio
@@ -22,6 +26,14 @@ from imagetext.index.open_version import OpenVersion
 from imagetext.wire.errors import ImageTextError, Unavailable
 from services.retrieval.version_sources import FolderSource, VersionSource
 
+T = TypeVar("T")
+
+# A refused version may be repaired under its own name, but reading all of it at every poll would take too much.
+_RETRY_SECONDS = 30.0
+_SMALL_VALUES = 5_000_000
+
+log = logging.getLogger(__name__)
+
 
 class IndexMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
@@ -38,28 +50,24 @@ class IndexMetrics:
 
 @dataclass
 class HeldVersion:
-    """A version with the count of its users; but for `read_on`, all of this runs on the event loop."""
+    """A version with the count of its users. All of it runs on the event loop, except `of` and `read_on`."""
 
     reader: OpenVersion
-    journal: JournalReader | None  # None: nothing changes it
+    journal: JournalReader | None  # None: the version cannot be changed
     collection: OpenVersion
     users: int = 0
     retired: bool = False
 
-    def release(self) -> None:
-        self.users -= 1
-        self._close_if_unused()
-
     @classmethod
     def of(cls, reader: OpenVersion, folder: Path | None) -> "HeldVersion":
-        """In a thread; with all changes until now, where it lies in an index folder."""
+        """In a thread. With all changes until now, if it is in an index folder."""
         if folder is None or not isinstance(reader, IndexReader):
             return cls(reader, None, reader)
         journal = JournalReader(folder, reader.merged)
         return cls(reader, journal, Collection.of(reader).changed(journal.read()))
 
     def has_news(self) -> bool:
-        """Whether anything changed since the last look."""
+        """Whether anything changed since the last read."""
         return self.journal is not None and self.journal.has_news()
 
     def read_on(self) -> OpenVersion:
@@ -67,6 +75,10 @@ class HeldVersion:
         if self.journal is None or not isinstance(self.collection, Collection):
             return self.collection
         return self.collection.changed(self.journal.read())
+
+    def release(self) -> None:
+        self.users -= 1
+        self._close_if_unused()
 
     def retire(self) -> None:
         self.retired = True
@@ -77,16 +89,6 @@ class HeldVersion:
             self.reader.close()
 
 
-T = TypeVar("T")
-
-# A refused version may be mended under its own name, but reading all of it at every look would be too much.
-_RETRY_SECONDS = 30.0
-# 20 MB: a core goes through them in half a millisecond, and a thread has to be woken first.
-_SMALL_NUMBERS = 5_000_000
-
-log = logging.getLogger(__name__)
-
-
 @dataclass(frozen=True)
 class _Refusal:
     version: str | None  # None: CURRENT itself cannot be read
@@ -95,10 +97,10 @@ class _Refusal:
 
 
 class CurrentIndex:
-    """Swaps a reference when a version is published: requests under way finish on the version they began with.
+    """Swaps a reference when a version is published: requests in progress finish on the version they began with.
 
-    A version that is damaged, or was made by another encoder than `fingerprint`, is refused: the open one stays. What
-    is in the journal before a call of `search` or `use` counts in it, whichever process wrote it.
+    A version that is damaged, or was made by another encoder than `fingerprint`, is refused, and the open one stays. A
+    call of `search` or `use` sees every change that was in the journal before it, whichever process wrote it.
     """
 
     def __init__(
@@ -108,14 +110,13 @@ class CurrentIndex:
         poll_s: float,
         threads: int,
         metrics: IndexMetrics,
-        small_numbers: int = _SMALL_NUMBERS,
+        small_values: int = _SMALL_VALUES,
     ) -> None:
-        """`source` may be an index folder; `small_numbers` is how many numbers the vectors of a small index have
-        together at most."""
+        """`source` may be an index folder; an index of at most `small_values` values is searched on the event loop."""
         self._source: VersionSource = FolderSource(source) if isinstance(source, Path) else source
         self._poll_s = poll_s
         self._metrics = metrics
-        self._small_numbers = small_numbers
+        self._small_values = small_values
         self.fingerprint = ""
         self._pool = ThreadPoolExecutor(threads, "search")
         self._held: HeldVersion | None = None
@@ -124,7 +125,7 @@ class CurrentIndex:
         self._watcher: asyncio.Task[None] | None = None
 
     async def start(self, fingerprint: str) -> None:
-        """Opens the published version, if there is one, and follows what is published from then on."""
+        """Open the published version, if there is one, and then follow what is published."""
         self.fingerprint = fingerprint
         await self.refresh()
         self._watcher = asyncio.create_task(self._watch(), name="index watcher")
@@ -152,13 +153,13 @@ class CurrentIndex:
 
     @property
     def refusal(self) -> str | None:
-        """Why the published version is not the open one, in a sentence."""
+        """Why the published version is not the open one."""
         return None if self._refusal is None else self._refusal.detail
 
     async def search(self, work: Callable[[OpenVersion], T]) -> T:
-        """As `use`, for work that takes as long as a search; in a small index that is over before a thread begins."""
+        """As `use`, for work that takes as long as a search; for a small index on the event loop."""
         held = await self._up_to_date()
-        if held.collection.numbers <= self._small_numbers:
+        if held.collection.values <= self._small_values:
             return work(held.collection)
         return await self._run(held, work)
 
@@ -172,7 +173,7 @@ class CurrentIndex:
 
     async def _up_to_date(self) -> HeldVersion:
         if self._held is not None and self._held.has_news():
-            # Not to be cancelled with its caller: what was read must be applied.
+            # Must not be cancelled with its caller: what was read has to be applied.
             await asyncio.shield(asyncio.create_task(self._follow()))
         if self._held is None:
             raise Unavailable("There is no index to search yet.", retry_after=5)
@@ -182,12 +183,12 @@ class CurrentIndex:
         loop = asyncio.get_running_loop()
         held.users += 1
         future = self._pool.submit(work, held.collection)
-        # Not when the caller stops waiting: its thread may still read.
+        # Not when the caller stops waiting: the thread may still read.
         future.add_done_callback(lambda _: loop.call_soon_threadsafe(held.release))
         return await asyncio.wrap_future(future)
 
     async def _follow(self) -> None:
-        """Takes up what is new in the journal."""
+        """Apply what is new in the journal."""
         async with self._following:
             held = self._held
             if held is None or not held.has_news():
@@ -197,7 +198,7 @@ class CurrentIndex:
                 held.collection = await asyncio.to_thread(held.read_on)
                 self._metrics.pictures.set(held.collection.info.size)
             except Exception:
-                log.exception("the journal cannot be followed; it is read again from its beginning")
+                log.exception("the journal cannot be followed and is read again from the beginning")
                 await self._rebuild(held)
             finally:
                 held.release()
@@ -210,7 +211,7 @@ class CurrentIndex:
         held.journal, held.collection = again.journal, again.collection
 
     async def refresh(self) -> None:
-        """Opens the published version if it is not the open one; what stands against it is logged."""
+        """Open the published version unless it is already open; if it is refused, the reason is logged."""
         version = None
         try:
             version = await asyncio.to_thread(self._source.current)
@@ -231,14 +232,14 @@ class CurrentIndex:
 
     def _is_known(self, version: str) -> bool:
         if self._held is not None and self._held.reader.info.version == version:
-            self._refusal = None  # whatever was refused has been taken back
+            self._refusal = None  # the refused version is no longer the published one
             self._metrics.refused.set(0)
             return True
         refusal = self._refusal
         return refusal is not None and refusal.version == version and time.monotonic() < refusal.retry_at
 
     def _open(self, version: str) -> HeldVersion:
-        """In a thread; looks at all of it."""
+        """In a thread; verifies the whole version."""
         reader = self._source.open(version, self.fingerprint)
         try:
             return HeldVersion.of(reader, self._source.folder)

@@ -1,15 +1,15 @@
-"""The index's folder as operators see it: all its versions, the switch between them, and the build that makes one.
+"""The index folder as operators see it: its versions, the switch between them, and the running build.
 
-All of it reads the disk, in threads; what is open for searching is the matter of `current_index`.
+All of it reads the disk, in threads. `current_index` opens what is searched.
 """
 
 import asyncio
 from pathlib import Path
 
 from imagetext.index import list_versions
-from imagetext.index.build_progress import build_status
 from imagetext.index.catalogue import current_or_none, describe, skipped_files, switch, version_before
 from imagetext.index.rows import encode_path
+from imagetext.index.versions import build_status
 from imagetext.wire.contracts import BuildStatus, IndexVersions, Published, SkippedPage, SkippedPath
 from imagetext.wire.errors import Busy, CannotPublish, IndexVersionError, NotFound
 from services.retrieval.current_index import CurrentIndex
@@ -22,12 +22,12 @@ class IndexFolder:
         self._switching = asyncio.Lock()
 
     async def versions(self) -> IndexVersions:
-        """All of them, with what stands against each: damage that a look at the sizes shows, or another encoder."""
+        """All versions, each with the reason why it cannot be used: files of a wrong size, or another encoder."""
         opened, refusal = self._index.open_version, self._index.refusal
         return await asyncio.to_thread(self._versions, opened, refusal)
 
     async def skipped(self, version: str, offset: int, limit: int) -> SkippedPage:
-        """Raises NotFound, or IndexVersionError where the list is damaged."""
+        """Raises NotFound, or IndexVersionError if the list is damaged."""
         files = await asyncio.to_thread(skipped_files, self._folder, version)
         page = [
             SkippedPath(path=encode_path(file.path).decode("utf-8", "replace"), reason=file.reason)
@@ -39,25 +39,25 @@ class IndexFolder:
         return await asyncio.to_thread(build_status, self._folder)
 
     async def publish(self, version: str) -> Published:
-        """Every replica opens it within its poll.
+        """Make a version the current one; every replica opens it at its next poll.
 
         Raises:
             NotFound: there is no such version.
             CannotPublish: it is damaged or of another encoder, or the folder cannot be written.
             Busy: another version is being published.
         """
-        if self._switching.locked():  # each reads a whole version
+        if self._switching.locked():  # it reads the whole version
             raise Busy("Another version is being published.", retry_after=5)
         async with self._switching:
             before = await asyncio.to_thread(switch, self._folder, version, self._index.fingerprint)
         return Published(version=version, before=before)
 
     async def roll_back(self) -> Published:
-        """As `publish`, of the newest version before the current one."""
+        """As `publish`, for the newest version before the current one."""
         try:
             version = await asyncio.to_thread(version_before, self._folder)
         except IndexVersionError as error:
-            raise CannotPublish(f"{error.detail} Publish a version by its name instead.") from error
+            raise CannotPublish(f"{error.detail} Publish a version by name instead.") from error
         if version is None:
             raise NotFound("There is no version before the current one.")
         return await self.publish(version)

@@ -1,4 +1,4 @@
-"""What a caller wants to add: pictures, and for each its name in the index and what is known of it."""
+"""Pictures to add, each with its path in the index and its description, from the fields of an upload."""
 
 import hashlib
 import json
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from imagetext.index import picture_id
-from imagetext.index.texts import clean_captions, clean_tags
+from imagetext.index.rows import clean_captions, clean_tags
 from imagetext.pictures import read_metadata
 from imagetext.pictures.formats import find_reader
 from imagetext.wire.contracts import MAX_PATH_BYTES, AddOptions, PictureDescription
@@ -22,25 +22,25 @@ class NewPicture:
     content: bytes
     sha256: str
     path: str
-    said: PictureDescription
+    description: PictureDescription
 
     @property
     def id(self) -> str:
         return picture_id(self.path)
 
     def known(self) -> tuple[datetime | None, tuple[str, ...], tuple[str, ...]]:
-        """When it was taken, its tags and its captions: what is said of it, else what its file says."""
-        file, said = read_metadata(self.content), self.said
-        taken = file.taken if said.taken is None else said.taken.replace(tzinfo=None)
-        tags = file.tags if said.tags is None else said.tags
-        return taken, clean_tags(tags), clean_captions(said.captions or ())
+        """Time taken, tags and captions: those of the description, else those in the file."""
+        file, given = read_metadata(self.content), self.description
+        taken = file.taken if given.taken is None else given.taken.replace(tzinfo=None)
+        tags = file.tags if given.tags is None else given.tags
+        return taken, clean_tags(tags), clean_captions(given.captions or ())
 
 
 def new_pictures(upload: Upload) -> list[NewPicture | ImageTextError]:
-    """Each of the pictures, or what is wrong with its description.
+    """Each of the pictures, or the error in its description.
 
     Raises:
-        InvalidParameter: the fields cannot be told apart into one description for each picture.
+        InvalidParameter: the fields do not hold one description for each picture.
     """
     options = checked(AddOptions, upload.options)
     descriptions = _descriptions(options, len(upload.pictures))
@@ -55,22 +55,26 @@ def _descriptions(options: AddOptions, number: int) -> list[object]:
     if not isinstance(found, list):
         found = [found] if number == 1 or found is not None else [None] * number
     if len(found) != number:
-        raise InvalidParameter(f"Field `metadata` must have an entry for each of the {number} pictures.")
+        raise InvalidParameter(
+            f"Field `metadata` must have one entry for each of the {number} pictures, not {len(found)} entries."
+        )
     if options.path is None:
         return found
     if number > 1:
-        raise InvalidParameter("Field `path` names a single picture; of several, give the paths in `metadata`.")
+        raise InvalidParameter(
+            f"Field `path` is for a single picture, not for {number}; put the paths into `metadata`."
+        )
     return [{**(found[0] if isinstance(found[0], dict) else {}), "path": options.path}]
 
 
 def _described(content: bytes, description: object) -> NewPicture | ImageTextError:
     try:
-        said = checked(PictureDescription, {} if description is None else description)
-        path = None if said.path is None else _checked_path(said.path)
+        given = checked(PictureDescription, {} if description is None else description)
+        path = None if given.path is None else _checked_path(given.path)
     except InvalidParameter as error:
         return error
     sha256 = hashlib.sha256(content).hexdigest()
-    return NewPicture(content, sha256, path or f"added/{sha256[:16]}{_suffix(content)}", said)
+    return NewPicture(content, sha256, path or f"added/{sha256[:16]}{_suffix(content)}", given)
 
 
 def _checked_path(path: str) -> str:

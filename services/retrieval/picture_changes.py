@@ -1,6 +1,6 @@
-"""Changes onto the disk: those that come while others are being written wait, and go together with one `fsync`.
+"""Adds, replaces and deletes single pictures. A change is on the disk before the reply, and searches see it from then.
 
-Adds, replaces and deletes single pictures: on the disk before the reply, and found from the reply on.
+Changes that arrive while others are being written wait, and are then written together with one `fsync`.
 """
 
 import asyncio
@@ -13,8 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from imagetext.index import Collection, PictureRow
-from imagetext.index.changes.added import AddedPictures
-from imagetext.index.changes.journal_writer import JournalWriter
+from imagetext.index.changes.journal_writer import AddedPictures, JournalWriter
 from imagetext.index.changes.records import NO_ROW, Addition, Change, Deletion, Over, over
 from imagetext.index.open_version import OpenVersion
 from imagetext.wire.contracts import AddedPicture, AddReply, DeleteReply, IndexRef
@@ -36,78 +35,6 @@ from services.retrieval.settings import Settings
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, eq=False)
-class _Waiting:
-    changes: Sequence[Change]
-    after: int
-    done: "asyncio.Future[None]"
-
-
-class JournalCommits:
-    def __init__(self, index: Path) -> None:
-        self._writer = JournalWriter(index)
-        self._thread = ThreadPoolExecutor(1, "journal")
-        self._waiting: list[_Waiting] = []
-        self._writing: asyncio.Task[None] | None = None
-
-    async def commit(self, changes: Sequence[Change], after: int) -> None:
-        """Returns when all of them are on the disk, behind the position `after`.
-
-        Raises:
-            NotFound: the file of a picture has gone.
-            IndexFull: the disk is full.
-            Unavailable: the index cannot be written.
-        """
-        waiting = _Waiting(changes, after, asyncio.get_running_loop().create_future())
-        self._waiting.append(waiting)
-        if self._writing is None or self._writing.done():
-            self._writing = asyncio.create_task(self._write_all(), name="journal")
-        await waiting.done
-
-    async def stop(self) -> None:
-        """Whatever waits is written first."""
-        if self._writing is not None:
-            await asyncio.gather(self._writing, return_exceptions=True)
-        self._thread.shutdown(wait=False)
-
-    async def _write_all(self) -> None:
-        while self._waiting:
-            group, self._waiting = self._waiting, []
-            if not await self._write(group) and len(group) > 1:
-                for each in group:  # only those at fault are to fail
-                    await self._write([each])
-
-    async def _write(self, group: Sequence[_Waiting]) -> bool:
-        """Whether they are settled."""
-        changes = [change for each in group for change in each.changes]
-        after = max(each.after for each in group)
-        error: Exception | None = None
-        try:
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._writer.append, changes, after)
-        except ImageTextError as refused:
-            if len(group) > 1:
-                return False
-            error = refused
-        except Exception as failed:
-            error = write_error(failed)
-        for each in group:
-            if each.done.done():  # its caller has gone
-                continue
-            if error is None:
-                each.done.set_result(None)
-            else:
-                each.done.set_exception(error)
-        return True
-
-
-def write_error(error: Exception) -> ImageTextError:
-    """What a caller is told when a file of the index cannot be written; the log is told the rest."""
-    log.error("the index cannot be written", exc_info=error)
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return IndexFull("The disk of the index is full. Nothing was added.")
-    return Unavailable("The folder of the index cannot be written.", retry_after=30)
-
-
 _Outcome = Addition | ImageTextError
 
 
@@ -116,16 +43,16 @@ class PictureChanges:
         self._queries = queries
         self._index = index
         self._added = AddedPictures(folder)
-        self._commits = JournalCommits(folder)
+        self._journal = Journal(folder)
         self._max_additions = settings.max_additions
         self._deadline_s = settings.deadline_s
 
     async def add(self, pictures: Sequence[NewPicture | ImageTextError]) -> AddReply:
-        """All that can be added; each picture has its place or its problem in the reply, in order.
+        """Add all pictures that can be added; the reply has a result or an error for each, in order.
 
         Raises:
-            ImageTextError: what is wrong with the only picture.
-            IndexFull: the index takes no more pictures.
+            ImageTextError: the error of the only picture.
+            IndexFull: the index cannot hold more pictures.
             Busy, Unavailable, DeadlineExceeded: not now; some of the pictures may have been added.
         """
         position = await self._index.use(lambda version: self._position_with_room(_collection(version), len(pictures)))
@@ -133,9 +60,9 @@ class PictureChanges:
         additions = [outcome for outcome in outcomes if isinstance(outcome, Addition)]
         if additions:
             ids = [addition.id for addition in additions]
-            taken = await self._index.use(lambda collection: [_taken(collection, id) for id in ids])
-            additions = [replace(each, over=before) for each, before in zip(additions, taken, strict=True)]
-            await self._commits.commit(additions, position)
+            replaced = await self._index.use(lambda version: [_replaced(version, id) for id in ids])
+            additions = [replace(each, over=before) for each, before in zip(additions, replaced, strict=True)]
+            await self._journal.commit(additions, position)
         elif len(outcomes) == 1 and isinstance(outcomes[0], ImageTextError):
             raise outcomes[0]
         left = iter(additions)
@@ -143,24 +70,24 @@ class PictureChanges:
         return AddReply(index=await self._index.use(_ref), results=results)
 
     async def delete(self, id: str) -> DeleteReply:
-        """The picture is found no more from the reply on.
+        """Delete a picture; it is no longer found from the reply on.
 
         Raises:
             NotFound: there is no such picture.
             Unavailable, IndexFull: the change cannot be written.
         """
         picture, position = await self._index.use(lambda version: (version.by_id(id), _collection(version).position))
-        await self._commits.commit([Deletion(id, picture.path, time.time_ns(), over(picture))], position)
+        await self._journal.commit([Deletion(id, picture.path, time.time_ns(), over(picture))], position)
         return DeleteReply(index=await self._index.use(_ref), id=id)
 
     async def stop(self) -> None:
-        await self._commits.stop()
+        await self._journal.stop()
 
     def _position_with_room(self, collection: Collection, number: int) -> int:
         if collection.additions + number > self._max_additions:
             raise IndexFull(
-                f"{collection.additions:,} pictures were added since the index was built, and "
-                f"{self._max_additions:,} can be. Run the indexer: python -m indexer build --images FOLDER --index DIR"
+                f"{collection.additions:,} pictures were added since the index was built, of at most "
+                f"{self._max_additions:,}. Run the indexer: python -m indexer build --images FOLDER --index DIR"
             )
         return collection.position
 
@@ -172,7 +99,7 @@ class PictureChanges:
             raise DeadlineExceeded(f"The pictures were not ready within {self._deadline_s:g} seconds.") from None
 
     async def _encode(self, picture: NewPicture | ImageTextError) -> _Outcome:
-        """What is wrong with a picture is an outcome; what keeps the service from its work is raised."""
+        """An error of the picture is returned; an error of the service is raised."""
         if isinstance(picture, ImageTextError):
             return picture
         try:
@@ -183,12 +110,12 @@ class PictureChanges:
             return error
         vector, (width, height) = encoded.vector, encoded.size
         length = float((vector**2).sum())
-        if not 0.99 < length < 1.01:  # a number that is none fails this, too
+        if not 0.99 < length < 1.01:  # NaN fails this too
             return InvalidPicture("The encoder cannot encode this picture.")
         try:
             changed = await asyncio.to_thread(self._added.write, picture.id, picture.sha256, picture.content)
         except OSError as error:
-            raise write_error(error) from error
+            raise _write_error(error) from error
         known = await asyncio.to_thread(picture.known)
         row = PictureRow(
             *(NO_ROW, picture.id, picture.path, picture.sha256, len(picture.content), changed, width, height, *known)
@@ -196,21 +123,87 @@ class PictureChanges:
         return Addition(row, vector, self._queries.encoder.fingerprint, time.time_ns())
 
 
+@dataclass(frozen=True, eq=False)
+class _Waiting:
+    changes: Sequence[Change]
+    after: int
+    done: "asyncio.Future[None]"
+
+
+class Journal:
+    """Commits changes to the journal, in a thread of its own."""
+
+    def __init__(self, index: Path) -> None:
+        self._writer = JournalWriter(index)
+        self._thread = ThreadPoolExecutor(1, "journal")
+        self._waiting: list[_Waiting] = []
+        self._writing: asyncio.Task[None] | None = None
+
+    async def commit(self, changes: Sequence[Change], after: int) -> None:
+        """Return when all of them are on the disk, after the position `after`.
+
+        Raises:
+            NotFound: the file of a picture is gone.
+            IndexFull: the disk is full.
+            Unavailable: the index cannot be written.
+        """
+        waiting = _Waiting(changes, after, asyncio.get_running_loop().create_future())
+        self._waiting.append(waiting)
+        if self._writing is None or self._writing.done():
+            self._writing = asyncio.create_task(self._write_all(), name="journal")
+        await waiting.done
+
+    async def stop(self) -> None:
+        """Write whatever waits, then stop."""
+        if self._writing is not None:
+            await asyncio.gather(self._writing, return_exceptions=True)
+        self._thread.shutdown(wait=False)
+
+    async def _write_all(self) -> None:
+        while self._waiting:
+            group, self._waiting = self._waiting, []
+            if not await self._write(group) and len(group) > 1:
+                for each in group:  # so that only those at fault fail
+                    await self._write([each])
+
+    async def _write(self, group: Sequence[_Waiting]) -> bool:
+        """Whether their callers have an answer; if not, one of several was refused and each has to be written alone."""
+        changes = [change for each in group for change in each.changes]
+        after = max(each.after for each in group)
+        error: Exception | None = None
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._writer.append, changes, after)
+        except ImageTextError as refused:
+            if len(group) > 1:
+                return False
+            error = refused
+        except Exception as failed:
+            error = _write_error(failed)
+        for each in group:
+            if each.done.done():  # its caller was cancelled
+                continue
+            if error is None:
+                each.done.set_result(None)
+            else:
+                each.done.set_exception(error)
+        return True
+
+
 def _collection(version: OpenVersion) -> Collection:
-    assert isinstance(version, Collection), "a version of an index folder is followed with its changes"
+    assert isinstance(version, Collection), "a version in an index folder is opened with its changes"
     return version
 
 
-def _taken(collection: OpenVersion, id: str) -> Over | None:
-    """What a picture of this id would take the place of."""
+def _replaced(version: OpenVersion, id: str) -> Over | None:
+    """What a new picture with this id would replace."""
     try:
-        return over(collection.by_id(id))
+        return over(version.by_id(id))
     except NotFound:
         return None
 
 
-def _ref(collection: OpenVersion) -> IndexRef:
-    return IndexRef(version=collection.info.version, size=collection.info.size)
+def _ref(version: OpenVersion) -> IndexRef:
+    return IndexRef(version=version.info.version, size=version.info.size)
 
 
 def _failed(error: ImageTextError) -> AddedPicture:
@@ -228,3 +221,11 @@ def _result(addition: Addition) -> AddedPicture:
         height=picture.height,
         replaced=addition.over is not None,
     )
+
+
+def _write_error(error: Exception) -> ImageTextError:
+    """The error for the caller when a file of the index cannot be written; the details are logged."""
+    log.error("the index cannot be written", exc_info=error)
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return IndexFull("The disk of the index is full. Nothing was added.")
+    return Unavailable("The folder of the index cannot be written.", retry_after=30)

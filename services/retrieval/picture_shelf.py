@@ -1,17 +1,15 @@
-"""A bounded memory of bytes: what was asked for longest ago goes first.
-
-The indexed pictures as browsers can show them: their files, and JPEGs made from them.
-"""
+"""Indexed pictures as browsers can show them: their files, and JPEGs made from them."""
 
 import asyncio
-from collections import OrderedDict
-from collections.abc import AsyncIterator, Hashable
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from cachetools import LRUCache
+
 from imagetext.index import PictureRow
-from imagetext.index.changes.added import AddedPictures
+from imagetext.index.changes.journal_writer import AddedPictures
 from imagetext.index.open_version import OpenVersion
 from imagetext.pictures import Limits, open_picture, thumbnail
 from imagetext.wire.errors import ImageTextError, NotFound
@@ -20,30 +18,7 @@ from services.retrieval.current_index import CurrentIndex
 from services.retrieval.picture_files import OpenPicture, StoredPictures, is_stored, open_indexed
 from services.retrieval.settings import Settings
 
-
-class ByteCache:
-    def __init__(self, max_bytes: int) -> None:
-        self.max_bytes = max_bytes
-        self.held_bytes = 0
-        self._entries: OrderedDict[Hashable, bytes] = OrderedDict()
-
-    def get(self, key: Hashable) -> bytes | None:
-        content = self._entries.get(key)
-        if content is not None:
-            self._entries.move_to_end(key)
-        return content
-
-    def put(self, key: Hashable, content: bytes) -> None:
-        if len(content) > self.max_bytes:
-            return
-        self.held_bytes += len(content) - len(self._entries.pop(key, b""))
-        self._entries[key] = content
-        while self.held_bytes > self.max_bytes:
-            _, oldest = self._entries.popitem(last=False)
-            self.held_bytes -= len(oldest)
-
-
-FULL_SIDE = 4096  # what browsers cannot show is shown as a JPEG of at most this many pixels a side
+FULL_SIDE = 4096  # pixels; the side of the JPEG that stands for a picture browsers cannot show
 
 _CHUNK_BYTES = 256 * 1024
 
@@ -55,15 +30,15 @@ class PictureShelf:
         self._images_root: Path | None = settings.images_root
         self._limits = Limits(settings.max_picture_bytes, settings.max_picture_pixels)
         self._stored = StoredPictures(self._limits)
-        self._cache = ByteCache(settings.thumbnail_cache_bytes)
+        self._jpegs: LRUCache[tuple[str, int], bytes] = LRUCache(settings.thumbnail_cache_bytes, getsizeof=len)
         self._admission = Admission(settings.max_decodes)
         self._pool = ThreadPoolExecutor(settings.decode_threads, "thumbnail")
 
     async def open(self, id: str) -> OpenPicture:
-        """An indexed picture's file, or its content where it lies in an object store or a tar file.
+        """An indexed picture's file, or its content if it is in an object store or a tar file.
 
         Raises:
-            NotFound: there is none, or none any more.
+            NotFound: the picture or its file does not exist.
             Unavailable: there is no index, or the store does not answer.
             Busy: too many pictures are being read or decoded.
         """
@@ -81,18 +56,19 @@ class PictureShelf:
             Busy: too many pictures are being decoded.
         """
         key = (picture.tag, size)
-        made = self._cache.get(key)
+        made = self._jpegs.get(key)
         if made is None:
             with self._admission.enter():
                 made = await asyncio.get_running_loop().run_in_executor(self._pool, self._make_jpeg, picture, size)
-            self._cache.put(key, made)
+            if len(made) <= self._jpegs.maxsize:
+                self._jpegs[key] = made
         return made
 
     def close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _find(self, reader: OpenVersion, id: str) -> "OpenPicture | _Stored":
-        """The file, where there is one; else where it lies, for a thread that may wait for a store."""
+        """The file if there is one, else its address, for a thread that may wait for a store."""
         row = reader.by_id(id)
         if self._added is not None and self._added.has(row):
             return open_indexed(replace(row, path=self._added.name(row)), self._added.folder)
@@ -116,14 +92,14 @@ class PictureShelf:
         try:
             content = picture.file.read(self._limits.max_bytes + 1)
             decoded = open_picture(content, self._limits, target=size)
-        except (ImageTextError, OSError) as error:  # its being damaged or too large is no fault of the caller's
+        except (ImageTextError, OSError) as error:  # the caller is not at fault
             raise NotFound("The picture's file can no longer be shown.") from error
         return thumbnail(decoded, size)
 
 
 @dataclass(frozen=True)
 class _Stored:
-    """A picture that is no file of a folder; `origin` is the web address that it came from."""
+    """A picture that is not a file of a folder; `origin` is the web address that it came from."""
 
     row: PictureRow
     address: str
@@ -141,7 +117,7 @@ def _gone(error: NotFound, row: PictureRow, origin: str | None) -> NotFound:
 
 
 async def stream(picture: OpenPicture) -> AsyncIterator[bytes]:
-    """The bytes of the file, which is closed at the end; no more of them than were announced."""
+    """The bytes of the file, at most as many as its announced size; then the file is closed."""
     left = picture.size
     with picture:
         while left > 0:

@@ -1,11 +1,4 @@
-"""Where the published versions come from: a folder, an object store, or Milvus.
-
-Versions of an object store, copied into a local folder and opened there.
-
-Versions that Milvus holds: the published one is that of the alias.
-
-Which source of versions the settings name.
-"""
+"""Where published versions come from: an index folder, an object store whose versions are copied, or Milvus."""
 
 import logging
 from pathlib import Path
@@ -15,15 +8,17 @@ from imagetext.index import IndexReader, current_version, list_versions, version
 from imagetext.index.catalogue import other_encoder
 from imagetext.index.open_version import OpenVersion
 from imagetext.index.reader import info_of
+from imagetext.index.remote.location import MilvusAddress, StoreAddress, folder_name
 from imagetext.index.remote.milvus_reader import MilvusReader
 from imagetext.index.remote.milvus_rows import MilvusConnection
 from imagetext.index.remote.milvus_store import MilvusStore
 from imagetext.index.remote.mirror import Mirror
 from imagetext.index.remote.object_store import ObjectStore
-from imagetext.index.remote.places import MilvusAddress, StoreAddress, folder_name
 from imagetext.wire.contracts import IndexInfo
 from imagetext.wire.errors import IndexVersionError, Unavailable
 from services.retrieval.settings import Settings
+
+log = logging.getLogger(__name__)
 
 
 class VersionSource(Protocol):
@@ -31,21 +26,21 @@ class VersionSource(Protocol):
 
     @property
     def folder(self) -> Path | None:
-        """The index folder whose journal changes the versions; None: nothing does."""
+        """The index folder with the journal of changes; None: the versions cannot be changed."""
 
     @property
     def away(self) -> bool:
-        """Whether it could not be reached at the last look."""
+        """Whether it could not be reached at the last poll."""
 
     @property
     def lost(self) -> bool:
-        """Whether what is open cannot be searched either; the source is away then."""
+        """Whether it is away and the open version cannot be searched either."""
 
     def current(self) -> str | None:
-        """The published version, or None when there is none yet. Raises ImageTextError when it cannot be known."""
+        """The published version, or None if there is none yet. Raises ImageTextError if it cannot be determined."""
 
     def open(self, version: str, fingerprint: str) -> OpenVersion:
-        """Open a version, after a look at all of it.
+        """Verify and open a version.
 
         Raises:
             IndexVersionError: it is damaged, or its encoder has another fingerprint.
@@ -53,14 +48,14 @@ class VersionSource(Protocol):
         """
 
     def missing(self) -> str:
-        """Why there is nothing to search, while nothing stands against what is published."""
+        """Why there is nothing to search, if no version was refused."""
 
     def stop(self) -> None:
-        """End what `open` is doing in its thread; called once."""
+        """End an `open` that runs in another thread; called once."""
 
 
 class FolderSource:
-    """An index folder, of this machine or of a shared volume."""
+    """An index folder on this machine or on a shared volume."""
 
     away = lost = False
 
@@ -84,55 +79,47 @@ class FolderSource:
         return f"There is no index in {self.folder} yet. Build one: {build}"
 
     def stop(self) -> None:
-        """Reading a folder needs no end."""
+        """Nothing to do: reading a folder ends by itself."""
 
 
 def require_encoder(info: IndexInfo, fingerprint: str) -> None:
-    """Raises IndexVersionError when the vectors of a version are of another encoder."""
+    """Raises IndexVersionError if another encoder made the version."""
     conflict = other_encoder(info, fingerprint)
     if conflict is not None:
         raise IndexVersionError(conflict)
 
 
-log = logging.getLogger(__name__)
-
-
 class StoreSource:
-    """Starts with the local copy that served last, then follows the store; without the store, that copy serves on."""
+    """Starts with the local copy that was used last, then follows the store; the copy stays while the store is away."""
 
     folder = None
-
     lost = False
 
     def __init__(self, store: ObjectStore, cache: Path, keep: int) -> None:
-        """`keep` is how many of the newest versions stay in `cache`."""
+        """`keep`: how many of the newest versions stay in `cache`."""
         self._mirror = Mirror(store, cache)
         self._keep = keep
-        self._looked = False
+        self._started = False
         self._fetching: str | None = None
         self.away = False
 
     def current(self) -> str | None:
-        if not self._looked:
-            self._looked = True  # and a start waits for no network
+        if not self._started:
+            self._started = True  # the start does not wait for the network
             return self._local()
         try:
             version = self._mirror.store.current()
         except Unavailable as error:
             local = self._local()
             if not self.away:
-                log.warning(
-                    "%s %s %r",
-                    error.detail,
-                    "There is no copy." if local is None else "The copy serves on.",
-                    error.__cause__,
-                )
+                outcome = "There is no local copy." if local is None else "The local copy stays in use."
+                log.warning("%s %s %r", error.detail, outcome, error.__cause__)
             self.away = True
             if local is None:
                 raise
             return local
         if self.away:
-            log.info("the index store %s is reached again", self._mirror.store.address)
+            log.info("the index store %s is back", self._mirror.store.address)
         self.away = False
         return version
 
@@ -160,7 +147,7 @@ class StoreSource:
         try:
             return current_version(self._mirror.index)
         except IndexVersionError:
-            return None  # a damaged copy of what the store knows
+            return None  # only a copy: the store has the published version
 
     def _open_copy(self, version: str) -> IndexReader | None:
         if version not in list_versions(self._mirror.index):
@@ -168,7 +155,7 @@ class StoreSource:
         try:
             return IndexReader.open(version_folder(self._mirror.index, version), verify=True)
         except IndexVersionError as error:
-            log.warning("the local copy is fetched again: %s", error.detail)
+            log.warning("the local copy is damaged and fetched again: %s", error.detail)
             self._mirror.discard(version)
             return None
 
@@ -179,10 +166,12 @@ class StoreSource:
         finally:
             self._fetching = None
         log.info("index version %s is copied from %s", version, self._mirror.store.address)
-        return IndexReader.open(folder)  # every byte was checked when it came
+        return IndexReader.open(folder)  # every byte was verified when it was fetched
 
 
 class MilvusSource:
+    """The published version is the collection that the alias names."""
+
     folder = None
 
     def __init__(self, store: MilvusStore) -> None:
@@ -191,7 +180,7 @@ class MilvusSource:
 
     @property
     def lost(self) -> bool:
-        """Nothing can be searched while Milvus is away."""
+        """Milvus searches, so nothing can be searched while it is away."""
         return self.away
 
     def current(self) -> str | None:
@@ -216,16 +205,16 @@ class MilvusSource:
         return f"There is no index in {self._store.address} yet. Send one: {push}"
 
     def stop(self) -> None:
-        """A call ends within its own time."""
+        """Nothing to do: every call has a timeout."""
 
 
 def source_of(settings: Settings) -> VersionSource:
-    """Opens and reaches nothing yet."""
+    """The source that the settings name. Does not connect yet."""
     match settings.index:
         case Path():
             return FolderSource(settings.index)
         case StoreAddress():
-            cache = settings.index_cache / folder_name(settings.index)  # or it would start with another index's copy
+            cache = settings.index_cache / folder_name(settings.index)  # each index has its own
             return StoreSource(ObjectStore(settings.index), cache, settings.index_keep)
         case MilvusAddress():
             token = settings.milvus_token.get_secret_value()

@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 
 from imagetext.index import (
+    IndexOptions,
     SkippedFile,
-    Wanted,
     current_version,
     list_versions,
     picture_id,
@@ -461,9 +461,9 @@ def test_a_summary_is_one_line_of_json(images, index, encoder):
 def test_a_large_index_is_tuned_on_words_too(images, index, draw_many, encoder):
     """An approximate kind is tuned with the encoder's own texts; vectors and index are the same when built again."""
     draw_many(1_100)
-    first = build(images, index, encoder, Wanted(kind="ivf", target_recall=0.9))
+    first = build(images, index, encoder, IndexOptions(kind="ivf", target_recall=0.9))
     assert len(set(encoder.texts)) == len(encoder.texts) > 50
-    again = build(images, index.with_name("again"), FakeEncoder(), Wanted(kind="ivf", target_recall=0.9))
+    again = build(images, index.with_name("again"), FakeEncoder(), IndexOptions(kind="ivf", target_recall=0.9))
     manifests = [
         read_manifest(version_folder(place, summary.version))
         for place, summary in ((index, first), (index.with_name("again"), again))

@@ -10,7 +10,7 @@ from contextlib import closing
 import pytest
 
 from imagetext.index import current_version, list_versions, verify, version_folder
-from imagetext.index.verification import sum_file
+from imagetext.index.manifest import sum_file
 from indexer.build import build
 from indexer.encode import BATCH, COMMIT_BATCHES
 from tests.indexer.conftest import content_of, draw, open_current

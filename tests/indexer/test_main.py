@@ -81,7 +81,7 @@ def test_the_kind_of_index_is_as_asked_and_stays_so(images, index, draw_many, ca
     assert run("build", "--images", images, "--index", index, "--max-memory", "1.5MiB", "--kind", "hnsw") == 0
     draw(images / "most.png", 78)
     assert run("build", "--images", images, "--index", index) == 0
-    wanted = [read_manifest(version_folder(index, version)).wanted for version in list_versions(index)]
+    wanted = [read_manifest(version_folder(index, version)).options for version in list_versions(index)]
 
     assert [(each.kind, each.max_memory) for each in wanted] == [("auto", None), *[("hnsw", 3 * 2**19)] * 2]
 

@@ -20,9 +20,8 @@ from imagetext.index import (
     read_manifest,
     version_folder,
 )
-from imagetext.index.changes.added import AddedPictures
 from imagetext.index.changes.journal import JournalReader, segments
-from imagetext.index.changes.journal_writer import JournalWriter
+from imagetext.index.changes.journal_writer import AddedPictures, JournalWriter
 from imagetext.index.changes.records import NO_ROW, Addition, Deletion, over
 from imagetext.wire.errors import InvalidParameter, NotFound
 from indexer.build import build

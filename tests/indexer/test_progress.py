@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from imagetext.index.build_progress import build_status
+from imagetext.index.versions import build_status
 from imagetext.wire.errors import NotFound
 from indexer.build import build
 from indexer.encode import BATCH

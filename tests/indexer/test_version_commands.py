@@ -10,7 +10,7 @@ from imagetext.index.changes.journal_writer import JournalWriter
 from indexer.__main__ import main
 from indexer.build import build
 from indexer.wording import shown_bytes, to_bytes
-from tests.imagetext.index.live import addition
+from tests.imagetext.index.changes import addition
 from tests.indexer.conftest import draw
 from tests.indexer.fake_encoder import FakeEncoder
 

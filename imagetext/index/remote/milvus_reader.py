@@ -1,4 +1,4 @@
-"""A version that Milvus holds, searched as one in files is."""
+"""A version in Milvus, searched through the same interface as one in files."""
 
 import math
 import re
@@ -29,18 +29,18 @@ from imagetext.wire.search_filter import SearchFilter
 T = TypeVar("T")
 
 FLAT = "FLAT"
-MOST_RESULTS = 16_384  # of one search, by Milvus's own rule
-SHALLOW = 128  # results; so many are asked for at least where the index is approximate, so that pages continue
+MAX_RESULTS = 16_384  # of one search: a limit of Milvus
+SHALLOW = 128  # approximate indexes are asked for at least so many results, so that pages continue one another
 _BATCH = 1_000
-_VECTORS_ALONE = "An index in Milvus is not searched by words or metadata: leave out `filter` and `hybrid`."
-_ID = re.compile(r"[0-9A-Za-z_-]{1,64}")  # what may stand in an expression
+_VECTORS_ALONE = "An index in Milvus cannot be searched by words or metadata: omit `filter` and `hybrid`."
+_ID = re.compile(r"[0-9A-Za-z_-]{1,64}")  # what an expression may contain
 
 
 class MilvusReader:
-    """One collection. Scores are inner products of the vectors as they were built; in an index of the kind FLAT the
-    results are those of exact search."""
+    """One collection, an `OpenVersion`. Scores are inner products of the original vectors; an index of the type FLAT
+    gives the results of exact search."""
 
-    numbers = math.inf
+    values = math.inf
 
     def __init__(self, connection: MilvusConnection, collection: str, manifest: Manifest, index_type: str) -> None:
         self._connection = connection
@@ -50,27 +50,27 @@ class MilvusReader:
         self.images_address = manifest.images_root
         self.dimensions = manifest.encoder.dimensions
         kind = f"milvus-{index_type.lower().replace('_', '-')}"
-        # What was measured was another index, on another machine.
+        # The measurements are those of another index on another machine.
         unmeasured = dict.fromkeys(("recall", "queries_per_second", "exact_queries_per_second", "memory_bytes"))
         self.info = info_of(manifest).model_copy(update={"kind": kind, **unmeasured})
 
     def search(
         self, vectors: NDArray[np.float32], k: int, allowed: NDArray[np.int64] | None = None
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """As `OpenVersion.search`, with `MOST_RESULTS` at most.
+        """As `OpenVersion.search`, with at most `MAX_RESULTS` results.
 
         Raises:
-            InvalidParameter: also when more rows are allowed, and in more places, than an expression may name.
+            InvalidParameter: also if the allowed rows are too many and too scattered for an expression.
         """
         queries = self._checked(vectors, k)
         if allowed is None:
-            return self._search(queries, min(k, self.info.size, MOST_RESULTS), "")
+            return self._search(queries, min(k, self.info.size, MAX_RESULTS), "")
         allowed = np.ascontiguousarray(allowed, dtype=np.int64)
         if len(allowed) and (allowed.min() < 0 or allowed.max() >= self.info.size):
             raise NotFound("There is no such picture in the index.")
         if not len(allowed):
             return np.empty((len(queries), 0), np.float32), np.empty((len(queries), 0), np.int64)
-        return self._search(queries, min(k, len(allowed), MOST_RESULTS), row_filter(allowed))
+        return self._search(queries, min(k, len(allowed), MAX_RESULTS), row_filter(allowed))
 
     def matching(self, filter: SearchFilter) -> NDArray[np.int64]:
         raise InvalidParameter(_VECTORS_ALONE)
@@ -87,7 +87,7 @@ class MilvusReader:
         return [to_row(found[row]) for row in rows]
 
     def carried(self, rows: Sequence[int]) -> list[dict[str, Any]]:
-        return [{} for _ in rows]  # a collection of Milvus takes none of it along
+        return [{} for _ in rows]  # they are not written to Milvus
 
     def by_id(self, id: str) -> PictureRow:
         found = self._query(f'id == "{id}"') if _ID.fullmatch(id) else []
@@ -106,22 +106,22 @@ class MilvusReader:
         return vectors.reshape(len(rows), self.dimensions)
 
     def close(self) -> None:
-        """The collection stays loaded: other replicas may be searching it."""
+        """The collection stays loaded: other replicas may search it."""
 
     def _checked(self, vectors: NDArray[np.float32], k: int) -> NDArray[np.float32]:
         if k < 1:
-            raise InvalidParameter("At least one result must be asked for.")
+            raise InvalidParameter(f"The number of results must be a positive integer, not {k}.")
         queries = np.ascontiguousarray(vectors, dtype=np.float32)
         if queries.ndim != 2 or queries.shape[1] != self.dimensions:
             raise IndexVersionError("The query was made by another encoder than this index.")
         if not np.isfinite(queries).all():
-            raise InvalidParameter("The query has no finite embedding.")
+            raise InvalidParameter("The embedding of the query contains NaN or infinity.")
         return queries
 
     def _search(
         self, queries: NDArray[np.float32], k: int, expression: str
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        limit = k if self._index_type == FLAT else min(max(k, SHALLOW), MOST_RESULTS)
+        limit = k if self._index_type == FLAT else min(max(k, SHALLOW), MAX_RESULTS)
         found = self._ask(
             lambda client: client.search(
                 self._collection,
@@ -141,18 +141,18 @@ class MilvusReader:
         return np.array(scores, np.float32).reshape(shape), np.array(rows, np.int64).reshape(shape)
 
     def _effort(self, limit: int) -> dict[str, int]:
-        """How hard to look; Milvus's own defaults look into 8 cells, however many there are."""
+        """How thoroughly to search: by default, Milvus visits 8 cells, however many there are."""
         if self._index_type == "IVF_FLAT":
             return {"nprobe": max(16, cells_for(self.info.size) // 8)}
         return {"ef": max(limit, 256)} if self._index_type == "HNSW" else {}
 
     def _by_row(self, rows: Sequence[int], fields: Sequence[str]) -> dict[int, dict[str, Any]]:
         found: dict[int, dict[str, Any]] = {}
-        wanted = list(dict.fromkeys(map(int, rows)))
-        for start in range(0, len(wanted), _BATCH):
-            entities = self._get(wanted[start : start + _BATCH], fields)
+        unique = list(dict.fromkeys(map(int, rows)))
+        for start in range(0, len(unique), _BATCH):
+            entities = self._get(unique[start : start + _BATCH], fields)
             found.update({entity[ROW]: entity for entity in entities})
-        if len(found) < len(wanted):
+        if len(found) < len(unique):
             raise NotFound("There is no such picture in the index.")
         return found
 

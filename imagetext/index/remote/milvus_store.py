@@ -1,7 +1,4 @@
-"""The versions of an index in Milvus: a collection each, and an alias for the published one.
-
-A version's files into a new collection of Milvus.
-"""
+"""The versions of an index in Milvus: a collection each, and an alias for the published one. `load` writes one."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -25,14 +22,16 @@ from imagetext.index.remote.milvus_rows import (
 )
 from imagetext.wire.errors import IndexVersionError
 
-LOAD_SECONDS = 3_600.0  # of a large collection into the memory of its nodes
+LOAD_SECONDS = 3_600.0  # for a large collection into the memory of its nodes
 WRITE_SECONDS = 60.0
 _ALIAS_NOT_FOUND = (1_600, 100)  # a server's code, and Milvus Lite's
+_BATCH = 2_000  # rows; 4 MB if a vector has 512 dimensions
+_SAMPLED = 16  # rows that are read back
 _COLLECTION = re.compile(r"(\d{8}T\d{6}Z)_([0-9a-f]{6})")
 
 
 class MilvusStore:
-    """Every call may wait for Milvus, and raises Unavailable when it does not answer; all threads may share it."""
+    """Thread-safe. Every call may wait for Milvus, and raises Unavailable if it does not answer."""
 
     def __init__(self, connection: MilvusConnection) -> None:
         self.connection = connection
@@ -43,10 +42,10 @@ class MilvusStore:
         return str(self.connection.address)
 
     def current(self) -> str | None:
-        """The published version, or None when nothing was published yet.
+        """The published version, or None if nothing was published yet.
 
         Raises:
-            IndexVersionError: the alias is that of a collection of another origin.
+            IndexVersionError: the alias belongs to a collection that is not a version.
         """
         with self.connection.reached():
             try:
@@ -58,18 +57,18 @@ class MilvusStore:
         version = self._version(str(collection))
         if version is None:
             raise IndexVersionError(
-                f"The alias of {self.address} names the collection {collection}, which is no version."
+                f"The alias of {self.address} names the collection {collection}, which is not a version."
             )
         return version
 
     def versions(self) -> list[str]:
-        """The names of all versions that are there, whole or not, oldest first."""
+        """The names of all versions, complete or not, oldest first."""
         with self.connection.reached():
             names = map(self._version, self.connection.client.list_collections(timeout=CALL_SECONDS))
             return sorted(name for name in names if name is not None)
 
     def manifest(self, version: str) -> Manifest:
-        """Raises IndexVersionError when the version is not there, or its manifest is damaged."""
+        """Raises IndexVersionError if the version is missing, or its manifest is damaged."""
         with self.connection.reached():
             client, collection = self.connection.client, self.collection_of(version)
             if not client.has_collection(collection, CALL_SECONDS):
@@ -78,7 +77,7 @@ class MilvusStore:
         return parse_manifest(str(properties.get(MANIFEST_PROPERTY, "")).encode(), version)
 
     def has(self, version: str) -> bool:
-        """Whether a version is there with all its rows."""
+        """Whether a version exists with all its rows."""
         try:
             self.open(version)
         except IndexVersionError:
@@ -86,7 +85,7 @@ class MilvusStore:
         return True
 
     def open(self, version: str) -> MilvusReader:
-        """Have Milvus load a version for searching.
+        """Make Milvus load a version for searching.
 
         Raises:
             IndexVersionError: it is missing, or some of its rows are.
@@ -107,7 +106,7 @@ class MilvusStore:
         return MilvusReader(self.connection, collection, manifest, index_type)
 
     def publish(self, version: str) -> None:
-        """Point the alias to a version, which is one step in Milvus."""
+        """Point the alias to a version, which is atomic in Milvus."""
         published = self.current()
         with self.connection.reached():
             client = self.connection.client
@@ -115,7 +114,7 @@ class MilvusStore:
             switch(self.collection_of(version), self._alias, timeout=CALL_SECONDS)
 
     def prune(self, keep: int) -> list[str]:
-        """Drop all versions but the `keep` newest (at least 1) and the current one; the names of the dropped."""
+        """Drop all versions but the `keep` newest (at least 1) and the current one; returns the dropped names."""
         versions = self.versions()
         kept = {*versions[-keep:], self.current()}
         removed = [version for version in versions if version not in kept]
@@ -132,29 +131,27 @@ class MilvusStore:
         return f"{name[1]}-{name[2]}" if name and collection.startswith(f"{self._alias}_") else None
 
 
-_BATCH = 2_000  # rows; 4 MB where a vector has 512 numbers
-_COMPARED = 16  # rows that are read back
-
-
 def load(
     store: MilvusStore,
     folder: Path,
     index_type: str = FLAT,
     progress: Callable[[int], object] = lambda rows: None,
 ) -> None:
-    """Write a version's folder into a new collection of its own, and read some of it back; it is not published yet.
+    """Write a version's folder into a new collection, and read some of it back; it is not published yet.
 
     Args:
-        folder: of a version that was verified.
-        progress: is told of rows as they are written.
+        folder: that of a verified version.
+        progress: called with the number of rows of each batch that was written.
 
     Raises:
-        IndexVersionError: what is read back is not what was written.
+        IndexVersionError: the version is in use, or what is read back differs from what was written.
     """
     manifest = read_manifest(folder)
     collection = store.collection_of(manifest.version)
     if store.current() == manifest.version:
-        raise IndexVersionError(f"Index version {manifest.version} is in use in {store.address}; it stays.")
+        raise IndexVersionError(
+            f"Index version {manifest.version} is in use in {store.address} and cannot be overwritten."
+        )
     with store.connection.reached():
         client = store.connection.client
         _create(client, collection, manifest, (folder / MANIFEST).read_text("ascii"))
@@ -170,18 +167,18 @@ def _create(client: Any, collection: str, manifest: Manifest, text: str) -> None
     import pymilvus
 
     if client.has_collection(collection, CALL_SECONDS):
-        client.drop_collection(collection, timeout=WRITE_SECONDS)  # of a push that broke off
+        client.drop_collection(collection, timeout=WRITE_SECONDS)  # left by an interrupted push
     client.create_collection(
         collection,
         schema=schema_of(pymilvus, manifest.encoder.dimensions),
         properties={MANIFEST_PROPERTY: text},
-        consistency_level="Eventually",  # it is never written again, and the last rows are waited for
+        consistency_level="Eventually",  # it is never written again, and `open` waits for the last rows
         timeout=WRITE_SECONDS,
     )
 
 
 def _add_indexes(client: Any, collection: str, index_type: str, size: int) -> None:
-    """Waits until that of the vectors is built."""
+    """Returns when the index of the vectors is built."""
     ids, vectors = client.prepare_index_params(), client.prepare_index_params()
     ids.add_index("id", index_name="id", index_type="INVERTED")
     client.create_index(collection, ids, timeout=LOAD_SECONDS, sync=False)
@@ -193,11 +190,11 @@ def _add_indexes(client: Any, collection: str, index_type: str, size: int) -> No
 def _compare(folder: Path, reader: MilvusReader) -> None:
     written = IndexReader.open(folder)
     try:
-        rows = np.linspace(0, written.info.size - 1, _COMPARED).astype(int).tolist()
+        rows = np.linspace(0, written.info.size - 1, _SAMPLED).astype(int).tolist()
         vectors = np.stack([written.vector(row) for row in rows])
         same = np.allclose(reader.vectors(rows), vectors, atol=1e-6)
         if not same or reader.pictures(rows) != written.pictures(rows):
-            raise IndexVersionError(f"Rows of index version {written.info.version} came back changed.")
+            raise IndexVersionError(f"Rows of index version {written.info.version} were changed by Milvus.")
     finally:
         written.close()
 

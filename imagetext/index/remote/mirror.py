@@ -1,17 +1,15 @@
-"""Copies of an object store's versions in a local index folder: fetched aside, checked byte for byte, then named."""
+"""Copies of an object store's versions in a local index folder: fetched aside, verified byte by byte, then named."""
 
-import fcntl
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
-from imagetext.index.manifest import MANIFEST, FileSum, Manifest, read_manifest
+from imagetext.files import fsync, fsync_all, locked, remove_folder
+from imagetext.index.manifest import MANIFEST, FileSum, Manifest, read_manifest, sum_file
 from imagetext.index.remote.object_store import ObjectStore
-from imagetext.index.verification import sum_file
-from imagetext.index.versions import VERSIONS, fsync, list_versions, prune_versions, publish, version_folder
+from imagetext.index.versions import VERSIONS, list_versions, prune_versions, publish, remove_leftovers, version_folder
 from imagetext.wire.errors import IndexVersionError, Unavailable
 
 FETCHING = ".fetching"
@@ -19,60 +17,59 @@ _LOCK = ".lock"
 
 
 class Mirror:
-    """Fetches versions into an index folder, which two processes may share. `stop` ends a fetch from another thread.
+    """Fetches versions into an index folder, which several processes may share: one changes it, the others wait.
 
-    What a broken fetch had brought and is whole stays for the next one; an object that was found to be damaged is not
-    fetched again before it is written again.
+    An interrupted fetch resumes with the files that are already whole. An object that was found to be damaged is not
+    fetched again until it is written again.
     """
 
     def __init__(self, store: ObjectStore, index: Path) -> None:
         self.store = store
         self.index = index
+        self._lock = index / _LOCK
         self._stopped = False
-        self._damaged: dict[
-            tuple[str, str], tuple[str, str]
-        ] = {}  # (version, name) -> state in the store, what is wrong
+        # (version, name) -> state in the store, what is wrong
+        self._damaged: dict[tuple[str, str], tuple[str, str]] = {}
 
     def stop(self) -> None:
+        """End a fetch that runs in another thread."""
         self._stopped = True
 
     def fetch(self, version: str, accept: Callable[[Manifest], object] = lambda manifest: None) -> Path:
-        """The folder of a version, fetched if it is not there.
+        """The folder of a version, fetched unless it is already there.
 
         Args:
-            accept: is given the manifest before anything else is fetched, and raises to refuse it.
+            accept: called with the manifest before anything else is fetched; raises to refuse it.
 
         Raises:
-            IndexVersionError: a file of it is missing, cut off or changed, or there is no room for it.
+            IndexVersionError: a file is missing, truncated or changed, or there is no room for it.
             Unavailable: the store does not answer.
         """
         (self.index / VERSIONS).mkdir(parents=True, exist_ok=True)
-        with self._lock():
+        with locked(self._lock):
+            remove_leftovers(self.index)
             folder = version_folder(self.index, version)
             if version not in list_versions(self.index):
                 aside = self._aside(version)
                 self._fetch(version, aside, accept)
-                shutil.rmtree(folder, ignore_errors=True)  # what is left of one without a manifest
+                shutil.rmtree(folder, ignore_errors=True)  # the rest of a version without a manifest
                 os.rename(aside, folder)
                 fsync(self.index / VERSIONS)
             return folder
 
     def discard(self, version: str) -> None:
-        """Remove a local copy that is damaged."""
-        hidden = version_folder(self.index, f".removed-{version}")
-        with self._lock():
-            shutil.rmtree(hidden, ignore_errors=True)
-            os.replace(version_folder(self.index, version), hidden)
-            shutil.rmtree(hidden)
+        """Remove a damaged local copy."""
+        with locked(self._lock):
+            remove_folder(version_folder(self.index, version))
 
     def publish(self, version: str, keep: int) -> None:
         """Make a local copy the one that is opened first after a start, and remove all but the `keep` newest."""
-        with self._lock():
+        with locked(self._lock):
             publish(self.index, version)
             prune_versions(self.index, keep)
 
     def _aside(self, version: str) -> Path:
-        """An empty folder, or what an earlier fetch of the same version left."""
+        """An empty folder, or what an interrupted fetch of this version left."""
         for other in (self.index / FETCHING).glob("*"):
             if other.name != version:
                 shutil.rmtree(other)
@@ -93,8 +90,7 @@ class Mirror:
         self._require_room(version, sum(expected.bytes for expected in missing.values()))
         for name, expected in missing.items():
             self._fetch_file(aside / name, version, expected)
-        for path in [*aside.iterdir(), aside]:
-            fsync(path)
+        fsync_all(aside)
 
     def _require_size(self, version: str, name: str, expected: FileSum) -> None:
         found = self.store.size(version, name)
@@ -107,7 +103,7 @@ class Mirror:
     def _require_room(self, version: str, bytes: int) -> None:
         free = shutil.disk_usage(self.index).free
         if bytes > free:
-            raise IndexVersionError(f"Index version {version} needs {bytes:,} bytes on the disk; {free:,} are free.")
+            raise IndexVersionError(f"Index version {version} needs {bytes:,} bytes of disk space; {free:,} are free.")
 
     def _fetch_file(self, path: Path, version: str, expected: FileSum) -> None:
         key, state = (version, path.name), self.store.state(version, path.name)
@@ -118,20 +114,13 @@ class Mirror:
         with path.open("wb") as file:
             for chunk in self.store.chunks(version, path.name):
                 if self._stopped:
-                    raise Unavailable("The copying of the index version was stopped.")
+                    raise Unavailable("Copying the index version was stopped.")
                 digest.update(chunk)
                 size += file.write(chunk)
         if FileSum(size, digest.hexdigest()) != expected:
             detail = f"{path.name} of index version {version} is damaged in {self.store.address}: its checksum differs."
             self._damaged[key] = state, detail
             raise IndexVersionError(detail)
-
-    @contextmanager
-    def _lock(self) -> Iterator[None]:
-        """Held by one of the processes that share the folder; the others wait."""
-        with (self.index / _LOCK).open("ab") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield
 
 
 def _is_whole(path: Path, expected: FileSum) -> bool:

@@ -1,46 +1,42 @@
-"""An index in an object store: the same names as in a folder, and CURRENT is one small object, replaced last.
+"""An index in an object store: the same names as in a folder. `push` uploads a version; CURRENT is replaced last."""
 
-A local version to an object store.
-"""
-
-import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from imagetext.files import replacing
 from imagetext.index.manifest import MANIFEST, FileSum, Manifest
-from imagetext.index.remote.places import StoreAddress
+from imagetext.index.remote.location import StoreAddress
 from imagetext.index.versions import CURRENT, VERSIONS, is_version_name, version_folder, version_name
 from imagetext.wire.errors import IndexVersionError, Unavailable
 
 CHUNK_BYTES = 8_000_000  # of one request
-# Retries are made by who follows the store; a lost server must not hold a thread for the minutes that are usual.
+# Whoever follows the store retries; the default timeouts would block a thread for minutes when the server is gone.
 _S3_OPTIONS = {
     "config_kwargs": {"connect_timeout": 5, "read_timeout": 10, "retries": {"max_attempts": 0}},
     "use_listings_cache": False,
-    "skip_instance_cache": True,  # or a later one would keep the environment of an earlier
+    "skip_instance_cache": True,  # a cached instance keeps the environment that it was created with
 }
-_S3_TRIES = 3  # s3fs's own; botocore's would multiply them
-# These have no folders, and would make a bucket of a misspelt name.
+_S3_TRIES = 3  # s3fs's own; botocore's would multiply with them
+# These have no folders, and `makedirs` would create a bucket from a misspelt name.
 _BUCKETS = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "oss"}
 
 
 class ObjectStore:
-    """One index at an address of fsspec. Every call may wait for the network; all threads may share it.
+    """One index at an address for fsspec. Thread-safe; every call may wait for the network.
 
-    All calls raise Unavailable when the store does not answer, or refuses access.
+    All calls raise Unavailable if the store does not answer, or refuses access.
     """
 
     def __init__(self, address: StoreAddress) -> None:
-        """Opens nothing yet."""
+        """Does not connect yet."""
         self.address = address
 
     @cached_property
     def _files(self) -> Any:
-        from fsspec.core import url_to_fs  # with what it needs for the scheme: not for those who have a folder
+        from fsspec.core import url_to_fs  # it loads the scheme's packages, which a local index does not need
 
         url = self.address.url
         is_s3 = url.startswith(("s3:", "s3a:"))
@@ -54,10 +50,10 @@ class ObjectStore:
         return str(self._files._strip_protocol(self.address.url)).rstrip("/")
 
     def current(self) -> str | None:
-        """The published version, or None when nothing was published yet.
+        """The published version, or None if nothing was published yet.
 
         Raises:
-            IndexVersionError: CURRENT holds no name of a version.
+            IndexVersionError: CURRENT does not hold the name of a version.
         """
         with self._reached():
             try:
@@ -67,7 +63,7 @@ class ObjectStore:
         return version_name(content)
 
     def versions(self) -> list[str]:
-        """The names of all versions that are there, whole or not, oldest first."""
+        """The names of all versions, complete or not, oldest first."""
         with self._reached():
             try:
                 paths: list[str] = self._files.ls(f"{self._root}/{VERSIONS}", detail=False, refresh=True)
@@ -76,17 +72,17 @@ class ObjectStore:
         return sorted(name for name in (path.rstrip("/").rpartition("/")[2] for path in paths) if is_version_name(name))
 
     def size(self, version: str, name: str) -> int:
-        """The bytes of an object of a version. Raises IndexVersionError when it is missing."""
+        """The size of an object in bytes. Raises IndexVersionError if it is missing."""
         with self._found(version, name):
             return int(self._files.info(self._path(version, name))["size"])
 
     def state(self, version: str, name: str) -> str:
-        """What changes when the object is written again. Raises IndexVersionError when it is missing."""
+        """A tag that changes when the object is written again. Raises IndexVersionError if it is missing."""
         with self._found(version, name):
             return str(self._files.checksum(self._path(version, name)))
 
     def chunks(self, version: str, name: str) -> Iterator[bytes]:
-        """The bytes of an object, a few megabytes at a time. Raises IndexVersionError when it is missing."""
+        """The content of an object, a few megabytes at a time. Raises IndexVersionError if it is missing."""
         with (
             self._found(version, name),
             self._files.open(self._path(version, name), "rb", block_size=CHUNK_BYTES, cache_type="none") as file,
@@ -95,7 +91,7 @@ class ObjectStore:
                 yield chunk
 
     def read(self, version: str, name: str) -> bytes:
-        """A small object. Raises IndexVersionError when it is missing."""
+        """The content of a small object. Raises IndexVersionError if it is missing."""
         with self._found(version, name):
             content: bytes = self._files.cat_file(self._path(version, name))
             return content
@@ -114,12 +110,11 @@ class ObjectStore:
             if "file" not in _protocols(self._files):
                 self._files.pipe_file(path, content)
                 return
-            new = f"{self._root}/.{CURRENT}-{secrets.token_hex(6)}"  # writing a file in place shows it empty first
-            self._files.pipe_file(new, content)
-            os.replace(new, path)
+            with replacing(Path(path), sync=True) as new:  # a file that is written in place is empty at first
+                new.write_bytes(content)
 
     def prune(self, keep: int) -> list[str]:
-        """Remove all versions but the `keep` newest (at least 1) and the current one; the names of the removed."""
+        """Remove all versions but the `keep` newest (at least 1) and the current one; returns the removed names."""
         kept = {*self.versions()[-keep:], self.current()}
         removed = [version for version in self.versions() if version not in kept]
         for version in removed:
@@ -147,8 +142,8 @@ class ObjectStore:
         except ImportError as error:
             scheme = self.address.url.partition(":")[0]
             extra = 'pip install "imagetext[s3]"' if scheme == "s3" else "see fsspec's documentation"
-            raise Unavailable(f"What reads {scheme}:// is not installed: {extra}") from error
-        except Exception as error:  # every store has its own: botocore's are no OSError
+            raise Unavailable(f"The packages for {scheme}:// are not installed: {extra}") from error
+        except Exception as error:  # every store has its own: those of botocore are not OSErrors
             raise Unavailable(f"The index store {self.address} {_why(error)}.", retry_after=5) from error
 
 
@@ -160,16 +155,16 @@ def _why(error: Exception) -> str:
     if isinstance(error, PermissionError) or "Credential" in type(error).__name__:
         return "refuses access; check the credentials"
     if isinstance(error, FileNotFoundError):
-        return "does not exist; make the bucket first"
+        return "does not exist; create the bucket first"
     if isinstance(error, ValueError):
-        return "has an address that cannot be used"
+        return "has an invalid address"
     return "cannot be reached"
 
 
 def push(index: Path, version: str, manifest: Manifest, store: ObjectStore, again: bool = False) -> list[str]:
-    """Upload a verified version, the manifest last; the names of the files that went.
+    """Upload a verified version, the manifest last; returns the names of the uploaded files.
 
-    A file that the store has with its size is not sent again if the same manifest is there too, unless `again`.
+    If the store has the same manifest, files that it has with their sizes are not uploaded again, unless `again`.
 
     Raises:
         Unavailable: the store does not answer.

@@ -231,7 +231,7 @@ def test_what_cannot_be_kept_is_no_obstacle(line: Network, tmp_path: Path) -> No
     file.mkdir()  # so that no file can get this name
 
     assert Engines(tmp_path).load(line) is not None
-    assert list(tmp_path.rglob("unfinished*")) == []
+    assert list(tmp_path.rglob(".*")) == []
 
 
 @pytest.mark.parametrize(

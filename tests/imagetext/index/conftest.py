@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from imagetext.index import EncoderRef, PictureRow, SkippedFile, Wanted, picture_id, version_folder, write_version
+from imagetext.index import EncoderRef, IndexOptions, PictureRow, SkippedFile, picture_id, version_folder, write_version
 
 DIMENSIONS = 8
 CLUSTERED, CLUSTERS, INNER = 32, 60, 6  # dimensions, and what the vectors of write_clusters vary in
@@ -55,7 +55,7 @@ def clusters(size: int, seed: int = 0) -> np.ndarray:
     return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
 
 
-def write_clusters(index: Path, vectors: np.ndarray | None = None, **wanted: object) -> Path:
+def write_clusters(index: Path, vectors: np.ndarray | None = None, **options: object) -> Path:
     """The folder of a new version of 4000 vectors, or of those given."""
     vectors = clusters(4_000) if vectors is None else vectors
     rows = [PictureRow(i, picture_id(f"{i}"), f"{i:05}.jpg", f"{i:064x}", 1, 1, 1, 1) for i in range(len(vectors))]
@@ -66,7 +66,7 @@ def write_clusters(index: Path, vectors: np.ndarray | None = None, **wanted: obj
         encoder=EncoderRef("toy", "f00d", vectors.shape[1]),
         images_root=Path("/pictures"),
         skipped=[SkippedFile("bad.jpg", "It is bad.")],
-        wanted=Wanted(**wanted),
+        options=IndexOptions(**options),
     )
     return version_folder(index, version)
 

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from imagetext.index.changes.journal_writer import JournalWriter
-from tests.imagetext.index.live import addition
+from tests.imagetext.index.changes import addition
 
 
 def main() -> None:

@@ -7,8 +7,8 @@ from imagetext.index import Collection, IndexReader, picture_id
 from imagetext.index.changes.records import Record
 from imagetext.wire.errors import IndexVersionError, InvalidParameter, NotFound
 from imagetext.wire.search_filter import SearchFilter
+from tests.imagetext.index.changes import addition, deletion, unit
 from tests.imagetext.index.conftest import clusters, write_clusters
-from tests.imagetext.index.live import addition, deletion, unit
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from imagetext.index.searcher import K, fuse
+from imagetext.index.row_search import K, fuse
 
 
 def rows(*numbers):

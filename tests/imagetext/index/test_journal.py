@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from imagetext.index.changes.journal import HEAD_BYTES, JournalReader, prune_journal, segments
-from imagetext.index.changes.journal_writer import JournalWriter
+from imagetext.index.changes.journal import HEAD_BYTES, JournalReader, segments
+from imagetext.index.changes.journal_writer import JournalWriter, prune_journal
 from imagetext.index.changes.records import Addition, Over, decode_change, encode_change
 from imagetext.wire.errors import NotFound
-from tests.imagetext.index.live import addition, deletion, file_is_whole
+from tests.imagetext.index.changes import addition, deletion, file_is_whole
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -188,8 +188,8 @@ def test_a_full_disk_leaves_no_half_record(index):
     append_each(index, "a")
     probe = (
         "import resource, sys; from pathlib import Path;"
-        "from imagetext.index.changes.journal_writer import JournalWriter;"
-        "from tests.imagetext.index.live import addition; import signal;"
+        "from imagetext.index.changes.journal_writer import JournalWriter, prune_journal;"
+        "from tests.imagetext.index.changes import addition; import signal;"
         "index = Path(sys.argv[1]); change = addition(index, 'b');"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]),) * 2);"

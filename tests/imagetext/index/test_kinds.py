@@ -9,10 +9,10 @@ import faiss
 import numpy as np
 import pytest
 
-from imagetext.index import IndexReader, Wanted, list_versions, read_manifest
+from imagetext.index import IndexOptions, IndexReader, list_versions, read_manifest
 from imagetext.index.kinds import plans
-from imagetext.index.searcher import SHALLOW
 from imagetext.index.tuning import choose
+from imagetext.index.vector_search import SHALLOW
 from imagetext.wire.errors import IndexVersionError, InvalidParameter, NotFound
 from tests.imagetext.index.conftest import clusters, write_clusters
 
@@ -133,7 +133,7 @@ def test_the_manifest_says_what_was_measured(folder, reader):
     assert manifest.measured.recall >= 0.98
     assert manifest.measured.queries_per_second > 0 < manifest.measured.exact_queries_per_second
     assert manifest.measured.memory_bytes == (folder / "index.faiss").stat().st_size
-    assert manifest.wanted == Wanted(kind=manifest.kind)
+    assert manifest.options == IndexOptions(kind=manifest.kind)
     assert (reader.info.kind, reader.info.recall) == (manifest.kind, manifest.measured.recall)
 
 
@@ -182,34 +182,34 @@ def test_texts_are_part_of_the_tuning(tmp_path):
     """They lie apart from the pictures, where cells are harder to tell."""
     texts = np.random.default_rng(1).standard_normal((60, 32)).astype(np.float32)
     texts /= np.linalg.norm(texts, axis=1, keepdims=True)
-    wanted = Wanted(kind="ivf", target_recall=0.95)
-    with_texts, without = (choose(tmp_path, clusters(4_000), wanted, each) for each in (texts, None))
+    options = IndexOptions(kind="ivf", target_recall=0.95)
+    with_texts, without = (choose(tmp_path, clusters(4_000), options, each) for each in (texts, None))
 
     assert with_texts.effort.probes > without.effort.probes
     assert with_texts.measured.recall >= 0.95
 
 
 @pytest.mark.parametrize(
-    ("size", "wanted", "kinds"),
+    ("size", "options", "kinds"),
     [
-        (5_000, Wanted(), ["flat", "ivfpq", "ivf"]),
-        (MILLION, Wanted(), ["ivfpq", "ivf", "flat"]),
-        (MILLION, Wanted(target_recall=1), ["flat"]),
-        (MILLION, Wanted(max_memory=1_000_000_000), ["ivfpq", "ivf"]),
-        (MILLION, Wanted(max_memory=200_000_000), ["ivfpq"]),
-        (MILLION, Wanted(kind="hnsw"), ["hnsw"]),
-        (500, Wanted(kind="hnsw"), ["flat"]),
+        (5_000, IndexOptions(), ["flat", "ivfpq", "ivf"]),
+        (MILLION, IndexOptions(), ["ivfpq", "ivf", "flat"]),
+        (MILLION, IndexOptions(target_recall=1), ["flat"]),
+        (MILLION, IndexOptions(max_memory=1_000_000_000), ["ivfpq", "ivf"]),
+        (MILLION, IndexOptions(max_memory=200_000_000), ["ivfpq"]),
+        (MILLION, IndexOptions(kind="hnsw"), ["hnsw"]),
+        (500, IndexOptions(kind="hnsw"), ["flat"]),
     ],
 )
-def test_size_memory_and_recall_decide(size, wanted, kinds):
+def test_size_memory_and_recall_decide(size, options, kinds):
     """The first kind is tried first, and the next when it does not reach the target."""
-    assert [plan.kind for plan in plans(wanted, size, 512)] == kinds
+    assert [plan.kind for plan in plans(options, size, 512)] == kinds
 
 
 def test_too_little_memory_is_said_with_what_is_needed(tmp_path):
     """And nothing is written."""
     with pytest.raises(
-        InvalidParameter, match=r"4,000 vectors of 32 numbers need [\d,]+ bytes .*kind ivfpq; 1,000 are"
+        InvalidParameter, match=r"4,000 vectors of 32 dimensions need at least [\d,]+ bytes .*kind ivfpq; 1,000 are"
     ):
         write_clusters(tmp_path, max_memory=1_000)
     assert list_versions(tmp_path) == []
@@ -218,7 +218,7 @@ def test_too_little_memory_is_said_with_what_is_needed(tmp_path):
 def test_the_memory_is_estimated_well(folder):
     """Within a fifth of the file that comes of it."""
     manifest = read_manifest(folder)
-    (plan,) = plans(Wanted(kind=manifest.kind), 4_000, 32)
+    (plan,) = plans(IndexOptions(kind=manifest.kind), 4_000, 32)
 
     assert plan.memory_bytes == pytest.approx(manifest.measured.memory_bytes, rel=0.2)
 
@@ -227,4 +227,4 @@ def test_the_memory_is_estimated_well(folder):
 def test_what_makes_no_sense_is_refused(wrong):
     """Before anything is built."""
     with pytest.raises(InvalidParameter):
-        Wanted(**wrong)
+        IndexOptions(**wrong)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from imagetext.index import IndexReader
-from imagetext.index.remote.milvus_rows import MOST_IDS, MilvusConnection, row_filter
+from imagetext.index.remote.location import MilvusAddress
+from imagetext.index.remote.milvus_rows import MAX_IDS, MilvusConnection, row_filter
 from imagetext.index.remote.milvus_store import MilvusStore, load
-from imagetext.index.remote.places import MilvusAddress
 from imagetext.wire.errors import IndexVersionError, InvalidParameter, NotFound, Unavailable
 from tests.imagetext.index.conftest import clusters, write_clusters
 
@@ -79,7 +79,7 @@ def test_filters(large):
 def test_filter_that_is_too_long():
     """Is refused with a sentence; many rows in few places are not."""
     with pytest.raises(InvalidParameter, match="narrow it"):
-        row_filter(np.arange(0, 4 * MOST_IDS, 2))
+        row_filter(np.arange(0, 4 * MAX_IDS, 2))
 
     assert row_filter(np.r_[0:1_000_000, 5_000_000]) == "(row >= 0 and row <= 999999) or row in [5000000]"
 

@@ -6,9 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from imagetext.index import IndexReader, current_version, list_versions, verify, version_folder
+from imagetext.index.remote.location import StoreAddress
 from imagetext.index.remote.mirror import FETCHING, Mirror
 from imagetext.index.remote.object_store import ObjectStore, push
-from imagetext.index.remote.places import StoreAddress
 from imagetext.wire.errors import IndexVersionError, Unavailable
 
 FILES = ["vectors.npy", "rows.sqlite", "skipped.jsonl", "manifest.json"]

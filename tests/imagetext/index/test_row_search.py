@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from imagetext.index import IndexReader, PictureRow, picture_id
 from imagetext.index.row_search import RowSearch
-from imagetext.index.rows import RowTable, write_rows
+from imagetext.index.row_tables import RowTable, write_rows
 from imagetext.wire.search_filter import SearchFilter, moment_end
 
 SECOND = 10**9

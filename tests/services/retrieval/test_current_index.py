@@ -67,7 +67,7 @@ async def test_large_indexes_are_searched_in_a_thread(album, encoder):
     """Work that takes its time keeps the event loop free."""
     album.build(encoder)
     metrics = IndexMetrics(CollectorRegistry())
-    large = CurrentIndex(album.index, poll_s=60, threads=2, metrics=metrics, small_numbers=11)  # four colours are 12
+    large = CurrentIndex(album.index, poll_s=60, threads=2, metrics=metrics, small_values=11)  # four colours have 12
     await large.start(encoder.fingerprint)
 
     assert await large.search(lambda reader: threading.get_ident()) != threading.get_ident()

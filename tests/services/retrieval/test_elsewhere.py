@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from imagetext.index import picture_id, verify, version_folder
+from imagetext.index.remote.location import StoreAddress
 from imagetext.index.remote.object_store import ObjectStore, push
-from imagetext.index.remote.places import StoreAddress
 from tests.patience import until
 from tests.services.retrieval.following import ready
 

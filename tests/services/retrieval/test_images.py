@@ -3,6 +3,7 @@
 import asyncio
 import io
 import os
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -112,12 +113,37 @@ async def test_thumbnail_is_made_once(client_of, app, album):
     address = f"/v1/images/{picture_id('blue.png')}/thumbnail"
     async with client_of(app) as client:
         first = await client.get(address)
-        times, content = (file.stat().st_atime_ns, file.stat().st_mtime_ns), file.read_bytes()
-        file.write_bytes(content[:30] + bytes(len(content) - 30))
-        os.utime(file, ns=times)
+        damage(file)
         again, other = await client.get(address), await client.get(f"{address}?size=64")
 
     assert (again.status_code, again.content, other.status_code) == (200, first.content, 404)
+
+
+async def test_the_thumbnail_that_was_asked_for_longest_ago_is_forgotten(client_of, make_app, album, encoder):
+    """The cache has room for two thumbnails; one that is larger than the cache pushes none out."""
+    Image.effect_noise((400, 400), 99).save(album.images / "noise.png")
+    album.build(encoder)
+    ids = {name: picture_id(f"{name}.png") for name in ("blue", "green", "yellow", "noise")}
+    async with client_of(make_app()) as client:
+        sizes = {name: len((await client.get(f"/v1/images/{id}/thumbnail")).content) for name, id in ids.items()}
+    small = max(size for name, size in sizes.items() if name != "noise")
+    assert sizes["noise"] > 2 * small
+
+    async with client_of(make_app(thumbnail_cache_bytes=2 * small)) as client:
+        for name in ("blue", "green", "blue", "yellow", "noise"):
+            assert (await client.get(f"/v1/images/{ids[name]}/thumbnail")).status_code == 200
+        for name in ids:
+            damage(album.images / f"{name}.png")
+        after = {name: (await client.get(f"/v1/images/{id}/thumbnail")).status_code for name, id in ids.items()}
+
+    assert after == {"blue": 200, "green": 404, "yellow": 200, "noise": 404}
+
+
+def damage(file: Path) -> None:
+    """Make a picture undecodable, with the same size and times."""
+    times, content = (file.stat().st_atime_ns, file.stat().st_mtime_ns), file.read_bytes()
+    file.write_bytes(content[:30] + bytes(len(content) - 30))
+    os.utime(file, ns=times)
 
 
 async def test_too_many_thumbnails_at_once(client_of, make_app, album, encoder):

@@ -8,8 +8,8 @@ import os
 import pytest
 
 from imagetext.index import EncoderRef, SkippedFile, current_version, list_versions, publish, write_version
-from imagetext.index.build_progress import write_progress
 from imagetext.index.reader import IndexReader
+from imagetext.index.versions import write_progress
 from tests.patience import until
 
 

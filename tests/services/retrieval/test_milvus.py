@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from imagetext.index import version_folder
+from imagetext.index.remote.location import MilvusAddress
 from imagetext.index.remote.milvus_rows import MilvusConnection
 from imagetext.index.remote.milvus_store import MilvusStore, load
-from imagetext.index.remote.places import MilvusAddress
 from tests.patience import until, wait_until
 from tests.services.retrieval.conftest import ColourEncoder
 from tests.services.retrieval.following import metric, ready, serves
@@ -182,6 +182,6 @@ async def test_what_milvus_does_not_hold_is_refused(client_of, make_app, address
         changes = await client.post("/v1/images", files={"image": picture("red")})
 
     assert [reply.status_code for reply in refused] == [422, 422]
-    assert all("leave out `filter` and `hybrid`" in reply.json()["detail"] for reply in refused)
+    assert all("omit `filter` and `hybrid`" in reply.json()["detail"] for reply in refused)
     assert [len(reply.json()["results"]) for reply in found] == [4, 2]
     assert changes.status_code == 404

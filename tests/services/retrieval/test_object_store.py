@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from imagetext.index import current_version, list_versions, verify, version_folder
+from imagetext.index.remote.location import StoreAddress, folder_name
 from imagetext.index.remote.object_store import ObjectStore, push
-from imagetext.index.remote.places import StoreAddress, folder_name
 from imagetext.wire.errors import IndexVersionError, Unavailable
 from services.retrieval.version_sources import StoreSource
 from tests.patience import PATIENCE, until

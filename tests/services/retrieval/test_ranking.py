@@ -7,7 +7,7 @@ import pytest
 
 from imagetext.index import EncoderRef, IndexReader, PictureRow, picture_id, version_folder, write_version
 from imagetext.wire.search_filter import SearchFilter
-from services.retrieval.ranking import DEPTHS, Wanted, alike, rank
+from services.retrieval.searching import DEPTHS, Page, alike, rank
 
 SIZE = 3_000
 QUERY = np.array([1, 0, 0], dtype=np.float32)
@@ -38,11 +38,11 @@ def judge(scores):
     return np.maximum(1 - np.degrees(np.arccos(np.minimum(scores, 1))) / 30, 0)
 
 
-def walked(reader: IndexReader, k: int, **wanted: object) -> list[int]:
+def walked(reader: IndexReader, k: int, **options: object) -> list[int]:
     """All rows that are shown, page after page."""
     found, offset = [], 0
     while True:
-        page = rank(reader, QUERY, Wanted(offset, k, **wanted), judge).rows.tolist()
+        page = rank(reader, QUERY, Page(offset, k, **options), judge).rows.tolist()
         found += page
         offset += k
         if len(page) < k:
@@ -56,7 +56,7 @@ def test_pages_end_with_the_last_relevant_row(reader):
     assert whole == list(range(len(whole)))
     assert 590 < len(whole) < 610
     assert walked(reader, 97, min_relevance=0.8) == whole
-    assert len(rank(reader, QUERY, Wanted(len(whole), 10, min_relevance=0.8), judge).rows) == 0
+    assert len(rank(reader, QUERY, Page(len(whole), 10, min_relevance=0.8), judge).rows) == 0
 
 
 def test_relevance_is_asked_for_shown_rows_only(reader):
@@ -67,15 +67,15 @@ def test_relevance_is_asked_for_shown_rows_only(reader):
         asked.append(len(scores))
         return scores
 
-    rank(reader, QUERY, Wanted(500, 3), counting)
+    rank(reader, QUERY, Page(500, 3), counting)
 
     assert asked == [3]
 
 
 def test_rows_that_are_searched_with_are_not_shown(reader):
     """Nor do they make a page shorter."""
-    assert rank(reader, QUERY, Wanted(0, 3, own=[0, 2]), judge).rows.tolist() == [1, 3, 4]
-    assert rank(reader, QUERY, Wanted(1, 2, own=[1], min_relevance=0.5), judge).rows.tolist() == [2, 3]
+    assert rank(reader, QUERY, Page(0, 3, own=[0, 2]), judge).rows.tolist() == [1, 3, 4]
+    assert rank(reader, QUERY, Page(1, 2, own=[1], min_relevance=0.5), judge).rows.tolist() == [2, 3]
 
 
 def test_only_what_passes_the_filter_is_shown(reader):
@@ -90,14 +90,14 @@ def test_only_what_passes_the_filter_is_shown(reader):
 def test_nothing_fits(reader):
     """Where no row is relevant enough there is no hit, and no error."""
     for collapse in (False, True):
-        wanted = Wanted(0, 5, min_relevance=0.9, collapse=collapse)
-        assert rank(reader, -QUERY, wanted, lambda scores: scores).rows.tolist() == []
+        page = Page(0, 5, min_relevance=0.9, collapse=collapse)
+        assert rank(reader, -QUERY, page, lambda scores: scores).rows.tolist() == []
 
 
 def test_duplicates_deep_down_leave_no_gap(reader):
     """A page is filled however many rows stand before it for one; beyond the depth that is looked at nothing comes."""
     shown = walked(reader, 1, collapse=True)
-    page = rank(reader, QUERY, Wanted(0, 3, collapse=True), judge)
+    page = rank(reader, QUERY, Page(0, 3, collapse=True), judge)
 
     assert shown[0] == 0
     assert 1_400 < shown[1] < 1_410  # the cosine of 14.07 degrees is 0.97
@@ -109,9 +109,9 @@ def test_duplicates_deep_down_leave_no_gap(reader):
 def test_near_duplicates_are_shown_once(tmp_path):
     """The best of them is shown and names the others; pages of one and of many are the same."""
     reader = opened(tmp_path, on_an_arc(np.array([0, 40, 1, 80, 41, 2, 40])))
-    whole = rank(reader, QUERY, Wanted(0, 10, collapse=True), judge)
-    single = [rank(reader, QUERY, Wanted(offset, 1, collapse=True), judge) for offset in range(4)]
-    like_the_first = rank(reader, QUERY, Wanted(0, 10, own=[0], collapse=True), judge)
+    whole = rank(reader, QUERY, Page(0, 10, collapse=True), judge)
+    single = [rank(reader, QUERY, Page(offset, 1, collapse=True), judge) for offset in range(4)]
+    like_the_first = rank(reader, QUERY, Page(0, 10, own=[0], collapse=True), judge)
     reader.close()
 
     assert whole.rows.tolist() == [0, 1, 3]
@@ -141,7 +141,7 @@ def test_near_duplicates_are_compared_all_at_once(tmp_path):
     """Not picture by picture."""
     reader = opened(tmp_path, on_an_arc(np.array([0, 40, 1, 80, 41, 2, 40])))
     counted = Counted(reader)
-    page = rank(counted, QUERY, Wanted(0, 10, own=[3], collapse=True), judge)
+    page = rank(counted, QUERY, Page(0, 10, own=[3], collapse=True), judge)
     reader.close()
 
     assert (page.rows.tolist(), counted.asked) == ([0, 1], 1)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from imagetext.index.remote.places import MilvusAddress, StoreAddress
+from imagetext.index.remote.location import MilvusAddress, StoreAddress
 from services.chassis.serve import read_settings
 from services.retrieval.settings import Settings
 
@@ -45,4 +45,6 @@ def test_impossible_address_is_refused(monkeypatch, capsys):
     with pytest.raises(SystemExit):
         read_settings(Settings)
 
-    assert capsys.readouterr().err.startswith("RETRIEVAL_INDEX: A Milvus is named as milvus+http://HOST:PORT/")
+    assert capsys.readouterr().err.startswith(
+        "RETRIEVAL_INDEX: The address of a Milvus must be milvus+http://HOST:PORT/"
+    )

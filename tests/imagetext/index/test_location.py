@@ -4,21 +4,21 @@ from pathlib import Path
 
 import pytest
 
-from imagetext.index.remote.places import MilvusAddress, StoreAddress, folder_name, place_of
+from imagetext.index.remote.location import MilvusAddress, StoreAddress, folder_name, parse_location
 from imagetext.wire.errors import InvalidParameter
 
 
 @pytest.mark.parametrize("text", ["data/index", "/a b/é", "C:index", "a:b/c"])
 def test_folders(text):
     """Whatever is no address is a folder."""
-    assert place_of(text) == Path(text)
+    assert parse_location(text) == Path(text)
 
 
 @pytest.mark.parametrize("text", ["s3://bucket/prefix", "memory://x", "file:///mnt/index"])
 def test_stores(text):
     """Any scheme of fsspec, and how it is shown."""
-    assert place_of(text + "/") == StoreAddress(text)
-    assert str(place_of(text)) == text
+    assert parse_location(text + "/") == StoreAddress(text)
+    assert str(parse_location(text)) == text
 
 
 @pytest.mark.parametrize(
@@ -32,8 +32,8 @@ def test_stores(text):
 )
 def test_milvus(text, uri):
     """A server or a file, and the collection's alias."""
-    assert place_of(text) == MilvusAddress(uri, "photos")
-    assert str(place_of(text)) == text
+    assert parse_location(text) == MilvusAddress(uri, "photos")
+    assert str(parse_location(text)) == text
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_milvus(text, uri):
 def test_impossible_addresses(text):
     """They are refused with a sentence, which repeats no password."""
     with pytest.raises(InvalidParameter) as refused:
-        place_of(text)
+        parse_location(text)
 
     assert "secret" not in refused.value.detail
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from imagetext.index import PictureRow, picture_id
-from imagetext.index.changes.added import AddedPictures
+from imagetext.index.changes.journal_writer import AddedPictures
 from imagetext.index.changes.records import NO_ROW, Addition, Deletion, Over
 
 DIMENSIONS = 8
