@@ -1,7 +1,4 @@
-"""A build whose index is not on this machine: made in a folder here, then sent.
-
-`python -m indexer build`: pictures to a new version, once or whenever a folder changes.
-"""
+"""`python -m indexer build`: pictures become a new version, once or whenever a folder changes."""
 
 import argparse
 import os
@@ -19,66 +16,58 @@ from indexer.arguments import read_wanted
 from indexer.build import build
 from indexer.descriptions import Description, Descriptions, read_descriptions
 from indexer.distributed.on_ray import OnRay
+from indexer.reports import Context, Summary
 from indexer.sources import FolderSource, Source, open_source
-from indexer.summary import Summary
 from indexer.transfer_commands import pull_version, push_version
 
 if TYPE_CHECKING:
-    from imagetext.models.captioner.engine import Captioner
     from imagetext.models.encoder.engine import Encoder
 
+WORK = Path("data/index-work")  # for indexes in a store
 
-WORK = Path("data/index-work")
+
+def build_command(options: argparse.Namespace, context: Context) -> int:
+    wanted = read_wanted(options)
+    source = open_source(options.images, options.format)  # before the model is loaded, which takes seconds
+    watched = _watched(source) if options.watch else None
+    descriptions = _descriptions(options, context)
+    encoder = context.load_encoder(options.model)
+
+    def build_once() -> None:
+        def build_in(index: Path) -> Summary:
+            pipeline = _pipeline(options, index, context.load_encoder)
+            return build(source, index, encoder, wanted, descriptions, encode=pipeline)
+
+        summary = build_at(options.index, options.work, build_in)
+        context.say(summary.to_json() if options.json else summary.to_text())
+
+    if watched is None:
+        build_once()
+    else:
+        _watch(watched, options, build_once, context)
+    return 0
 
 
 def build_at(place: Place, work: Path | None, build: Callable[[Path], Summary]) -> Summary:
-    """Build in a folder, which is `place` itself or one for it, and publish at `place`.
+    """Build in a folder, which is `place` itself or stands for a store, and publish at `place`.
 
-    What a store has is copied here first if there is nothing here: a new machine need not encode all again.
+    If the folder has no version yet, the store's current one is copied into it, so that a new machine need not encode
+    everything again.
 
     Args:
-        work: where the versions are made that go elsewhere; None: a folder below `WORK`.
+        work: where versions for a store are built; None: a folder below `WORK`.
     """
     if isinstance(place, Path):
         return build(place)
     folder = work or WORK / folder_name(place)
     if isinstance(place, StoreAddress):
         store = ObjectStore(place)
-        published = store.current()  # asked first of all: a build may take hours before it needs the store
+        published = store.current()  # asked now: hours may pass before the build needs the store
         if published is not None and current_version(folder) is None:
             pull_version(store, folder, published)
     summary = build(folder)
     push_version(folder, summary.version, place)
     return summary
-
-
-Say = Callable[[str], None]
-
-
-def build_command(
-    options: argparse.Namespace,
-    load: Callable[[str], "Encoder"],
-    load_captioner: Callable[[str], "Captioner"],
-    say: Say,
-    fail: Callable[[str], int],
-) -> None:
-    wanted = read_wanted(options)
-    source = open_source(options.images, options.format)  # before the model is loaded, which takes seconds
-    watched = _watched(source) if options.watch else None
-    descriptions = _descriptions(options, load_captioner)
-    encoder = load(options.model)
-
-    def make() -> None:
-        def build_in(index: Path) -> Summary:
-            return build(source, index, encoder, wanted, descriptions, encode=_pipeline(options, index, load))
-
-        summary = build_at(options.index, options.work, build_in)
-        say(summary.to_json() if options.json else summary.to_text())
-
-    if watched is not None:
-        _watch(watched, options, make, fail)
-    else:
-        make()
 
 
 def _pipeline(options: argparse.Namespace, index: Path, load: Callable[[str], "Encoder"]) -> OnRay | None:
@@ -89,27 +78,27 @@ def _pipeline(options: argparse.Namespace, index: Path, load: Callable[[str], "E
 
 
 def _watched(source: Source) -> Path:
-    """Raises InvalidParameter where there is no folder of pictures."""
+    """Raises InvalidParameter unless the source is a folder of pictures."""
     if not isinstance(source, FolderSource):
-        raise InvalidParameter("--watch follows a folder of pictures alone; build other places by a timer.")
+        raise InvalidParameter("--watch works only with a folder of pictures; build other places with a timer.")
     return Path(source.address)
 
 
-def _watch(images: Path, options: argparse.Namespace, make: Callable[[], None], fail: Callable[[str], int]) -> None:
+def _watch(images: Path, options: argparse.Namespace, build: Callable[[], None], context: Context) -> None:
     """Until Ctrl-C, which is how it is meant to end."""
     from indexer.watch import watch_folder
 
     try:
-        watch_folder(images, options.index, make, fail)
+        watch_folder(images, options.index, build, context.fail)
     except KeyboardInterrupt:
         sys.stderr.write("Stopped watching.\n")
 
 
-def _descriptions(options: argparse.Namespace, load_captioner: Callable[[str], "Captioner"]) -> Descriptions:
+def _descriptions(options: argparse.Namespace, context: Context) -> Descriptions:
     given: dict[str, Description] = {}
     has_file = options.captions is not None and Path(options.captions).is_file()
     for file in ([Path(options.captions)] if has_file else []) + ([options.metadata] if options.metadata else []):
         for path, description in read_descriptions(file).items():
             given[path] = given.get(path, Description()).with_later(description)
-    captioner = load_captioner(options.captions) if options.captions is not None and not has_file else None
+    captioner = context.load_captioner(options.captions) if options.captions is not None and not has_file else None
     return Descriptions(given, captioner)

@@ -1,4 +1,4 @@
-"""Follows a folder: builds a new version when its files have changed, or when enough came through the API."""
+"""Watches a folder: builds a new version when its files have changed, or when enough changes came through the API."""
 
 import os
 import sqlite3
@@ -12,17 +12,18 @@ from imagetext.index import current_version, read_manifest, version_folder
 from imagetext.index.changes.journal import JournalReader
 from imagetext.pictures import READABLE_SUFFIXES
 from imagetext.wire.errors import ImageTextError, IndexVersionError
+from indexer.reports import error_sentence
 
-LOOK_MS = 500  # between two looks at whether anything is due
+LOOK_MS = 500  # between two checks whether a build is due
 QUIET_MS = 500  # without a change before a build begins, so that a copy of many files is one build
-LONGEST_MS = 10_000  # that changes may go on before a build begins nevertheless
+LONGEST_MS = 10_000  # a build begins by then even if the changes have not stopped
 RETRY_S = 10.0  # after a failure
-MERGE_RECORDS = 1_000  # changes through the API that are worth a build at once
-MERGE_S = 600.0  # and so long fewer of them may wait
+MERGE_RECORDS = 1_000  # changes through the API that start a build at once
+MERGE_S = 600.0  # fewer of them wait at most this long
 
 
 class Pending:
-    """The changes that the published version has not merged."""
+    """Changes through the API that the published version has not merged."""
 
     def __init__(self, index: Path, clock: Callable[[], float] = time.monotonic) -> None:
         self._index = index
@@ -30,7 +31,7 @@ class Pending:
         self.forget()
 
     def forget(self) -> None:
-        """A build was made: count anew from what it has merged."""
+        """Start counting again, after a build, from what it has merged."""
         self._reader = JournalReader(self._index, _merged(self._index))
         self._number = 0
         self._since: float | None = None
@@ -45,12 +46,12 @@ class Pending:
 
 
 def watch_folder(images: Path, index: Path, build: Callable[[], None], fail: Callable[[str], object]) -> None:
-    """Calls `build` at once and whenever it is due, until it is interrupted.
+    """Call `build` at once and whenever it is due, until interrupted.
 
-    A build that fails is told to `fail`, once as long as it stays the same, and tried again.
+    If a build fails, `fail` is told, unless the error is the same as the last time, and the build is tried again.
 
     Raises:
-        KeyboardInterrupt: it was asked to stop.
+        KeyboardInterrupt: on Ctrl-C.
     """
     pending, due, failure, retry_at = Pending(index), False, None, 0.0
     for changed in _changes(images, index):
@@ -62,17 +63,17 @@ def watch_folder(images: Path, index: Path, build: Callable[[], None], fail: Cal
             pending.forget()
             due, failure = False, None
         except (ImageTextError, OSError, sqlite3.Error) as error:
-            sentence = _sentence(error)
+            sentence = error_sentence(error)
             if sentence != failure:
                 fail(sentence)
             failure, retry_at = sentence, time.monotonic() + RETRY_S
 
 
 def _changes(images: Path, index: Path) -> Iterator[bool]:
-    """Whether something changed in the folder since the last look, twice a second; also while the folder is away."""
+    """Whether something in the folder changed since the last check, twice a second, also while it is missing."""
     there = True
     while True:
-        begins = True  # with a look at all of it, as it may have changed before it was watched
+        begins = True  # as it may have changed before it was watched
         try:
             identity = _identity(images)
             for changes in watch(
@@ -90,13 +91,13 @@ def _changes(images: Path, index: Path) -> Iterator[bool]:
                 if _identity(images) != identity:
                     break
         except OSError:
-            yield there  # to be told once
+            yield there  # to be reported once
             there = False
             time.sleep(LOOK_MS / 1000)
 
 
 def _matters(change: Change, path: Path, images: Path, index: Path) -> bool:
-    """Of a file that is gone it cannot be told whether it was a folder of pictures."""
+    """A deleted file always counts: it may have been a folder of pictures."""
     if path.is_relative_to(os.path.abspath(index)):
         return False
     inside = path.relative_to(os.path.abspath(images)) if path.is_relative_to(os.path.abspath(images)) else path
@@ -116,11 +117,3 @@ def _merged(index: Path) -> int:
         return 0 if version is None else read_manifest(version_folder(index, version)).merged or 0
     except IndexVersionError:
         return 0
-
-
-def _sentence(error: Exception) -> str:
-    if isinstance(error, ImageTextError):
-        return error.detail
-    if isinstance(error, OSError):
-        return f"{error.strerror or 'Reading or writing failed'}: {error.filename or 'the index'}"
-    return "The index's work file cannot be used. If the disk is not full, delete the index's folder work."

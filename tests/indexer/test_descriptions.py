@@ -10,7 +10,6 @@ import pytest
 from PIL import Image
 
 from imagetext.index import current_version, version_folder
-from imagetext.index.manifest import read_manifest
 from imagetext.index.verification import sum_file
 from imagetext.models.captioner.engine import DecodedCaption
 from imagetext.wire.errors import InvalidParameter
@@ -19,7 +18,6 @@ from indexer.__main__ import main
 from indexer.build import build
 from indexer.captioning import BATCH, COMMIT_BATCHES
 from indexer.descriptions import Description, Descriptions
-from tests.imagetext.index.old_formats import to_format
 from tests.indexer.conftest import draw, open_current
 from tests.indexer.fake_encoder import FakeEncoder
 
@@ -181,26 +179,6 @@ def test_nothing_for_these_pictures_is_refused(images, index, draw_many):
     draw_many(1)
     with pytest.raises(InvalidParameter, match=r"such as 0/0000\.png"):
         build(images, index, FakeEncoder(), descriptions=Descriptions({"x.png": Description(tags=("x",))}))
-
-
-@pytest.mark.parametrize("format", [1, 2])
-def test_an_older_version_is_read_once_more_and_not_encoded(images, index, encoder, format):
-    """It does not say when pictures were taken; after that it is known, and nothing is read."""
-    photograph(images / "a.jpg")
-    draw(images / "b.png", 1)
-    build(images, index, encoder)
-    to_format(version_folder(index, current_version(index)), format)
-    assert known(index)["a.jpg"] == (None, (), ())
-    with closing(open_current(index)) as reader:
-        assert reader.matching(SearchFilter(taken={"from": "2000"})).tolist() == []
-        assert reader.matching(SearchFilter(orientation="landscape", width={"min": 20})).tolist() == [0]
-        assert reader.ranked_by_words("a", 5).tolist() == []
-    second = build(images, index, encoder)
-
-    assert (second.changed, second.encoded) == (True, 0)
-    assert known(index)["a.jpg"] == (TAKEN, (), ())
-    assert read_manifest(version_folder(index, second.version)).format == 3
-    assert not build(images, index, encoder).changed
 
 
 # By a model
