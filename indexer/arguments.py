@@ -18,6 +18,7 @@ FILES, TAR, PARQUET = "files", "tar", "parquet"  # how pictures are stored in a 
 FORMATS = (AUTO, FILES, TAR, PARQUET)
 LAYOUTS = ("clip-retrieval", "parquet")  # of an exported collection
 SHARD_SIZE = 100_000  # pictures in a file of an export
+MOST_LABELS, THRESHOLD = 3, 0.5  # of a picture, and the smallest probability of one
 
 T = TypeVar("T")
 
@@ -61,6 +62,12 @@ def _add_build(commands: Any) -> None:
     build.add_argument("--json", action="store_true", help="write the summary as one line of JSON")
     build.add_argument("--captions", metavar="FILE|MODEL", help="captions to store; a model captions what has none")
     build.add_argument("--metadata", type=Path, metavar="FILE", help="JSON lines with path, tags, captions, taken")
+    build.add_argument(
+        "--labels", nargs="?", type=positive, const=MOST_LABELS, metavar="K", help="add at most K labels to tags (3)"
+    )
+    build.add_argument(
+        "--label-threshold", type=_probability, default=THRESHOLD, metavar="P", help="smallest probability (0.5)"
+    )
     build.add_argument("--watch", action="store_true", help="keep running, and build again when the folder changes")
     _add_wanted(build)
 
@@ -186,6 +193,17 @@ def to_bytes(text: str) -> int:
     if written is None or written[2].lower() not in _UNITS:
         raise argparse.ArgumentTypeError(f"must be a number of bytes like 500MB or 4GB, not {text!r}")
     return int(float(written[1]) * _UNITS[written[2].lower()])
+
+
+def _probability(text: str) -> float:
+    """Raises ArgumentTypeError."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number <= 1:
+        raise argparse.ArgumentTypeError(f"must be above 0 and at most 1, not {text!r}")
+    return number
 
 
 def _cluster(text: str) -> str:

@@ -20,6 +20,7 @@ from indexer.captioning import caption_rows
 from indexer.descriptions import NOTHING, Description, Descriptions, describe, with_added
 from indexer.encode import Encoding, InThisProcess, Pipeline
 from indexer.known import KnownVectors, PreviousVersion, WorkFile, open_previous
+from indexer.label_tags import LabelTags, to_carried, with_label_tags
 from indexer.merging import Merged, Merging
 from indexer.publishing import KEPT_VERSIONS, Progress, build_lock, question_vectors, reported
 from indexer.reading import ReadPicture
@@ -80,10 +81,11 @@ def build(
             rows = with_added(rows, merged.described, descriptions.given)
             rows = caption_rows(rows, listing, descriptions.captioner, known.work)
             wanted = wanted or (known.previous.wanted if known.previous else Wanted())
-            version = _unchanged_version(known.previous, rows, skipped, root, wanted)
+            labels = descriptions.labeller.tags(rows, known.vector) if descriptions.labeller else {}
+            version = _unchanged_version(known.previous, rows, labels, skipped, root, wanted)
             changed = version is None or not merging.changes_nothing(merged)
             if version is None or changed:
-                version = _write(rows, skipped, root, index, encoder, known, wanted, progress, merged)
+                version = _write(rows, labels, skipped, root, index, encoder, known, wanted, progress, merged)
                 progress.stage("publishing")
                 publish(index, version)
             known.work.delete()
@@ -91,7 +93,7 @@ def build(
         prune_changes(index)
     reused, captioned = len(rows) - encoded, sum(bool(row.captions) for row in rows)
     seconds = time.monotonic() - started
-    return Summary(changed, version, len(rows), encoded, reused, skipped, seconds, captioned, unmatched)
+    return Summary(changed, version, len(rows), encoded, reused, skipped, seconds, captioned, unmatched, len(labels))
 
 
 def _open_known(index: Path, encoder: "Encoder", root: str) -> KnownVectors:
@@ -157,6 +159,7 @@ def _number(pictures: Sequence[ReadPicture]) -> list[PictureRow]:
 def _unchanged_version(
     previous: PreviousVersion | None,
     rows: Sequence[PictureRow],
+    labels: LabelTags,
     skipped: Sequence[SkippedFile],
     root: str,
     wanted: Wanted,
@@ -166,7 +169,7 @@ def _unchanged_version(
         return None
     if not previous.gives(wanted):
         return None
-    if list(map(_shown, previous.rows)) != list(map(_shown, rows)):
+    if list(map(_shown, previous.rows)) != list(map(_shown, rows)) or previous.label_tags != labels:
         return None
     return previous.version
 
@@ -178,6 +181,7 @@ def _shown(row: PictureRow) -> tuple[object, ...]:
 
 def _write(
     rows: Sequence[PictureRow],
+    labels: LabelTags,
     skipped: Sequence[SkippedFile],
     root: str,
     index: Path,
@@ -195,7 +199,7 @@ def _write(
     texts = question_vectors(encoder, wanted, len(rows))
     return write_version(
         index,
-        rows,
+        with_label_tags(rows, labels),
         vectors,
         encoder=made_by,
         images_root=root,
@@ -203,6 +207,7 @@ def _write(
         wanted=wanted,
         texts=texts,
         stage=progress.stage,
+        carried=to_carried(labels) if labels else None,
         merged=merged.position,
         overrides=list(merged.overrides.values()),
     )

@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from indexer.arguments import read_wanted
 from indexer.build import build
 from indexer.descriptions import Description, Descriptions, read_descriptions
 from indexer.distributed.on_ray import OnRay
+from indexer.label_tags import Labeller
 from indexer.reports import Context, Summary
 from indexer.sources import FolderSource, Source, open_source
 from indexer.transfer_commands import pull_version, push_version
@@ -32,6 +34,8 @@ def build_command(options: argparse.Namespace, context: Context) -> int:
     watched = _watched(source) if options.watch else None
     descriptions = _descriptions(options, context)
     encoder = context.load_encoder(options.model)
+    if options.labels is not None:
+        descriptions = replace(descriptions, labeller=Labeller(encoder, options.labels, options.label_threshold))
 
     def build_once() -> None:
         def build_in(index: Path) -> Summary:

@@ -19,6 +19,7 @@ from imagetext.index import PictureRow
 from imagetext.index.texts import clean_captions, clean_tags
 from imagetext.wire.errors import InvalidParameter
 from indexer.known import PreviousVersion
+from indexer.label_tags import Labeller
 from indexer.reports import printable
 
 if TYPE_CHECKING:
@@ -54,10 +55,12 @@ class Description:
 
 @dataclass(frozen=True)
 class Descriptions:
-    """`given` by the path of the picture as in PictureRow; `captioner` captions pictures that have no captions."""
+    """`given` by the path of the picture as in PictureRow; `captioner` captions pictures without captions, and
+    `labeller` adds labels to the tags."""
 
     given: Mapping[str, Description] = field(default_factory=dict)
     captioner: "Captioner | None" = None
+    labeller: Labeller | None = None
 
 
 NOTHING = Descriptions()

@@ -27,6 +27,7 @@ from imagetext.index.kinds import FLAT, plans
 from imagetext.index.rows import encode_path
 from imagetext.pictures import FileMetadata
 from imagetext.wire.errors import IndexVersionError
+from indexer.label_tags import read_label_tags, without_label_tags
 from indexer.sources import FoundFile
 
 _FOLDER = "work"
@@ -134,12 +135,13 @@ class KnownVectors:
 
 
 class PreviousVersion:
-    """The current version, made by the same encoder."""
+    """The current version, made by the same encoder; `rows` have only their own tags, without `label_tags`."""
 
     def __init__(self, folder: Path, reader: IndexReader) -> None:
         self.version = reader.info.version
         self.images_address = reader.images_address
-        self.rows = reader.rows()
+        self.label_tags = read_label_tags(reader)
+        self.rows = without_label_tags(reader.rows(), self.label_tags)
         self.skipped = read_skipped(folder)
         self._manifest = read_manifest(folder)
         self._reader = reader

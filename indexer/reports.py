@@ -31,8 +31,8 @@ class Summary:
     """What a build or an import did.
 
     `encoded` counts pictures that the model encoded, `reused` those whose vector was known; `size` may be larger than
-    both together, because equal files are encoded once. `captioned` pictures have captions. `unmatched` entries of the
-    files of captions and metadata belong to no picture.
+    both together, because equal files are encoded once. `captioned` pictures have captions, `labelled` ones tags from
+    labels. `unmatched` entries of the files of captions and metadata belong to no picture.
     """
 
     changed: bool
@@ -44,6 +44,7 @@ class Summary:
     seconds: float
     captioned: int = 0
     unmatched: int = 0
+    labelled: int = 0
 
     def to_json(self) -> str:
         """One line; undecodable bytes in paths are lone surrogates in JSON's own escapes."""
@@ -57,6 +58,7 @@ class Summary:
                 "skipped": len(self.skipped),
                 "skipped_files": [{"path": file.path, "reason": file.reason} for file in self.skipped],
                 "captioned": self.captioned,
+                "labelled": self.labelled,
                 "unmatched": self.unmatched,
                 "seconds": round(self.seconds, 3),
             }
@@ -75,6 +77,8 @@ class Summary:
             )
             if self.captioned:
                 lines.append(f"{self.captioned} pictures have captions.")
+            if self.labelled:
+                lines.append(f"{self.labelled} pictures have tags from labels.")
         else:
             lines.append(f"Nothing has changed since version {self.version} with {self.size} pictures.")
         return "\n".join(lines)
