@@ -24,7 +24,7 @@ from imagetext.index.open_version import OpenVersion
 from imagetext.index.remote.location import MilvusAddress, parse_location
 from imagetext.index.remote.milvus_rows import MilvusConnection
 from imagetext.index.remote.milvus_store import MilvusStore, load
-from indexer.wording import shown_bytes
+from indexer.reports import shown_bytes
 
 NEIGHBOURS, QUERIES = 10, 200
 HEADS = ("pictures", "searched by", "recall@10", "queries/s", "memory", "to open", "to write")

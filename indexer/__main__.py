@@ -6,13 +6,14 @@ import sqlite3
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from imagetext.machine import keep_freed_memory
 from imagetext.wire.errors import ImageTextError
-from indexer.arguments import ENGINES, parser, runner
-from indexer.wording import printable
+from indexer.arguments import ENGINES, parser
+from indexer.reports import Context, error_sentence, printable
 
 if TYPE_CHECKING:
     from imagetext.models.captioner.engine import Captioner
@@ -29,30 +30,25 @@ def main(
     that of --captions."""
     options = parser().parse_args(arguments)
     engines = _absolute(getattr(options, "engines", ENGINES)), _absolute(getattr(options, "exported", None))
-    load, load_captioner = load or partial(_load_encoder, engines), load_captioner or partial(_load_captioner, engines)
+    context = Context(
+        partial(_say, sys.stdout),
+        _fail,
+        load or partial(_load_encoder, engines),
+        load_captioner or partial(_load_captioner, engines),
+    )
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # process 1 of a container has no default
     keep_freed_memory()
-    say = partial(_say, sys.stdout)
+    module, _, name = options.run.partition(":")
     try:
-        run = runner(options)
-        if options.command == "build":
-            run(options, load, load_captioner, say, _fail)
-        elif options.needs_model:
-            run(options, load, say)
-        else:
-            return int(run(options, say))
-    except ImageTextError as error:
-        return _fail(error.detail)
+        run: Callable[..., int] = getattr(import_module(module), name)
+        return run(options, context)
     except KeyboardInterrupt:
-        again = "Nothing is left of it" if options.needs_model else "The same command goes on from here"
-        return _fail(f"Interrupted. {again}.")
-    except OSError as error:
-        return _fail(f"{error.strerror or 'Reading or writing failed'}: {error.filename or 'the index'}")
-    except sqlite3.Error:
-        return _fail("The index's work file cannot be used. If the disk is not full, delete the index's folder work.")
+        hint = "Run the same command again to continue." if options.resumes else "It left nothing behind."
+        return _fail(f"Interrupted. {hint}")
+    except (ImageTextError, OSError, sqlite3.Error) as error:
+        return _fail(error_sentence(error))
     finally:
         signal.signal(signal.SIGTERM, before)
-    return 0
 
 
 def _absolute(path: Path | None) -> Path | None:
@@ -83,7 +79,7 @@ def _fail(sentence: str) -> int:
 def _say(stream: TextIO, text: str) -> None:
     encoding = stream.encoding or "utf-8"
     stream.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
-    stream.flush()  # a watching process goes on, and its reader waits
+    stream.flush()  # with --watch the process stays, and its reader must not wait for the buffer to fill
 
 
 if __name__ == "__main__":

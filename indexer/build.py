@@ -1,4 +1,4 @@
-"""Pictures, wherever they lie, and what came through the API, to a published index version."""
+"""A build: the pictures of a source and those that came through the API become a published index version."""
 
 import time
 from collections.abc import Sequence
@@ -18,21 +18,16 @@ from imagetext.wire.errors import NotFound
 from indexer.captioning import caption_rows
 from indexer.descriptions import NOTHING, Description, Descriptions, describe, with_added
 from indexer.encode import Encoding, InThisProcess, Pipeline
-from indexer.lock import build_lock
+from indexer.known import KnownVectors, PreviousVersion, WorkFile, open_previous
+from indexer.label_tags import LabelTags, to_carried, with_label_tags
 from indexer.merging import Merged, Merging
-from indexer.previous import KnownVectors, PreviousVersion, open_previous
-from indexer.progress import Progress, reported
-from indexer.questions import question_vectors
+from indexer.publishing import KEPT_VERSIONS, Progress, build_lock, question_vectors, reported
 from indexer.reading import ReadPicture
+from indexer.reports import Summary, printable
 from indexer.sources import FileShard, FolderSource, Listing, Source
-from indexer.summary import Summary
-from indexer.wording import printable
-from indexer.work import WorkFile
 
 if TYPE_CHECKING:
     from imagetext.models.encoder.engine import Encoder
-
-KEPT_VERSIONS = 3
 
 
 def build(
@@ -46,22 +41,22 @@ def build(
 ) -> Summary:
     """List, encode what is new, describe and caption, write a version, publish it and prune the oldest.
 
-    At every moment the index has either its old current version or the new one, whole.
+    At every moment the current version is the old or the new one, complete.
 
     Args:
         images: where the pictures come from; a path is that of a folder.
-        wanted: the kind of index, its recall and its memory; None: as the current version was asked for.
-        descriptions: captions and the like that are given, and who is to caption the rest. What is given counts more
-            than the captions of the source, and these more than what the current version knows of a picture.
+        wanted: the kind of index, its recall and memory; None: as for the current version.
+        descriptions: given captions, tags and times, a captioner for pictures without captions, and a labeller. What is
+            given overrides the captions of the source, and these what the current version knows about a picture.
         encode: where the pictures are read and encoded; None: in this process.
 
     Raises:
-        InvalidParameter: no kind of index gives what is wanted, or descriptions name none of the pictures.
+        InvalidParameter: no kind of index gives what is wanted, or descriptions are for none of the pictures.
         NotFound: no folder, or no readable picture in it; the current version stays.
         Unavailable: the object store, or the cluster, does not answer.
         Busy: another build is running on this index.
         IndexVersionError: the version cannot be written.
-        ModelError: the encoder does not do what it says.
+        ModelError: the vectors do not have the shape that the encoder states.
     """
     started = time.monotonic()
     source = FolderSource(images) if isinstance(images, Path) else images
@@ -80,23 +75,24 @@ def build(
             skipped, encoded = [*outcome.skipped, *merged.skipped], outcome.encoded + merged.encoded
             if not merged.pictures:
                 raise _no_picture(root, skipped)
-            said = _captions_of(merged.pictures)
-            rows, unmatched = describe(_number(merged.pictures), known.previous, descriptions.given, said)
+            sourced = _captions_of(merged.pictures)
+            rows, unmatched = describe(_number(merged.pictures), known.previous, descriptions.given, sourced)
             rows = with_added(rows, merged.described, descriptions.given)
             rows = caption_rows(rows, listing, descriptions.captioner, known.work)
             wanted = wanted or (known.previous.wanted if known.previous else IndexOptions())
-            version = _unchanged_version(known.previous, rows, skipped, root, wanted)
+            labels = descriptions.labeller.tags(rows, known.vector) if descriptions.labeller else {}
+            version = _unchanged_version(known.previous, rows, labels, skipped, root, wanted)
             changed = version is None or not merging.changes_nothing(merged)
             if version is None or changed:
-                version = _write(rows, skipped, root, index, encoder, known, wanted, progress, merged)
+                version = _write(rows, labels, skipped, root, index, encoder, known, wanted, progress, merged)
                 progress.stage("publishing")
                 publish(index, version)
-            known.forget_work()
+            known.work.delete()
         prune_versions(index, KEPT_VERSIONS)
         prune_changes(index)
     reused, captioned = len(rows) - encoded, sum(bool(row.captions) for row in rows)
     seconds = time.monotonic() - started
-    return Summary(changed, version, len(rows), encoded, reused, skipped, seconds, captioned, unmatched)
+    return Summary(changed, version, len(rows), encoded, reused, skipped, seconds, captioned, unmatched, len(labels))
 
 
 def _open_known(index: Path, encoder: "Encoder", root: str) -> KnownVectors:
@@ -107,7 +103,7 @@ def _open_known(index: Path, encoder: "Encoder", root: str) -> KnownVectors:
 def _encode(
     listing: Listing, root: str, encoder: "Encoder", known: KnownVectors, progress: Progress, pipeline: Pipeline
 ) -> Encoding:
-    """All pictures that can be indexed, all that were skipped, and how many were encoded for it."""
+    """All pictures that can be indexed, all skipped files, and the number of encoded pictures."""
     unchanged, files = _split(listing.files, root, known)
     done, total = len(unchanged), listing.size()
     progress.stage("encoding", done=done, total=total)
@@ -125,7 +121,7 @@ def _encode(
 
 
 def _split(files: FileShard | None, root: str, known: KnownVectors) -> tuple[list[ReadPicture], FileShard | None]:
-    """The files whose content is known by their looks, and those that must be read."""
+    """The files whose content is known by size and time, and those that must be read."""
     unchanged, to_read = [], []
     for file in files.files if files else ():
         content = known.unchanged(file, root)
@@ -137,7 +133,7 @@ def _split(files: FileShard | None, root: str, known: KnownVectors) -> tuple[lis
 
 
 def _captions_of(pictures: Sequence[ReadPicture]) -> dict[str, Description]:
-    """What the source itself says, by path."""
+    """The captions of the source, by path."""
     return {each.file.path: Description(captions=each.captions) for each in pictures if each.captions}
 
 
@@ -162,27 +158,29 @@ def _number(pictures: Sequence[ReadPicture]) -> list[PictureRow]:
 def _unchanged_version(
     previous: PreviousVersion | None,
     rows: Sequence[PictureRow],
+    labels: LabelTags,
     skipped: Sequence[SkippedFile],
     root: str,
     wanted: IndexOptions,
 ) -> str | None:
-    """The current version if a new one would say the same; new times of unchanged files are not worth one."""
+    """The current version if a new one would be the same but for the times of unchanged files."""
     if previous is None or previous.images_address != root or previous.skipped != skipped:
         return None
     if not previous.gives(wanted):
         return None
-    if list(map(_said, previous.rows)) != list(map(_said, rows)):
+    if list(map(_shown, previous.rows)) != list(map(_shown, rows)) or previous.label_tags != labels:
         return None
     return previous.version
 
 
-def _said(row: PictureRow) -> tuple[object, ...]:
-    """What searches tell of a picture."""
+def _shown(row: PictureRow) -> tuple[object, ...]:
+    """What searches show of a picture."""
     return row.id, row.sha256, row.taken, row.tags, row.captions
 
 
 def _write(
     rows: Sequence[PictureRow],
+    labels: LabelTags,
     skipped: Sequence[SkippedFile],
     root: str,
     index: Path,
@@ -200,7 +198,7 @@ def _write(
     texts = question_vectors(encoder, wanted, len(rows))
     return write_version(
         index,
-        rows,
+        with_label_tags(rows, labels),
         vectors,
         encoder=made_by,
         images_root=root,
@@ -208,6 +206,7 @@ def _write(
         options=wanted,
         texts=texts,
         stage=progress.stage,
+        carried=to_carried(labels) if labels else None,
         merged=merged.position,
         overrides=list(merged.overrides.values()),
     )

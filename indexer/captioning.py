@@ -1,4 +1,4 @@
-"""Captions from our captioner for the pictures that have none, kept in the work file as the vectors are."""
+"""Captions by a captioner for pictures that have none, kept in the work file like the vectors."""
 
 import hashlib
 import logging
@@ -16,10 +16,9 @@ from imagetext.index import PictureRow
 from imagetext.index.rows import clean_captions
 from imagetext.pictures import open_picture
 from imagetext.wire.errors import ImageTextError, Unavailable
+from indexer.known import WorkFile
 from indexer.reading import THREADS
-from indexer.scan import FoundFile
-from indexer.sources import Item, Listing
-from indexer.work import WorkFile
+from indexer.sources import FoundFile, Item, Listing
 
 if TYPE_CHECKING:
     from imagetext.models.captioner.engine import Captioner
@@ -29,17 +28,19 @@ COMMIT_BATCHES = 4  # work that a kill may cost
 
 log = logging.getLogger(__name__)
 
+Ready = tuple[PictureRow, NDArray[Any]]
+
 
 def caption_rows(
     rows: Sequence[PictureRow], listing: Listing, captioner: "Captioner | None", work: WorkFile
 ) -> list[PictureRow]:
-    """The rows, those without captions with one from the captioner; equal files are captioned once.
+    """The rows; those without captions get one by the captioner. Equal files are captioned once.
 
-    A picture that fails stays without, and so does one that is not in the listing with the looks that it had when it
-    was read, or has another content there: one that was replaced through the API has the old file in the folder.
+    A picture that fails gets none, and neither does one whose file has changed since it was read, or has another
+    content: if it was replaced through the API, the old file is still in the folder.
 
     Raises:
-        Unavailable: the place where the pictures lie does not answer.
+        Unavailable: the place of the pictures does not answer.
     """
     if captioner is None:
         return list(rows)
@@ -59,18 +60,15 @@ def caption_rows(
     return [row if row.captions else replace(row, captions=known.get(row.sha256, ())) for row in rows]
 
 
-Ready = tuple[PictureRow, NDArray[Any]]
-
-
 def _items(rows: Sequence[PictureRow], listing: Listing) -> Iterator[tuple[PictureRow, Item]]:
-    """The pictures of the rows as they lie there, of equal ones the first. Shards are read once more."""
-    looks = {FoundFile(row.path, row.bytes, row.mtime_ns): row for row in rows}
+    """The items of the rows, the first of equal ones. Shards are read once more."""
+    by_file = {FoundFile(row.path, row.bytes, row.mtime_ns): row for row in rows}
     begun = set[str]()
     for shard in listing.all() if rows else ():
-        for item in shard.items(looks.__contains__):
-            if isinstance(item, Item) and item.read is not None and looks[item.file].sha256 not in begun:
-                begun.add(looks[item.file].sha256)
-                yield looks[item.file], item
+        for item in shard.items(by_file.__contains__):
+            if isinstance(item, Item) and item.read is not None and by_file[item.file].sha256 not in begun:
+                begun.add(by_file[item.file].sha256)
+                yield by_file[item.file], item
 
 
 def _batches(items: Iterator[tuple[PictureRow, Item]], captioner: "Captioner") -> Iterator[list[Ready]]:
@@ -95,18 +93,18 @@ def _read(row: PictureRow, item: Item, captioner: "Captioner") -> Ready | None:
         if hashlib.sha256(content).hexdigest() != row.sha256:
             return None
         return row, captioner.prepare(open_picture(content, target=captioner.decoded_side))
-    except Unavailable:  # says nothing of the picture
+    except Unavailable:  # says nothing about the picture
         raise
     except ImageTextError:
         return None
-    except Exception:  # whatever a model raises over one picture must not cost the others
+    except Exception:  # a model may raise anything for one picture; the others go on
         log.debug("preparing %r failed", row.path, exc_info=True)
         return None
 
 
 def _caption(batch: Sequence[Ready], captioner: "Captioner") -> list[tuple[PictureRow, str]]:
-    """Row and caption; a picture that the model fails on is left out."""
-    from imagetext.models.captioner.engine import DecodingOptions  # imports torch: only with a captioner
+    """Row and caption, without pictures that the model fails on."""
+    from imagetext.models.captioner.engine import DecodingOptions  # heavy: only with a captioner
 
     if not batch:
         return []

@@ -1,12 +1,12 @@
-"""Pictures to vectors: the model encodes in batches while others are read ahead of it.
+"""Pictures become vectors: the model encodes in batches while threads read ahead of it.
 
-How pictures come to be encoded: in this process, or wherever else there is a Pipeline.
+A Pipeline says where that happens: in this process, or on a cluster.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,22 +14,17 @@ from numpy.typing import NDArray
 from imagetext.index import SkippedFile
 from imagetext.machine import indexing_streams
 from imagetext.wire.errors import ModelError, Unavailable
-from indexer.previous import KnownVectors
+from indexer.known import KnownVectors
 from indexer.reading import NOT_ENCODED, READY, Preparation, ReadPicture, Ready, Streams, read_ahead, read_item
-from indexer.sources import Item
+from indexer.sources import FoundFile, Item, Listing
 
 if TYPE_CHECKING:
     from imagetext.models.encoder.engine import Encoder
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Protocol
 
-from indexer.scan import FoundFile
-from indexer.sources import Listing
-
-BATCH = 16  # pictures that the model encodes at once; of larger ones a core has none left when the folder ends
-WINDOW = 6 * BATCH  # pictures that may be read ahead of the model
+BATCH = 16  # pictures that the model encodes at once; with larger batches a core idles when the folder ends
+WINDOW = 6 * BATCH  # pictures that are read ahead of the model
 STREAMS = indexing_streams()
-COMMIT_BATCHES = 8  # work that a kill may cost, those in the model included
+COMMIT_BATCHES = 8  # work that a kill may cost, including batches in the model
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +33,7 @@ Vectors = list[tuple[ReadPicture, NDArray[np.float32]]]
 
 @dataclass
 class Encoding:
-    """What became of pictures; `encoded` counts what the model did for it."""
+    """What became of pictures; `encoded` counts those that the model encoded."""
 
     pictures: list[ReadPicture] = field(default_factory=list)
     skipped: list[SkippedFile] = field(default_factory=list)
@@ -50,106 +45,8 @@ class Encoding:
         )
 
 
-def encode_items(
-    items: Iterable[Item], encoder: "Encoder", known: KnownVectors, advance: Callable[[int], object]
-) -> Encoding:
-    """Read all the items, and encode what is not known yet into the work file of `known`.
-
-    A picture that fails is skipped with its reason and stops nothing. `advance` is told how many are done.
-
-    Raises:
-        Unavailable: the place where the pictures lie does not answer.
-        ModelError: the encoder does not do what it says.
-    """
-    outcome = Encoding()
-    batch: list[Ready] = []
-    begun = set[str]()  # by content: of two equal files one is encoded
-    keeping = _Keeping(known, COMMIT_BATCHES - encoder.streams - READY)
-    streams: Streams[list[Ready], Vectors] = Streams(
-        encoder.streams, lambda full: encode_batch(full, encoder), keeping.take
-    )
-    preparation = Preparation.of(encoder)
-    try:
-        with read_ahead(lambda item: read_item(item, preparation, known), items, WINDOW) as results:
-            for result in results:
-                if isinstance(result, SkippedFile):
-                    outcome.skipped.append(result)
-                else:
-                    outcome.pictures.append(result.picture)
-                    known.saw(result.picture.file, result.picture.sha256, result.picture.metadata)
-                    if result.model_input is not None and result.picture.sha256 not in begun:
-                        begun.add(result.picture.sha256)
-                        batch.append(result)
-                if len(batch) == BATCH:
-                    streams.put(batch)
-                    batch = []
-                advance(1)
-        if batch:
-            streams.put(batch)
-        streams.finish()
-    except Unavailable:  # what has been read is not lost with the place that it was read from
-        if batch:
-            streams.put(batch)
-        streams.finish()
-        raise
-    finally:
-        streams.close()
-        known.commit()
-    outcome.encoded = keeping.kept
-    return _without_failures(outcome, known)
-
-
-def encode_batch(batch: Sequence[Ready], encoder: "Encoder") -> Vectors:
-    """The pictures of a batch with their vectors (dimensions,), without those that the model fails on.
-
-    Raises:
-        ModelError: the encoder does not do what it says.
-    """
-    inputs = [ready.model_input for ready in batch if ready.model_input is not None]
-    try:
-        vectors = encoder.encode_pictures(inputs)
-    except Exception:  # whatever a model raises over one picture must not cost the others
-        if len(batch) == 1:
-            log.debug("encoding %r failed", batch[0].picture.file.path, exc_info=True)
-            return []
-        return [found for ready in batch for found in encode_batch([ready], encoder)]
-    if vectors.shape != (len(batch), encoder.dimensions):
-        raise ModelError("The encoder gives vectors of another shape than it says.")
-    pairs = zip((ready.picture for ready in batch), vectors, strict=True)
-    return [(picture, vector) for picture, vector in pairs if np.isfinite(vector).all()]
-
-
-class _Keeping:
-    """Adds vectors to the known ones, and commits them before too many would be lost."""
-
-    def __init__(self, known: KnownVectors, every: int) -> None:
-        self._known = known
-        self._every = max(1, every)
-        self._batches = 0
-        self.kept = 0
-
-    def take(self, found: Vectors) -> None:
-        """The vectors of a batch."""
-        for picture, vector in found:
-            self._known.add(picture.sha256, (picture.width, picture.height), vector)
-        self.kept += len(found)
-        self._batches += 1
-        if self._batches % self._every == 0:
-            self._known.commit()
-
-
-def _without_failures(outcome: Encoding, known: KnownVectors) -> Encoding:
-    encoded, failed = [], list(outcome.skipped)
-    for picture in outcome.pictures:
-        if known.size(picture.sha256) is not None:
-            encoded.append(picture)
-        else:
-            failed.append(SkippedFile(picture.file.path, NOT_ENCODED))
-    return Encoding(encoded, failed, outcome.encoded)
-
-
 class Pipeline(Protocol):
-    """Lists to encoded pictures."""
+    """Reads and encodes what a source lists."""
 
     def __call__(
         self,
@@ -159,22 +56,22 @@ class Pipeline(Protocol):
         known: KnownVectors,
         advance: Callable[[int], object],
     ) -> Encoding:
-        """Reads everything in the listing, and leaves the vectors with `known`.
+        """Read everything in the listing, and leave the vectors with `known`.
 
         Args:
-            listing: the files that must be read, and shards of which something may be known.
+            listing: files that must be read, and shards whose pictures may be known already.
             root: the address of the source.
-            advance: is told how many pictures are done.
+            advance: is called with the number of pictures done.
 
         Raises:
-            Unavailable: the place where the pictures lie, or what encodes, does not answer.
-            ModelError: the encoder does not do what it says.
+            Unavailable: the place of the pictures, or the cluster, does not answer.
+            ModelError: the vectors do not have the shape that the encoder states, or a machine has another model.
         """
         ...
 
 
 class InThisProcess:
-    """Its threads read ahead while the model encodes. Pictures that are `settled` are left out of shards unread."""
+    """Threads read ahead while the model encodes. Pictures that are `settled` are skipped unread."""
 
     def __init__(self, settled: Callable[[FoundFile], bool] = lambda _: False) -> None:
         self._settled = settled
@@ -187,15 +84,15 @@ class InThisProcess:
         known: KnownVectors,
         advance: Callable[[int], object],
     ) -> Encoding:
-        apart = Encoding()
-        outcome = encode_items(self._to_read(listing, root, known, apart, advance), encoder, known, advance)
-        return apart.plus(outcome)
+        unread = Encoding()
+        outcome = encode_items(self._to_read(listing, root, known, unread, advance), encoder, known, advance)
+        return unread.plus(outcome)
 
     def _to_read(
-        self, listing: Listing, root: str, known: KnownVectors, apart: Encoding, advance: Callable[[int], object]
+        self, listing: Listing, root: str, known: KnownVectors, unread: Encoding, advance: Callable[[int], object]
     ) -> Iterator[Item]:
-        """The pictures that must be read; those whose content is known by their looks, and what is skipped, go
-        `apart`."""
+        """The pictures that must be read; skipped ones, and those whose content is known by size and time, go to
+        `unread`."""
 
         def wanted(file: FoundFile) -> bool:
             return not self._settled(file) and known.unchanged(file, root) is None
@@ -203,10 +100,110 @@ class InThisProcess:
         for shard in listing.all():
             for item in shard.items(wanted):
                 if isinstance(item, SkippedFile):
-                    apart.skipped.append(item)
+                    unread.skipped.append(item)
                 elif item.read is not None:
                     yield item
                     continue
                 elif (content := known.unchanged(item.file, root)) is not None and not self._settled(item.file):
-                    apart.pictures.append(ReadPicture(item.file, *content, item.captions))
+                    unread.pictures.append(ReadPicture(item.file, *content, item.captions))
                 advance(1)
+
+
+def encode_items(
+    items: Iterable[Item], encoder: "Encoder", known: KnownVectors, advance: Callable[[int], object]
+) -> Encoding:
+    """Read all items, and encode pictures that are not known yet into the work file of `known`.
+
+    A picture that fails is skipped with its reason. `advance` is called with the number of pictures done.
+
+    Raises:
+        Unavailable: the place of the pictures does not answer.
+        ModelError: the vectors do not have the shape that the encoder states.
+    """
+    outcome = Encoding()
+    batch: list[Ready] = []
+    begun = set[str]()  # by content: equal files are encoded once
+    keeping = _Keeping(known, COMMIT_BATCHES - encoder.streams - READY)
+    streams: Streams[list[Ready], Vectors] = Streams(
+        encoder.streams, lambda full: encode_batch(full, encoder), keeping.add
+    )
+    preparation = Preparation.of(encoder)
+    try:
+        with read_ahead(lambda item: read_item(item, preparation, known), items, WINDOW) as results:
+            for result in results:
+                if isinstance(result, SkippedFile):
+                    outcome.skipped.append(result)
+                else:
+                    outcome.pictures.append(result.picture)
+                    known.work.add_file(result.picture.file, result.picture.sha256, result.picture.metadata)
+                    if result.model_input is not None and result.picture.sha256 not in begun:
+                        begun.add(result.picture.sha256)
+                        batch.append(result)
+                if len(batch) == BATCH:
+                    streams.put(batch)
+                    batch = []
+                advance(1)
+        if batch:
+            streams.put(batch)
+        streams.finish()
+    except Unavailable:  # encode what has been read already
+        if batch:
+            streams.put(batch)
+        streams.finish()
+        raise
+    finally:
+        streams.close()
+        known.work.commit()
+    outcome.encoded = keeping.kept
+    return _without_failures(outcome, known)
+
+
+def encode_batch(batch: Sequence[Ready], encoder: "Encoder") -> Vectors:
+    """The pictures of a batch with their vectors (dimensions,), without those that the model fails on.
+
+    Raises:
+        ModelError: the vectors do not have the shape that the encoder states.
+    """
+    inputs = [ready.model_input for ready in batch if ready.model_input is not None]
+    try:
+        vectors = encoder.encode_pictures(inputs)
+    except Exception:  # a model may raise anything for one picture; the others go on
+        if len(batch) == 1:
+            log.debug("encoding %r failed", batch[0].picture.file.path, exc_info=True)
+            return []
+        return [found for ready in batch for found in encode_batch([ready], encoder)]
+    if vectors.shape != (len(batch), encoder.dimensions):
+        raise ModelError(
+            f"The encoder returned vectors of shape {vectors.shape}, not {(len(batch), encoder.dimensions)}."
+        )
+    pairs = zip((ready.picture for ready in batch), vectors, strict=True)
+    return [(picture, vector) for picture, vector in pairs if np.isfinite(vector).all()]
+
+
+class _Keeping:
+    """Adds vectors to the work file, and commits every few batches."""
+
+    def __init__(self, known: KnownVectors, every: int) -> None:
+        self._known = known
+        self._every = max(1, every)
+        self._batches = 0
+        self.kept = 0
+
+    def add(self, found: Vectors) -> None:
+        """The vectors of a batch."""
+        for picture, vector in found:
+            self._known.work.add(picture.sha256, (picture.width, picture.height), vector)
+        self.kept += len(found)
+        self._batches += 1
+        if self._batches % self._every == 0:
+            self._known.work.commit()
+
+
+def _without_failures(outcome: Encoding, known: KnownVectors) -> Encoding:
+    encoded, failed = [], list(outcome.skipped)
+    for picture in outcome.pictures:
+        if known.size(picture.sha256) is not None:
+            encoded.append(picture)
+        else:
+            failed.append(SkippedFile(picture.file.path, NOT_ENCODED))
+    return Encoding(encoded, failed, outcome.encoded)

@@ -1,4 +1,7 @@
-"""Folds what came through the API into a new version: added pictures, replaced ones, and those that are to stay out."""
+"""Merges changes through the API into a new version: added, replaced and deleted pictures.
+
+If an added picture and a file share a path, the newer one wins.
+"""
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,10 +18,9 @@ from imagetext.pictures import FileMetadata
 from imagetext.wire.errors import IndexVersionError
 from indexer.descriptions import Description
 from indexer.encode import encode_items
-from indexer.previous import KnownVectors
+from indexer.known import KnownVectors
 from indexer.reading import ReadPicture
-from indexer.scan import FoundFile
-from indexer.sources import Listing, files_in
+from indexer.sources import FoundFile, Listing, files_in
 
 if TYPE_CHECKING:
     from imagetext.models.encoder.engine import Encoder
@@ -30,18 +32,21 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Merged:
-    """All pictures of the new version, and what it has to remember of the API's changes up to `position`."""
+    """All pictures of the new version, and the overrides it must remember from the journal up to `position`.
+
+    `described` is what came with pictures added since the previous version, by path.
+    """
 
     pictures: list[ReadPicture]
     skipped: list[SkippedFile]
     encoded: int
     position: int | None
     overrides: Mapping[str, Override]
-    described: Mapping[str, Description]  # what came with the pictures that are new since the version before, by path
+    described: Mapping[str, Description]
 
 
 class Merging:
-    """The changes that the current version has merged, and those since. Only for the holder of the build lock."""
+    """The changes that the current version has merged, and later ones. Only for the holder of the build lock."""
 
     def __init__(self, index: Path, merged: int | None, overrides: Mapping[str, Override]) -> None:
         self._index = index
@@ -60,14 +65,14 @@ class Merging:
         return any(override.picture is not None for override in self._overrides.values())
 
     def to_index(self, listing: Listing) -> Listing:
-        """Without the files that are settled."""
+        """The listing without settled files."""
         if listing.files is None:
             return listing
         files = tuple(file for file in listing.files.files if not self.is_settled(file))
         return replace(listing, files=replace(listing.files, files=files))
 
     def is_settled(self, file: FoundFile) -> bool:
-        """Whether a picture counts less than a change, as far as its looks tell: it need not even be read."""
+        """Whether a change has replaced or deleted this file, judging by its size and time; then it is not read."""
         override = self._overrides.get(picture_id(file.path)) if self._overrides else None
         over = None if override is None else override.over
         return over is not None and (over.bytes, over.mtime_ns) == (file.bytes, file.mtime_ns)
@@ -76,7 +81,7 @@ class Merging:
         """The source's pictures and the added ones, as of now.
 
         Raises:
-            ModelError: the encoder does not do what it says.
+            ModelError: the vectors do not have the shape that the encoder states.
         """
         position = self._read_to_the_end()
         if position is None:
@@ -101,11 +106,11 @@ class Merging:
         return Merged(pictures, skipped, encoded, position, overrides, _described(self._records, overrides))
 
     def changes_nothing(self, merged: Merged) -> bool:
-        """Whether the current version remembers the very same."""
+        """Whether the current version has the same position and overrides."""
         return merged.position == self._merged and dict(merged.overrides) == dict(self._before)
 
     def _read_to_the_end(self) -> int | None:
-        """The position of the last change; None where there never was one."""
+        """The position of the last change; None if there never was one."""
         if not (self._index / JOURNAL).is_dir():
             return self._merged
         position = max(JournalWriter(self._index).rotate(), self._merged or 0)
@@ -118,7 +123,7 @@ class Merging:
 def _settled(
     listed: Sequence[ReadPicture], overrides: Mapping[str, Override]
 ) -> tuple[list[ReadPicture], dict[str, Override]]:
-    """The source's pictures that count more than a change or met none, and the changes that count."""
+    """The source's pictures that no change overrides, and the changes that remain."""
     pictures, left = [], dict(overrides)
     for picture in listed:
         id = picture_id(picture.file.path)
@@ -128,7 +133,7 @@ def _settled(
         elif _file_is_newer(picture, override):
             pictures.append(picture)
             del left[id]
-        else:  # its looks may be new, though its content is not
+        else:  # its time may be new, though its content is not
             left[id] = replace(override, over=Over(picture.sha256, picture.file.bytes, picture.file.mtime_ns))
     return pictures, left
 
@@ -151,19 +156,19 @@ def _file_is_newer(picture: ReadPicture, override: Override) -> bool:
 def _take_vectors(
     records: Sequence[Record], overrides: Mapping[str, Override], encoder: "Encoder", known: KnownVectors
 ) -> None:
-    """Those of the journal, so that no added picture is encoded again."""
+    """Take vectors from the journal, so that no added picture is encoded again."""
     for change in (record.change for record in records):
         if not isinstance(change, Addition) or change.id not in overrides or known.size(change.picture.sha256):
             continue
         if change.fingerprint == encoder.fingerprint and change.vector.shape == (encoder.dimensions,):
             picture = change.picture
-            known.add(picture.sha256, (picture.width, picture.height), change.vector)
-    known.commit()
+            known.work.add(picture.sha256, (picture.width, picture.height), change.vector)
+    known.work.commit()
 
 
 def _latest_state(index: Path) -> tuple[int | None, dict[str, Override]]:
-    """What the current version has merged; where it is damaged, what the newest intact one has: the journal still has
-    the changes that come after."""
+    """Position and overrides of the current version, or if it is damaged, of the newest intact one: the journal still
+    has the changes after that."""
     for version in _by_preference(index):
         folder = version_folder(index, version)
         try:
@@ -173,7 +178,7 @@ def _latest_state(index: Path) -> tuple[int | None, dict[str, Override]]:
             verify_file(folder, manifest, OVERRIDES)
             return manifest.merged, read_overrides(folder)
         except IndexVersionError as error:
-            log.warning("What version %s knew of changes cannot be used. %s", version, error.detail)
+            log.warning("The changes merged in version %s cannot be used. %s", version, error.detail)
     return None, {}
 
 

@@ -1,7 +1,4 @@
-"""Items to what a model takes: a bounded window of threads reads, decodes and prepares ahead of whoever asks.
-
-Batches in the model, several at once.
-"""
+"""Threads around a model: some read, decode and prepare pictures ahead of it, others run several batches at once."""
 
 import hashlib
 import logging
@@ -10,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
 
 from numpy.typing import NDArray
 from PIL import Image
@@ -19,25 +16,27 @@ from imagetext.index import SkippedFile
 from imagetext.machine import usable_cores
 from imagetext.pictures import FileMetadata, open_picture, read_metadata
 from imagetext.wire.errors import ImageTextError, Unavailable
-from indexer.scan import FoundFile
-from indexer.sources import Item
+from indexer.sources import FoundFile, Item
 
 if TYPE_CHECKING:
     from imagetext.models.encoder.engine import Encoder
-from typing import Generic, TypeVar
 
-HELD_BYTES = 256_000_000  # that items may weigh together which come with their content and wait
+HELD_BYTES = 256_000_000  # limit for waiting items that come with their content
 THREADS = min(4, usable_cores())  # each may hold a decoded picture of 50 megapixels
 
 NOT_ENCODED = "The encoder cannot encode this picture."
+READY = 1  # batches that wait for a thread of Streams
 
 log = logging.getLogger(__name__)
+
+Batch = TypeVar("Batch")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
 class ReadPicture:
-    """A picture whose content is known, with the upright size in pixels, what its file says of itself, and the captions
-    that its source has for it."""
+    """A picture whose content is known, with the upright size in pixels, the metadata of its file, and the captions of
+    its source."""
 
     file: FoundFile
     sha256: str
@@ -50,14 +49,14 @@ class ReadPicture:
 
 @dataclass(frozen=True)
 class Ready:
-    """A picture that was read, and what the model takes of it."""
+    """A picture that was read, and the model's input for it."""
 
     picture: ReadPicture
     model_input: NDArray[Any] | None  # None: its vector is known
 
 
 class Contents(Protocol):
-    """What is known of pictures by the sha256 of their files; asked in several threads."""
+    """What is known about pictures by the sha256 of their files; used by several threads."""
 
     def size(self, sha256: str) -> tuple[int, int] | None: ...
     def metadata(self, sha256: str) -> FileMetadata | None: ...
@@ -65,7 +64,7 @@ class Contents(Protocol):
 
 @dataclass(frozen=True)
 class Preparation:
-    """What an encoder does before its model; may be pickled where the encoder may not."""
+    """The preprocessing of an encoder; can be pickled, while the encoder cannot."""
 
     prepare: Callable[[Image.Image], NDArray[Any]]
     decoded_side: int
@@ -79,7 +78,7 @@ class Preparation:
 def read_ahead(
     read: Callable[[Item], Ready | SkippedFile], items: Iterable[Item], window: int, threads: int = THREADS
 ) -> Iterator[Iterator[Ready | SkippedFile]]:
-    """The results in the order of the items; at most `window` of them wait."""
+    """The results in the order of the items; at most `window` are read ahead."""
     pool = ThreadPoolExecutor(threads, "read")
 
     def results() -> Iterator[Ready | SkippedFile]:
@@ -102,10 +101,10 @@ def read_ahead(
 
 
 def read_item(item: Item, preparation: Preparation, known: Contents) -> Ready | SkippedFile:
-    """Read, decode and prepare one picture; one whose content has a known size is not decoded.
+    """Read, decode and prepare one picture; if its size is known, it is not decoded.
 
     Raises:
-        Unavailable: the place where the pictures lie does not answer.
+        Unavailable: the place of the pictures does not answer.
     """
     file = item.file
     assert item.read is not None
@@ -116,13 +115,13 @@ def read_item(item: Item, preparation: Preparation, known: Contents) -> Ready | 
         if size is not None:
             return Ready(_picture(item, sha256, content, size, known), None)
         picture = open_picture(content, target=preparation.decoded_side)
-    except Unavailable:  # says nothing of the picture
+    except Unavailable:  # says nothing about the picture
         raise
     except ImageTextError as error:
         return SkippedFile(file.path, error.detail)
     try:
         model_input = preparation.prepare(picture)
-    except Exception:  # whatever a model raises over one picture must not cost the others
+    except Exception:  # a model may raise anything for one picture; the others go on
         log.debug("preparing %r failed", file.path, exc_info=True)
         return SkippedFile(file.path, NOT_ENCODED)
     return Ready(_picture(item, sha256, content, picture.info["full_size"], known), model_input)
@@ -133,16 +132,10 @@ def _picture(item: Item, sha256: str, content: bytes, size: tuple[int, int], kno
     return ReadPicture(item.file, sha256, len(content), *size, metadata, item.captions)
 
 
-Batch = TypeVar("Batch")
-Result = TypeVar("Result")
-
-READY = 1  # batches that wait for a thread
-
-
 class Streams(Generic[Batch, Result]):
-    """Runs batches on `number` threads, and hands on what comes out on the caller's own thread, in order.
+    """Runs batches on `number` threads, and passes the results to `take` on the caller's thread, in order.
 
-    One more than `number` is out at most, so that a free thread finds the next; else `put` waits for the oldest.
+    At most one more than `number` is pending, so that a free thread finds the next; then `put` waits for the oldest.
     """
 
     def __init__(self, number: int, run: Callable[[Batch], Result], take: Callable[[Result], object]) -> None:
@@ -150,19 +143,19 @@ class Streams(Generic[Batch, Result]):
         self._run = run
         self._take = take
         self._pool = ThreadPoolExecutor(number, "encode")
-        self._out: deque[Future[Result]] = deque()
+        self._pending: deque[Future[Result]] = deque()
 
     def put(self, batch: Batch) -> None:
-        """Raises whatever `run` raised for an earlier batch, or `take` for what came of it."""
-        while len(self._out) >= self._most:
-            self._take(self._out.popleft().result())
-        self._out.append(self._pool.submit(self._run, batch))
+        """Raises whatever `run` or `take` raised for an earlier batch."""
+        while len(self._pending) >= self._most:
+            self._take(self._pending.popleft().result())
+        self._pending.append(self._pool.submit(self._run, batch))
 
     def finish(self) -> None:
-        """Takes what is still out; raises as `put` does."""
-        while self._out:
-            self._take(self._out.popleft().result())
+        """Wait for all pending batches; raises as `put` does."""
+        while self._pending:
+            self._take(self._pending.popleft().result())
 
     def close(self) -> None:
-        """Drops what has not begun, and waits for what has."""
+        """Drop batches that have not begun, and wait for the others."""
         self._pool.shutdown(cancel_futures=True)

@@ -1,9 +1,8 @@
-"""The commands that bring versions to other machines and back: push and pull."""
+"""The commands push and pull: versions are copied to a store and back."""
 
 import argparse
 import json
 import os
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -18,16 +17,17 @@ from imagetext.index.remote.milvus_store import MilvusStore, load
 from imagetext.index.remote.mirror import Mirror
 from imagetext.index.remote.object_store import ObjectStore, push
 from imagetext.wire.errors import NotFound
+from indexer.reports import Context
 
-Say = Callable[[str], None]
-
-MILVUS_TOKEN = "MILVUS_TOKEN"  # the environment's; an API key or USER:PASSWORD
+MILVUS_TOKEN = "MILVUS_TOKEN"  # environment variable; an API key or USER:PASSWORD
 
 
-def push_to(options: argparse.Namespace, say: Say) -> int:
+def push_to(options: argparse.Namespace, context: Context) -> int:
     version = options.version or current_version(options.index)
     if version is None or version not in list_versions(options.index):
-        raise NotFound(f"There is no such version; `python -m indexer versions --index {options.index}` lists them.")
+        raise NotFound(
+            f"The index has no such version; `python -m indexer versions --index {options.index}` lists them."
+        )
     done = push_version(
         options.index,
         version,
@@ -37,15 +37,17 @@ def push_to(options: argparse.Namespace, say: Say) -> int:
         index_type=options.milvus_index,
     )
     if options.json:
-        say(json.dumps(asdict(done)))
+        context.say(json.dumps(asdict(done)))
     else:
-        say(f"Published version {version} in {done.to}; {len(done.sent)} files sent, {len(done.removed)} removed.")
+        context.say(
+            f"Published version {version} in {done.to}; {len(done.sent)} files sent, {len(done.removed)} removed."
+        )
     return 0
 
 
 @dataclass(frozen=True)
 class Pushed:
-    """`sent`: the names of the files that were not there; `removed`: versions that are no longer there."""
+    """`sent`: names of the files that were missing there; `removed`: versions that were removed there."""
 
     version: str
     to: str
@@ -59,10 +61,11 @@ def push_version(
     """Verify a version, send it, publish it there, and keep `keep` versions there, or all.
 
     Args:
-        index_type: what Milvus searches it with.
+        again: send files even if the store seems to have them.
+        index_type: Milvus's kind of index.
 
     Raises:
-        IndexVersionError: it is damaged here, or came back changed.
+        IndexVersionError: it is damaged here, or was changed on its way.
         Unavailable: the store does not answer.
     """
     manifest = verify(version_folder(index, version))
@@ -85,12 +88,12 @@ def _load(milvus: MilvusStore, folder: Path, manifest: Manifest, again: bool, in
     return [VECTORS, ROWS]
 
 
-def pull_from(options: argparse.Namespace, say: Say) -> int:
+def pull_from(options: argparse.Namespace, context: Context) -> int:
     version = pull_version(_store(options.source), options.index, options.version)
     if options.json:
-        say(json.dumps({"version": version, "from": str(options.source)}))
+        context.say(json.dumps({"version": version, "from": str(options.source)}))
     else:
-        say(f"Published version {version} in {options.index}.")
+        context.say(f"Published version {version} in {options.index}.")
     return 0
 
 
@@ -113,4 +116,4 @@ def pull_version(store: ObjectStore, index: Path, version: str | None = None) ->
 def _store(place: Location) -> ObjectStore:
     if isinstance(place, StoreAddress):
         return ObjectStore(place)
-    raise NotFound(f"{place} is no object store; name one, as s3://bucket/prefix.")
+    raise NotFound(f"{place} is not an object store such as s3://bucket/prefix.")

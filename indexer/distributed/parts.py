@@ -1,10 +1,10 @@
-"""What a cluster hands over: parts of the work, each written by one task in one step, whoever dies.
+"""Parts of a cluster's work, each written atomically by one task, and their merge.
 
 <index>/work/shards/<encoder>/part-<shard>-<number>/
     vectors.npy     (encoded, dimensions) float32, unit rows
-    rows.json       the pictures, what was skipped, and whose vectors these are
+    rows.json       the pictures, the skipped files, and the contents to which the vectors belong
 
-The folder must be the same for all machines of the cluster.
+All machines of the cluster must see the same folder.
 """
 
 import hashlib
@@ -12,9 +12,10 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
-from dataclasses import astuple, dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import astuple, dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -24,19 +25,23 @@ from numpy.typing import NDArray
 from imagetext.files import replacing
 from imagetext.index import SkippedFile
 from imagetext.pictures import FileMetadata
+from imagetext.wire.errors import Unavailable
+from indexer.encode import Encoding
+from indexer.known import KnownVectors
 from indexer.reading import ReadPicture
-from indexer.scan import FoundFile
+from indexer.sources import FoundFile
 
 _NAME = re.compile(r"part-([0-9a-f]+)-(\d{5,})")
 _VECTORS, _ROWS = "vectors.npy", "rows.json"
+_OPEN = 16  # parts whose vectors are mapped at a time
 
 
 @dataclass(frozen=True)
 class Part:
-    """A stretch of a shard; with the `last` one the shard ends.
+    """A stretch of a shard; the shard ends with the `last` one.
 
-    `contents` are the sha256 of the pictures whose vectors are the rows of `vectors`, (encoded, dimensions). The vector
-    of a picture that is not among them was known before.
+    `contents` are the sha256 of the pictures whose vectors are the rows of `vectors`, (encoded, dimensions). Those of
+    other pictures were known before.
     """
 
     shard: str
@@ -49,14 +54,14 @@ class Part:
 
 
 class PartFolder:
-    """The parts of one encoder. May be pickled."""
+    """The parts of one encoder. Can be pickled."""
 
     def __init__(self, index: Path, fingerprint: str) -> None:
         name = hashlib.sha256(fingerprint.encode()).hexdigest()[:16]
         self._folder = Path(os.path.abspath(index)) / "work" / "shards" / name
 
     def write(self, part: Part) -> None:
-        """The part appears at once and whole; one that is there already stays, as it says the same."""
+        """The part appears complete and at once; one that exists stays, as it has the same content."""
         folder = self._path(part.shard, part.number)
         try:
             with replacing(folder, sync=True) as hidden:
@@ -68,7 +73,7 @@ class PartFolder:
                 raise
 
     def found(self) -> dict[str, set[int]]:
-        """Shard -> the numbers of its parts that are there."""
+        """Shard -> the numbers of its parts."""
         found: dict[str, set[int]] = {}
         for name in os.listdir(self._folder) if self._folder.is_dir() else ():
             if named := _NAME.fullmatch(name):
@@ -76,12 +81,12 @@ class PartFolder:
         return found
 
     def clear(self) -> None:
-        """Remove what killed tasks left half done. Only while no task runs."""
+        """Remove unfinished parts of killed tasks. Only while no task runs."""
         for entry in self._folder.glob(".part-*"):
             shutil.rmtree(entry, ignore_errors=True)
 
     def read(self, shard: str, number: int) -> Part | None:
-        """The part with its vectors memory-mapped; None, and it is gone, where it is missing or damaged."""
+        """The part with its vectors memory-mapped; None if it is missing or damaged, and then it is removed."""
         folder = self._path(shard, number)
         try:
             fields = json.loads((folder / _ROWS).read_text("ascii"))
@@ -94,7 +99,7 @@ class PartFolder:
             return None
 
     def parts_of(self, shard: str) -> Iterator[Part]:
-        """From the first on, as far as they are there without a gap; the shard is complete if one is `last`."""
+        """From the first one up to the first gap; the shard is complete if one is `last`."""
         number = 0
         while (part := self.read(shard, number)) is not None:
             yield part
@@ -107,6 +112,66 @@ class PartFolder:
 
     def _path(self, shard: str, number: int) -> Path:
         return self._folder / f"part-{shard}-{number:05}"
+
+
+class PartVectors:
+    """Vectors by content; the first of equal pictures counts."""
+
+    def __init__(self, folder: PartFolder) -> None:
+        self._folder = folder
+        self._parts: list[tuple[str, int]] = []
+        self._places: dict[str, tuple[int, int]] = {}
+        self._open = lru_cache(_OPEN)(self._read)
+
+    def add(self, part: Part) -> None:
+        for row, sha256 in enumerate(part.contents):
+            self._places.setdefault(sha256, (len(self._parts), row))
+        self._parts.append((part.shard, part.number))
+
+    def __contains__(self, sha256: str) -> bool:
+        return sha256 in self._places
+
+    def vector(self, sha256: str) -> NDArray[np.float32]:
+        part, row = self._places[sha256]
+        return self._open(part)[row]  # type: ignore[no-any-return]  # a row of float32
+
+    def _read(self, part: int) -> NDArray[np.float32]:
+        read = self._folder.read(*self._parts[part])
+        if read is None:
+            raise _missing()
+        return read.vectors
+
+
+def merge(shards: Iterable[str], folder: PartFolder, known: KnownVectors) -> Encoding:
+    """Everything that was read of the shards; their vectors join the known ones.
+
+    Raises:
+        Unavailable: a part is missing.
+    """
+    merged, vectors = Encoding(), PartVectors(folder)
+    for shard in shards:
+        complete = False
+        for part in folder.parts_of(shard):
+            vectors.add(part)
+            merged.pictures += [_with_size(picture, known) for picture in part.pictures]
+            merged.skipped += part.skipped
+            complete = part.last
+        if not complete:
+            raise _missing()
+    known.join(vectors)
+    return merged
+
+
+def _with_size(picture: ReadPicture, known: KnownVectors) -> ReadPicture:
+    """Tasks do not know the size of a picture that they did not decode."""
+    if picture.width:
+        return picture
+    width, height = known.size(picture.sha256) or (0, 0)
+    return replace(picture, width=width, height=height)
+
+
+def _missing() -> Unavailable:
+    return Unavailable("Parts of the work are missing. Run the same command again to redo them.")
 
 
 def _to_json(part: Part) -> str:

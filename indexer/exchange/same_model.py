@@ -1,4 +1,4 @@
-"""Are the vectors of the encoder that is named? Others would be searched without an error and without sense."""
+"""Checks that the vectors of a collection are those of the encoder: otherwise searches would run, and find nonsense."""
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -10,34 +10,34 @@ from numpy.typing import NDArray
 from imagetext.models.transform import DECODED_SIDE
 from imagetext.pictures import open_picture
 from imagetext.wire.errors import InvalidParameter
-from indexer.exchange.pictures import Origin, Place, to_row
-from indexer.exchange.shards import Batch, Shard
+from indexer.exchange.collection import CAPTION, Batch, Shard
+from indexer.exchange.from_columns import ExportNote, PictureFolder, to_row
 
 if TYPE_CHECKING:
     from imagetext.models.encoder.engine import Encoder
 
-ALIKE = 0.98  # cosine; the vectors were made on other machines, of other versions
-COMPARED = 8  # captions, or pictures, of each of some parts
+SAME = 0.98  # median cosine; the vectors were made on other machines, by other versions of libraries
+COMPARED = 8  # captions or pictures of each of some parts
 
 Vectors = NDArray[np.float32]
 
 
 def require_same_model(
-    shards: Sequence[Shard], place: Place, origin: Origin | None, encoder: "Encoder", *, trust: bool
+    shards: Sequence[Shard], folder: PictureFolder, note: ExportNote | None, encoder: "Encoder", *, trust: bool
 ) -> str | None:
     """Compare the collection's vectors with the encoder's own.
 
-    Compared are fingerprints, if an index was exported; else the vectors of captions, else those of pictures that are
-    there.
+    For the export of an index, fingerprints are compared; otherwise the vectors of captions, or if there are none,
+    those of pictures.
 
     Args:
-        trust: compare nothing but the number of numbers.
+        trust: check only the number of dimensions.
 
     Returns:
-        What was compared, "fingerprint", "captions" or "pictures"; None if there was nothing to compare.
+        What was compared, "fingerprint", "captions" or "pictures"; None if nothing could be.
 
     Raises:
-        InvalidParameter: they are of another model.
+        InvalidParameter: the vectors are those of another model.
     """
     if shards[0].dimensions != encoder.dimensions:
         raise InvalidParameter(
@@ -46,15 +46,15 @@ def require_same_model(
         )
     if trust:
         return None
-    if origin is not None:
-        if origin.fingerprint != encoder.fingerprint:
-            raise _another(encoder, "the fingerprint of its encoder is another")
+    if note is not None:
+        if note.fingerprint != encoder.fingerprint:
+            raise _another(encoder, "its encoder's fingerprint is different")
         return "fingerprint"
     for name, compare in (("captions", _captions), ("pictures", _pictures)):
-        cosines = compare(shards, place, encoder)
-        # Not all need agree: a caption may have been cut shorter, a picture changed since.
-        if cosines is not None and np.median(cosines) < ALIKE:
-            raise _another(encoder, f"it gives its {name} others (median cosine {np.median(cosines):.2f})")
+        cosines = compare(shards, folder, encoder)
+        # The median, as some may differ: a caption may have been truncated, a picture changed since.
+        if cosines is not None and np.median(cosines) < SAME:
+            raise _another(encoder, f"its {name} have other vectors there (median cosine {np.median(cosines):.2f})")
         if cosines is not None:
             return name
     return None
@@ -62,12 +62,12 @@ def require_same_model(
 
 def _another(encoder: "Encoder", reason: str) -> InvalidParameter:
     return InvalidParameter(
-        f"The vectors of the collection are not of the model {encoder.name}: {reason}. "
-        f"Name the model that made them, or add --trust if you know better."
+        f"The vectors of the collection are not those of the model {encoder.name}: {reason}. "
+        f"Name the model that made them, or skip this check with --trust."
     )
 
 
-def _captions(shards: Sequence[Shard], place: Place, encoder: "Encoder") -> Vectors | None:
+def _captions(shards: Sequence[Shard], folder: PictureFolder, encoder: "Encoder") -> Vectors | None:
     compared = [pair for batch in _some(shards) for pair in islice(_with_caption(batch, encoder), COMPARED)]
     if not compared:
         return None
@@ -78,32 +78,40 @@ def _with_caption(batch: Batch, encoder: "Encoder") -> Iterator[tuple[str, NDArr
     if batch.texts is None or batch.texts.shape[1] != encoder.dimensions:
         return
     for columns, vector in zip(batch.columns, batch.texts, strict=True):
-        caption = columns.get("caption")
-        if isinstance(caption, str) and caption.strip():
+        caption = columns.get(CAPTION)
+        if isinstance(caption, str) and caption.strip() and vector.any():
             yield caption, vector
 
 
-def _pictures(shards: Sequence[Shard], place: Place, encoder: "Encoder") -> Vectors | None:
-    compared = [pair for batch in _some(shards) for pair in islice(_with_file(batch, place, encoder), COMPARED)]
+def _pictures(shards: Sequence[Shard], folder: PictureFolder, encoder: "Encoder") -> Vectors | None:
+    compared = [pair for batch in _some(shards) for pair in islice(_with_picture(batch, folder, encoder), COMPARED)]
     if not compared:
         return None
     return _cosines(encoder.encode_pictures([given for given, _ in compared]), [vector for _, vector in compared])
 
 
-def _with_file(batch: Batch, place: Place, encoder: "Encoder") -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
-    for columns, vector in zip(batch.columns, batch.vectors, strict=True):
-        made = to_row(0, columns, place)
-        if isinstance(made, str) or not made[0].was_seen:
+def _with_picture(
+    batch: Batch, folder: PictureFolder, encoder: "Encoder"
+) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+    for number, vector in enumerate(batch.vectors):
+        if number in batch.unusable:
             continue
         try:
-            given = encoder.prepare(open_picture(place.root / made[0].path, target=DECODED_SIDE))
-        except Exception:  # whatever a model raises over one picture
+            if batch.pictures is not None:
+                picture = open_picture(batch.pictures[number][1], target=DECODED_SIDE)
+            else:
+                row = to_row(batch.columns[number], folder)
+                if isinstance(row, str) or not row[0].was_seen:
+                    continue
+                picture = open_picture(folder.root / row[0].path, target=DECODED_SIDE)
+            given = encoder.prepare(picture)
+        except Exception:  # a model may raise anything for one picture
             continue
         yield given, vector
 
 
 def _some(shards: Sequence[Shard]) -> Iterator[Batch]:
-    """The first rows of three parts: the parts may have been made at several times."""
+    """The first rows of three parts, as the parts may have been made at different times."""
     for number in sorted({0, len(shards) // 2, len(shards) - 1}):
         yield next(shards[number].batches())
 

@@ -1,4 +1,4 @@
-"""From what --images says to a source."""
+"""Opens the source that --images names."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -12,12 +12,10 @@ from imagetext.index.kinds import AUTO
 from imagetext.pictures import READABLE_SUFFIXES
 from imagetext.wire.errors import InvalidParameter, NotFound, Unavailable
 from indexer.arguments import FILES, PARQUET, TAR
-from indexer.scan import FoundFile, require_folder
-from indexer.sources.parquet import ParquetShard
-from indexer.sources.source import FolderSource, Shard, Source
+from indexer.reports import printable
+from indexer.sources.containers import ParquetShard, TarShard
+from indexer.sources.source import FolderSource, FoundFile, Shard, Source, require_folder
 from indexer.sources.store import ContainerSource, ObjectSource, Store
-from indexer.sources.tar import TarShard
-from indexer.wording import printable
 
 _SHARDS: dict[str, Callable[[Store, FoundFile], Shard]] = {TAR: TarShard, PARQUET: ParquetShard}
 _PATTERN = "*?["
@@ -27,12 +25,12 @@ def open_source(address: str, format: str = AUTO) -> Source:
     """A folder, a tar or parquet file, a pattern of them (`shards/*.tar`), or the like in an object store (`s3://...`).
 
     Args:
-        format: what lies there; AUTO: tar or parquet where a file's suffix says so, or where a folder has such files
-            and neither pictures nor folders beside them; else files.
+        format: what is there; AUTO: tar or parquet if a file's suffix says so, or if a folder has such files and
+            neither pictures nor folders beside them; else files.
 
     Raises:
         NotFound: nothing is there.
-        InvalidParameter: no address that can be read.
+        InvalidParameter: the address cannot be read.
         Unavailable: the store does not answer.
     """
     system, path = _locate(address)
@@ -42,7 +40,7 @@ def open_source(address: str, format: str = AUTO) -> Source:
         guessed = _guess(system, path) if folder and format == AUTO else format
     except PermissionError as error:
         raise _missing(address) from error
-    except Exception as error:  # each store has its own
+    except Exception as error:  # each store raises its own
         raise Unavailable(f"The address {printable(address)} cannot be read.") from error
     if folder:
         return _open_folder(system, path, guessed)
@@ -59,8 +57,8 @@ def _locate(address: str) -> tuple[Any, str]:
     except ImportError as error:
         raise InvalidParameter(f"Reading {printable(address)} needs another package: {error}") from error
     except ValueError as error:
-        raise InvalidParameter(f"This is no address that can be read: {printable(address)}") from error
-    system.invalidate_cache()  # of listings that an earlier look in this process has left
+        raise InvalidParameter(f"Not an address that can be read: {printable(address)}") from error
+    system.invalidate_cache()  # of earlier listings in this process
     return system, str(path)
 
 

@@ -1,9 +1,4 @@
-"""Files behind a file system of fsspec: what they are called, how they look, and their content.
-
-Pictures that lie one by one in an object store, or in any other file system that fsspec knows.
-
-Sources of large files with many pictures in each: one such file is one shard.
-"""
+"""Sources in any file system that fsspec knows, such as an object store: single pictures, or large files of them."""
 
 import posixpath
 import time
@@ -17,14 +12,19 @@ from imagetext.index import SkippedFile
 from imagetext.index.rows import encode_path
 from imagetext.pictures import READABLE_SUFFIXES, check_bytes
 from imagetext.wire.errors import ImageTextError, NotFound, Unavailable
-from indexer.scan import FoundFile
-from indexer.sources.source import FileShard, Listing, Shard
+from indexer.sources.source import FileShard, FoundFile, Listing, Shard
 
-_TIMES = ("mtime", "LastModified", "last_modified", "updated", "created")  # as the stores call the time of change
+_TIMES = (
+    "mtime",
+    "LastModified",
+    "last_modified",
+    "updated",
+    "created",
+)  # names that stores give to the time of the last change
 
 
 class Store:
-    """A file system and the folder in it that paths are relative to. May be pickled, unless it lies in memory."""
+    """A file system and the folder in it that paths are relative to. May be pickled, unless it is in memory."""
 
     def __init__(self, system: fsspec.AbstractFileSystem, root: str) -> None:
         self._system = system
@@ -32,21 +32,21 @@ class Store:
         self.address = _address(system, self.root)
 
     def find(self) -> Iterator[FoundFile]:
-        """All files below the root but the hidden ones. Raises Unavailable."""
+        """All files below the root except hidden ones. Raises Unavailable."""
         now = time.time_ns()
         try:
             found = self._system.find(self.root, detail=True)
-        except Exception as error:  # each store has its own
+        except Exception as error:  # each store raises its own
             raise _does_not_answer() from error
         for full, info in found.items():
             path = self.relative(full)
             if info["type"] == "file" and not any(part.startswith(".") for part in path.split("/")):
-                yield _looks(path, info, now)
+                yield _found(path, info, now)
 
-    def look(self, path: str) -> FoundFile:
-        """How one file looks. Raises NotFound or Unavailable."""
+    def stat(self, path: str) -> FoundFile:
+        """Size and time of one file. Raises NotFound or Unavailable."""
         try:
-            return _looks(path, self._system.info(self.full(path)), time.time_ns())
+            return _found(path, self._system.info(self.full(path)), time.time_ns())
         except (FileNotFoundError, PermissionError) as error:
             raise NotFound("The file is missing or cannot be read.") from error
         except Exception as error:
@@ -65,7 +65,7 @@ class Store:
         return bytes(content)
 
     def open(self, path: str) -> Any:
-        """A file object to read from and to seek in. Raises NotFound or Unavailable."""
+        """A seekable file object to read from. Raises NotFound or Unavailable."""
         try:
             return self._system.open(self.full(path), "rb")
         except (FileNotFoundError, PermissionError) as error:
@@ -84,8 +84,8 @@ def is_picture(path: str) -> bool:
     return posixpath.splitext(path)[1].lower() in READABLE_SUFFIXES
 
 
-def _looks(path: str, info: dict[str, Any], now: int) -> FoundFile:
-    """Where a store tells no time, every look is a new one, so that the content is read and decides."""
+def _found(path: str, info: dict[str, Any], now: int) -> FoundFile:
+    """If a store has no times, the present one is taken, so that the content is always read and decides."""
     changed = next((info[name] for name in _TIMES if info.get(name)), None)
     if isinstance(changed, datetime):
         changed = (changed if changed.tzinfo else changed.replace(tzinfo=UTC)).timestamp()
@@ -94,17 +94,17 @@ def _looks(path: str, info: dict[str, Any], now: int) -> FoundFile:
 
 
 def _address(system: fsspec.AbstractFileSystem, root: str) -> str:
-    """Plain for the machine's own disk, s3://bucket/prefix and the like for all else."""
+    """A plain path on the local disk, otherwise an address such as s3://bucket/prefix."""
     protocols = (system.protocol,) if isinstance(system.protocol, str) else system.protocol
     return root if "file" in protocols else str(system.unstrip_protocol(root))
 
 
 def _does_not_answer() -> Unavailable:
-    return Unavailable("The place where the pictures lie does not answer as it should.")
+    return Unavailable("The store with the pictures does not answer as expected.")
 
 
 class ObjectSource:
-    """All pictures below an address, by their suffixes; each is one request."""
+    """All pictures below an address, by their suffixes; reading each takes one request."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -120,7 +120,7 @@ def _order(file: FoundFile) -> bytes:
 
 
 class ContainerSource:
-    """`paths` below the root of the store; None: all that end with `suffix`."""
+    """Large files: `paths` below the root of the store, or if None, all that end with `suffix`."""
 
     def __init__(
         self, store: Store, paths: Sequence[str] | None, suffix: str, shard: Callable[[Store, FoundFile], Shard]
@@ -138,7 +138,7 @@ class ContainerSource:
             files = [file for file in self._store.find() if file.path.lower().endswith(self._suffix)]
         for path in self._paths or ():
             try:
-                files.append(self._store.look(path))
+                files.append(self._store.stat(path))
             except ImageTextError as error:
                 listing.skipped.append(SkippedFile(path, error.detail))
         files.sort(key=lambda file: encode_path(file.path))

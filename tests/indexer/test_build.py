@@ -25,8 +25,9 @@ from imagetext.index import (
     version_folder,
 )
 from imagetext.wire.errors import Busy, ModelError, NotFound
-from indexer.build import KEPT_VERSIONS, build
+from indexer.build import build
 from indexer.encode import BATCH
+from indexer.publishing import KEPT_VERSIONS
 from tests.indexer.conftest import content_of, draw, open_current
 from tests.indexer.fake_encoder import NAN, POISON, FakeEncoder
 from tests.patience import PATIENCE

@@ -171,7 +171,7 @@ def test_an_interrupted_build_says_how_to_go_on(images, index, undisturbed, star
     process.process.send_signal(how)
     process.go_on()
 
-    assert process.end() == (1, "", "Interrupted. The same command goes on from here.\n")
+    assert process.end() == (1, "", "Interrupted. Run the same command again to continue.\n")
     assert list_versions(index) == []
     assert build(images, index, FakeEncoder()).encoded < PICTURES
     assert content_of(index) == undisturbed
@@ -204,7 +204,7 @@ def test_a_second_process_is_refused(draw_many, start):
     first = start(free=1)
     first.wait_for_batches(2)
 
-    assert start().end() == (1, "", "Another build is running on this index; wait for its end.\n")
+    assert start().end() == (1, "", "Another build is running on this index; wait until it has ended.\n")
     first.go_on()
     status, output, complaint = first.end()
     assert status == 0, complaint

@@ -23,7 +23,7 @@ from imagetext.index import (
 from imagetext.index.changes.journal import JournalReader, segments
 from imagetext.index.changes.journal_writer import AddedPictures, JournalWriter
 from imagetext.index.changes.records import NO_ROW, Addition, Deletion, over
-from imagetext.wire.errors import InvalidParameter, NotFound
+from imagetext.wire.errors import NotFound
 from indexer.build import build
 from indexer.descriptions import Descriptions
 from tests.indexer.conftest import content_of, draw, open_current
@@ -292,15 +292,6 @@ def test_files_that_nobody_shows_are_removed(api, images, index):
     row = api.collection().by_id(picture_id("new.png"))
 
     assert left == [f"{row.id}-{row.sha256}"]
-
-
-def test_import_does_not_drop_what_was_added(api, images, index, tmp_path):
-    """A data set goes into an index of its own."""
-    from indexer.import_embeddings import import_embeddings
-
-    api.add("new.png", 50)
-    with pytest.raises(InvalidParameter, match="another folder"):
-        import_embeddings(tmp_path, tmp_path / "pictures", index, FakeEncoder())
 
 
 def test_builds_while_pictures_come_and_go(api, images, index):

@@ -11,8 +11,7 @@ from imagetext.index.versions import build_status
 from imagetext.wire.errors import NotFound
 from indexer.build import build
 from indexer.encode import BATCH
-from indexer.lock import build_lock
-from indexer.progress import Progress, reported
+from indexer.publishing import Progress, build_lock, reported
 from tests.indexer.conftest import draw
 from tests.indexer.fake_encoder import FakeEncoder
 from tests.patience import wait_until

@@ -6,7 +6,7 @@ import pytest
 
 from imagetext.index import SkippedFile
 from imagetext.wire.errors import NotFound
-from indexer.scan import scan
+from indexer.sources import scan
 
 
 def touch(path, content=b"x"):

@@ -8,8 +8,9 @@ import pytest
 from imagetext.index import current_version, list_versions
 from imagetext.index.changes.journal_writer import JournalWriter
 from indexer.__main__ import main
+from indexer.arguments import to_bytes
 from indexer.build import build
-from indexer.wording import shown_bytes, to_bytes
+from indexer.reports import shown_bytes
 from tests.imagetext.index.changes import addition
 from tests.indexer.conftest import draw
 from tests.indexer.fake_encoder import FakeEncoder

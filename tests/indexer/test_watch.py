@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from imagetext.index.changes.journal_writer import JournalWriter
-from indexer.watch import MERGE_RECORDS, MERGE_S, Pending
+from indexer.build_command import MERGE_RECORDS, MERGE_S, Pending
 from tests.imagetext.index.changes import addition
 from tests.indexer.conftest import content_of, draw
 from tests.patience import PATIENCE

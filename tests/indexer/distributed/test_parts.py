@@ -11,7 +11,7 @@ from imagetext.index import SkippedFile
 from imagetext.pictures import FileMetadata
 from indexer.distributed.parts import Part, PartFolder
 from indexer.reading import ReadPicture
-from indexer.scan import FoundFile
+from indexer.sources import FoundFile
 
 
 def part(number=0, last=True, shard="ab12", value=1.0):

@@ -9,13 +9,20 @@ from PIL import Image
 
 from imagetext.wire.errors import ModelError, Unavailable
 from indexer.build import build
-from indexer.distributed.on_ray import file_shards, merge, open_tasks, plan
-from indexer.distributed.parts import PartFolder
-from indexer.distributed.stages import STRETCH, EncodingStage, KnownContents, ShardTask, read_shard
+from indexer.distributed.parts import PartFolder, merge
+from indexer.distributed.stages import (
+    STRETCH,
+    EncodingStage,
+    KnownContents,
+    ShardTask,
+    file_shards,
+    open_tasks,
+    plan,
+    read_shard,
+)
 from indexer.encode import Encoding
 from indexer.reading import Preparation
-from indexer.scan import FoundFile
-from indexer.sources import FileShard, open_source
+from indexer.sources import FileShard, FoundFile, open_source
 from tests.indexer.conftest import content_of, draw, open_current
 from tests.indexer.fake_encoder import NAN, POISON, FakeEncoder
 from tests.indexer.sources.conftest import photo, png, write_tar

@@ -98,7 +98,7 @@ def test_vectors_of_another_model_are_refused(run, index, collection, without):
     another.encode_texts = lambda texts: FakeEncoder().encode_texts([text[::-1] for text in texts])
     status, _, complaint = run("import", "--from", collection, model=another)
 
-    assert status == 1 and f"it gives its {compared} others" in complaint and "--trust" in complaint
+    assert status == 1 and f"its {compared} have other vectors" in complaint and "--trust" in complaint
     assert current_version(index) is None
     assert run("import", "--from", collection, "--trust", model=another)[0] == 0
     assert run("import", "--from", collection)[1]["compared"] == compared
@@ -160,7 +160,7 @@ def _lose_the_paths(folder):
         (_lose_vectors, "metadata_10.parquet has no img_emb of the number 10"),
         (_cut_vectors, "img_emb_10.npy cannot be read"),
         (_cut_metadata, "metadata_10.parquet cannot be read"),
-        (_spoil_a_number, "Vector 1 of img_emb_10.npy is not of finite numbers"),
+        (_spoil_a_number, "Vector 1 of img_emb_10.npy has a number that is not finite"),
         (_empty_a_vector, "Vector 0 of img_emb_10.npy"),
         (_other_length, "The vectors of img_emb_10.npy have 8 numbers, those of img_emb_00.npy have 16"),
         (_lose_the_paths, "metadata_00.parquet has no column image_path or key or url"),
@@ -227,9 +227,9 @@ def test_parts_are_read_by_their_numbers(run, index, tmp_path):
 def test_other_folders_are_refused(run, collection, tmp_path, images):
     """With what could be read; so is a data set with pictures, without a folder for them."""
     draw(images / "a.png", 1)
-    assert "holds no collection that is read here" in run("import", "--from", images)[2]
+    assert "holds no known collection" in run("import", "--from", images)[2]
     pq.write_table(pa.table({"caption": ["a dog"]}), images / "rows.parquet")
-    assert "say with --images" in run("import", "--from", images)[2]
+    assert "--images must say" in run("import", "--from", images)[2]
     assert "lacks the columns image_data" in run("import", "--from", images, "--images", tmp_path / "out")[2]
 
 
@@ -242,7 +242,7 @@ def test_an_import_says_in_words_what_it_did(collection, pictures, index, encode
 
     assert lines[0].startswith(f"Published version {current_version(index)} with 5 pictures: 0 encoded, 5 reused")
     assert lines[1] == "5 pictures have no file here: they are found, but cannot be shown."
-    assert lines[2] == "That the vectors are of the model any was not checked."
+    assert lines[2] == "Not checked: whether the vectors are those of the model any."
 
 
 def test_an_index_with_changes_of_its_own_is_left_alone(run, index, collection):

@@ -166,7 +166,7 @@ def test_only_a_folder_is_watched(tmp_path, index, capsys):
     arguments = ["build", "--images", str(tmp_path / "place"), "--index", str(index), "--watch"]
 
     assert main(arguments, load=lambda _: pytest.fail("a model was loaded")) == 1
-    assert "--watch follows a folder" in capsys.readouterr().err
+    assert "--watch works only with a folder" in capsys.readouterr().err
 
 
 def test_the_command_reads_captions_of_tar_files(tmp_path, index, capsys):

@@ -1,4 +1,5 @@
-"""A version's rows as columns: what other programs look for, what came with the pictures, and the row itself."""
+"""Rows of an index as columns of a collection: those that other programs look for, those that came with the pictures
+from another collection, and `OWN` with the index's own row."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,10 +13,7 @@ import pyarrow as pa
 
 from imagetext.index import IndexReader, PictureRow
 from imagetext.index.rows import encode_path
-from indexer.exchange.layout import OWN
-
-ROWS = 1024  # looked up at once
-CAPTION = "caption"  # the column that others know
+from indexer.exchange.collection import CAPTION, OWN, ROWS
 
 _FIXED = {"image_path": pa.string(), CAPTION: pa.string(), "width": pa.int64(), "height": pa.int64()}
 _TYPES: dict[type, pa.DataType] = {int: pa.int64(), str: pa.string(), float: pa.float64(), bool: pa.bool_()}
@@ -24,21 +22,21 @@ _OWN_FIELDS = [field for field in fields(PictureRow) if field.name != "row"]
 
 
 class _Kind(Enum):
-    """What a carried column holds, as JSON has it."""
+    """What a carried column holds, as in JSON."""
 
-    TRUTHS = pa.bool_()
-    WHOLES = pa.int64()
-    NUMBERS = pa.float64()
-    TEXTS = pa.string()
-    LISTS = pa.list_(pa.string())
+    BOOLEAN = pa.bool_()
+    INTEGER = pa.int64()
+    FLOAT = pa.float64()
+    TEXT = pa.string()
+    TEXTS = pa.list_(pa.string())
     OTHER = None  # written as JSON
 
 
 def carried_schema(reader: IndexReader) -> dict[str, pa.DataType | None]:
-    """The columns that came with any of the pictures, by name, each of one type; None: texts of JSON."""
+    """The columns that came with any of the pictures, by name, each with one type; None: written as JSON."""
     kinds: dict[str, _Kind] = {}
-    for first in range(0, reader.info.size, ROWS):
-        for carried in reader.carried(range(first, min(first + ROWS, reader.info.size))):
+    for span in _spans(reader):
+        for carried in reader.carried(span):
             for name, value in carried.items():
                 kind = _kind(value)
                 kinds[name] = _joined(kinds.get(name, kind), kind)
@@ -46,9 +44,9 @@ def carried_schema(reader: IndexReader) -> dict[str, pa.DataType | None]:
 
 
 def schema(reader: IndexReader, carried: Mapping[str, pa.DataType | None], more: Iterable[pa.Field] = ()) -> pa.Schema:
-    """The schema of an export: columns that others know first, then what is carried, `more`, and the row itself.
+    """The schema of an export: columns that others know, what is carried, `more`, and the index's own row.
 
-    The file says in its own metadata where the pictures lie and which encoder made the vectors.
+    The file's metadata say where the pictures are and which encoder made the vectors.
     """
     others = {name: type or pa.string() for name, type in carried.items()}
     known = {name: others.pop(name, type) for name, type in _FIXED.items()}
@@ -61,10 +59,25 @@ def to_columns(
     reader: IndexReader, carried: Mapping[str, pa.DataType | None], first: int, last: int
 ) -> list[dict[str, Any]]:
     """The rows from `first` to before `last`, without vectors."""
-    rows = reader.pictures(range(first, last))
-    return [
-        _columns(row, came, reader, carried) for row, came in zip(rows, reader.carried(range(first, last)), strict=True)
-    ]
+    span = range(first, last)
+    pairs = zip(reader.pictures(span), reader.carried(span), strict=True)
+    return [_columns(row, came, reader, carried) for row, came in pairs]
+
+
+def has_captions(reader: IndexReader, carried: Mapping[str, pa.DataType | None]) -> bool:
+    """Whether any picture has a caption."""
+    return CAPTION in carried or any(row.captions for span in _spans(reader) for row in reader.pictures(span))
+
+
+def captions(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The caption of each row, empty where it has none."""
+    found = (row.get(CAPTION) for row in rows)
+    return [caption if isinstance(caption, str) else "" for caption in found]
+
+
+def _spans(reader: IndexReader) -> Iterable[range]:
+    size = reader.info.size
+    return (range(first, min(first + ROWS, size)) for first in range(0, size, ROWS))
 
 
 def _columns(
@@ -102,30 +115,18 @@ def _note(reader: IndexReader) -> dict[str, Any]:
 
 def _kind(value: Any) -> _Kind:
     if isinstance(value, bool):
-        return _Kind.TRUTHS
+        return _Kind.BOOLEAN
     if isinstance(value, int):
-        return _Kind.WHOLES if -(2**63) <= value < 2**63 else _Kind.OTHER
+        return _Kind.INTEGER if -(2**63) <= value < 2**63 else _Kind.OTHER
     if isinstance(value, float):
-        return _Kind.NUMBERS
+        return _Kind.FLOAT
     if isinstance(value, str):
-        return _Kind.TEXTS
+        return _Kind.TEXT
     texts = isinstance(value, list) and all(isinstance(item, str) for item in value)
-    return _Kind.LISTS if texts else _Kind.OTHER
+    return _Kind.TEXTS if texts else _Kind.OTHER
 
 
 def _joined(one: _Kind, other: _Kind) -> _Kind:
     if one is other:
         return one
-    return _Kind.NUMBERS if {one, other} == {_Kind.WHOLES, _Kind.NUMBERS} else _Kind.OTHER
-
-
-def has_captions(reader: IndexReader, carried: Mapping[str, pa.DataType | None]) -> bool:
-    """Whether any picture has a caption."""
-    spans = ((first, min(first + ROWS, reader.info.size)) for first in range(0, reader.info.size, ROWS))
-    return CAPTION in carried or any(row.captions for span in spans for row in reader.pictures(range(*span)))
-
-
-def captions(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The caption of each row, empty where it has none."""
-    found = (row.get(CAPTION) for row in rows)
-    return [caption if isinstance(caption, str) else "" for caption in found]
+    return _Kind.FLOAT if {one, other} == {_Kind.INTEGER, _Kind.FLOAT} else _Kind.OTHER

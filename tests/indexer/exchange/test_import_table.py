@@ -151,9 +151,9 @@ def test_bad_rows_are_skipped_with_their_reason(tmp_path: Path, capsys) -> None:
 def test_another_model_is_refused(source: Path, tmp_path: Path, capsys) -> None:
     """It would search the vectors without an error and without sense; nothing is published."""
     assert run(source, tmp_path, WordEncoder(seed=1)) == 1
-    assert "not of the model" in capsys.readouterr().err
+    assert "not those of the model" in capsys.readouterr().err
     assert run(source, tmp_path, FakeEncoder(dimensions=16)) == 1
-    assert "not of 16 numbers" in capsys.readouterr().err
+    assert "have 512 numbers, those of the model fake have 16" in capsys.readouterr().err
     assert current_version(tmp_path / "index") is None
 
 
@@ -170,6 +170,31 @@ def test_data_sets_that_cannot_be_read_are_refused(source: Path, tmp_path: Path,
     damaged.write_bytes(damaged.read_bytes()[:-20])
     assert run(source, tmp_path) == 1
 
-    assert "neither parquet files nor" in sentences[0]
+    assert "is empty" in sentences[0]
     assert "lacks the columns image_data, image_embeddings, text_embeddings" in sentences[1]
     assert "cannot be read" in capsys.readouterr().err
+
+
+def test_an_index_with_changes_of_its_own_is_left_alone(source: Path, tmp_path: Path, capsys) -> None:
+    """What came through the API would be gone from the version that an import makes."""
+    (tmp_path / "index" / "journal").mkdir(parents=True)
+
+    assert run(source, tmp_path) == 1
+    assert "another folder" in capsys.readouterr().err
+
+
+def test_without_vectors_of_captions_those_of_pictures_are_compared(tmp_path: Path, capsys) -> None:
+    """They lie in the data set itself."""
+    folder = tmp_path / "set"
+    folder.mkdir()
+    made, encoder = rows(3), WordEncoder()
+    for row in made:
+        picture = Image.open(io.BytesIO(row["image_data"]["bytes"])).convert("RGB")
+        row["image_embeddings"] = encoder.encode_pictures([encoder.prepare(picture)])[0].tolist()
+        row["text_embeddings"] = None
+    pq.write_table(pa.Table.from_pylist(made, SCHEMA), folder / "rows.parquet")
+
+    assert run(folder, tmp_path, encoder, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["compared"] == "pictures"
+    assert run(folder, tmp_path, WordEncoder(seed=1)) == 1
+    assert "its pictures have other vectors" in capsys.readouterr().err
