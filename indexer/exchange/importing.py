@@ -284,11 +284,6 @@ def _write(
     encoder: "Encoder",
     wanted: IndexOptions,
     progress: Progress,
-    gathered: _Gathered,
-    folder: PictureFolder,
-    encoder: "Encoder",
-    wanted: IndexOptions,
-    progress: Progress,
 ) -> str:
     size = len(gathered.rows)
     return write_version(
