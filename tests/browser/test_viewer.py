@@ -1,4 +1,4 @@
-"""The large view of a found picture."""
+"""The large view of a search hit."""
 
 import pytest_asyncio
 from playwright.async_api import Page, expect
@@ -14,7 +14,7 @@ async def page(open_page: Opener) -> Page:
 
 
 async def test_arrow_keys_step_and_escape_returns(page: Page) -> None:
-    """The keyboard does everything; the focus returns to the thumbnail of the picture last seen."""
+    """The viewer works by keyboard; the focus returns to the thumbnail of the last picture shown."""
     found = await tiles(page)
     await found.first.press("Enter")
     dialog = page.get_by_role("dialog")
@@ -31,8 +31,8 @@ async def test_arrow_keys_step_and_escape_returns(page: Page) -> None:
     await expect(found.nth(1)).to_be_focused()
 
 
-async def test_the_ends_are_the_ends(page: Page) -> None:
-    """At the first and the last picture there is no further step."""
+async def test_stepping_ends_at_the_first_and_last_picture(page: Page) -> None:
+    """The buttons are disabled there, and the keys do nothing."""
     found = await tiles(page)
     await found.first.click()
     dialog = page.get_by_role("dialog")
@@ -47,7 +47,7 @@ async def test_the_ends_are_the_ends(page: Page) -> None:
     await expect(dialog.get_by_role("button", name="Next picture")).to_be_disabled()
 
 
-async def test_it_tells_what_the_picture_is(page: Page) -> None:
+async def test_it_shows_facts_about_the_picture(page: Page) -> None:
     """Path, relevance, size and a link to the original."""
     found = await tiles(page)
     await found.first.click()
@@ -62,7 +62,7 @@ async def test_it_tells_what_the_picture_is(page: Page) -> None:
 
 
 async def test_a_stored_caption_is_shown(page: Page) -> None:
-    """Where there is one; it also says what the picture is to who cannot see it."""
+    """If there is one, it is also the text alternative of the picture."""
     for place in range(12):
         await (await tiles(page)).nth(place).click()
         dialog = page.get_by_role("dialog")
@@ -72,12 +72,12 @@ async def test_a_stored_caption_is_shown(page: Page) -> None:
             await expect(dialog.get_by_text(caption, exact=True)).to_be_visible()
             await expect(dialog.get_by_role("img", name=caption)).to_be_visible()
         else:
-            await expect(dialog.locator("[data-part=said]")).to_be_hidden()
+            await expect(dialog.locator("[data-part=description]")).to_be_hidden()
         await page.keyboard.press("Escape")
 
 
 async def test_a_found_picture_can_be_captioned(page: Page, api: FakeApi) -> None:
-    """Caption it takes the picture over to the Caption tab."""
+    """Caption it sends the picture to the Caption tab."""
     await (await tiles(page)).first.click()
     await page.get_by_role("dialog").get_by_role("button", name="Caption it").click()
 
@@ -87,7 +87,7 @@ async def test_a_found_picture_can_be_captioned(page: Page, api: FakeApi) -> Non
 
 
 async def test_the_mouse_closes_it_too(page: Page) -> None:
-    """The close button works, and the page behind keeps its place."""
+    """The close button works, and the page keeps its scroll position."""
     found = await tiles(page)
     await found.nth(11).click()
     await page.get_by_role("button", name="Close").click()
