@@ -61,6 +61,7 @@ class FakeApi:
     has_index: bool = True
     versions: FakeVersions = field(default_factory=FakeVersions)
     asked: list[dict[str, Any]] = field(default_factory=list)  # options of every caption and search request
+    labelled: list[str] = field(default_factory=list)  # file name of every picture that labels were asked for
 
     async def answer(self, **request: Any) -> None:
         self.asked.append(request)
@@ -138,7 +139,9 @@ def _add_labels(app: FastAPI, api: FakeApi) -> None:
     async def label(request: Request) -> LabelReply:
         if not api.labels:
             raise Unavailable("The retrieval service cannot be reached.")
-        await request.body()
+        upload = (await request.form())["image"]
+        _size(await upload.read())  # type: ignore[union-attr]
+        api.labelled.append(upload.filename)  # type: ignore[union-attr, arg-type]
         labels = [Label(name=name, probability=probability) for name, probability in api.labels]
         result = LabelResult(labels=labels, width=480, height=320)
         return LabelReply(model=_model("compact-clip", "encoder"), results=[result])

@@ -1,6 +1,6 @@
 /** Entry point of the page. The address holds the state; tabs and links change the address. */
 
-import { Address, QueryPictures } from "./address.js";
+import { Address, QueryPictures, searchAddress } from "./address.js";
 import { readJSON } from "./api.js";
 import { CaptionTab } from "./caption.js";
 import { byId, indexAfter, part, watchConnection } from "./dom.js";
@@ -60,6 +60,8 @@ const find = new FindTab({ pictures, go, open: (hits, index) => viewer.open(hits
 const viewer = new Viewer({
   onClose: (index) => find.focus(index),
   onLike: (hit) => find.search({ like: hit.id }),
+  onLabel: (text) => find.search({ text }),
+  addressOf: (text) => searchAddress({ text }),
   onCaption: (hit) => {
     go({ tab: "caption" });
     caption.addHit(hit);

@@ -2,6 +2,7 @@
 
 import { nameOf } from "./api.js";
 import { byId, indexAfter, part } from "./dom.js";
+import { labelItems, labelsOfHit } from "./labels.js";
 import { percent, whole } from "./wording.js";
 
 const SWIPE_PX = 48;
@@ -13,16 +14,24 @@ export class Viewer {
   #hits = [];
   #index = 0;
   #swipeStart = null;
+  #addressOf;
+  #labelling = new AbortController();
 
-  /** @param {{onLike: (hit) => void, onCaption: (hit) => void, onClose: (index) => void}} callbacks */
-  constructor({ onLike, onCaption, onClose }) {
+  /**
+   * @param {{onLike: (hit) => void, onCaption: (hit) => void, onLabel: (name: string) => void, onClose: (index) => void,
+   *   addressOf: (name: string) => string}} options addressOf: the address of a search for a label
+   */
+  constructor({ onLike, onCaption, onLabel, onClose, addressOf }) {
+    this.#addressOf = addressOf;
     this.#on("close", "click", () => this.#dialog.close());
     this.#on("previous", "click", () => this.#step(-1));
     this.#on("next", "click", () => this.#step(1));
     this.#on("like", "click", () => this.#leave(onLike, this.#hits[this.#index]));
     this.#on("caption", "click", () => this.#leave(onCaption, this.#hits[this.#index]));
+    this.#on("labels", "click", (event) => this.#pickLabel(event, onLabel));
     this.#on("picture", "error", () => this.#showThumbnail());
     this.#dialog.addEventListener("close", () => {
+      this.#labelling.abort();
       if (this.#dialog.returnValue !== ELSEWHERE) onClose(this.#index);
     });
     this.#dialog.addEventListener("keydown", (event) => this.#press(event));
@@ -51,6 +60,13 @@ export class Viewer {
     act(subject);
   }
 
+  #pickLabel(event, onLabel) {
+    const label = event.target.closest("a");
+    if (!label || event.ctrlKey || event.metaKey || event.shiftKey) return; // these open another tab or window
+    event.preventDefault();
+    this.#leave(onLabel, label.textContent);
+  }
+
   #press(event) {
     const index = indexAfter(event.key, this.#index, this.#hits.length - 1);
     if (index === null) return;
@@ -58,8 +74,10 @@ export class Viewer {
     if (index in this.#hits) this.#show(index);
   }
 
-  #touch({ touches }) {
-    this.#swipeStart = touches.length === 1 ? touches[0].clientX : null; // two fingers zoom
+  /** Two fingers zoom, and the row of labels scrolls. */
+  #touch({ touches, target }) {
+    const isSwipe = touches.length === 1 && !part(this.#dialog, "labels").contains(target);
+    this.#swipeStart = isSwipe ? touches[0].clientX : null;
   }
 
   #swipe({ changedTouches }) {
@@ -92,6 +110,22 @@ export class Viewer {
     part(this.#dialog, "original").href = hit.url;
     this.#enable("previous", index > 0);
     this.#enable("next", index < this.#hits.length - 1);
+    this.#showLabels(hit);
+  }
+
+  /** Fills the row of labels once they are known. It keeps its height without them, so nothing moves. */
+  async #showLabels(hit) {
+    const list = part(this.#dialog, "labels");
+    this.#labelling.abort();
+    const { signal } = (this.#labelling = new AbortController());
+    if (list.contains(document.activeElement)) byId("viewer-path").focus(); // the arrow keys need a focus in the dialog
+    list.replaceChildren();
+    try {
+      const labels = await labelsOfHit(hit, signal);
+      if (!signal.aborted) list.replaceChildren(...labelItems(labels, this.#addressOf));
+    } catch {
+      // the view is complete without labels
+    }
   }
 
   /** Browsers cannot display every format that the index holds, but they can display thumbnails. */
