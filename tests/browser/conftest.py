@@ -1,9 +1,10 @@
-"""A real headless Chromium on the page, and behind it a service that behaves (fake_api.py).
+"""A real headless Chromium opens the page, and a fake service (fake_api.py) is behind it.
 
-With IMAGETEXT_URL set, the tests of the main path run against that service instead.
+With IMAGETEXT_URL set, the tests in test_main_path.py run against that service instead.
 """
 
 import asyncio
+import inspect
 import os
 import re
 import shutil
@@ -33,7 +34,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.browser)
-            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+            if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.function):
+                item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -63,7 +65,7 @@ def api() -> Iterator[FakeApi]:
 
 
 def page_headers() -> dict[str, str]:
-    """The headers that nginx.conf sends with every answer."""
+    """The headers that nginx.conf adds to every response."""
     conf = (WEB / "nginx.conf").read_text()
     return {name: value.strip('"') for name, value in re.findall(r'add_header (\S+) ("[^"]+"|[^$" ]+) always', conf)}
 
@@ -78,7 +80,7 @@ Opener = Callable[..., "asyncio.Future[playwright.Page]"]
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def open_page(browser: playwright.Browser, base_url: str) -> AsyncIterator[Opener]:
-    """Opens the page at an address with a device's options. At the end no page may have complained on its console."""
+    """Opens the page at an address, with options for the device. Fails at the end if a page logged to its console."""
     contexts: list[playwright.BrowserContext] = []
     complaints: list[str] = []
 
@@ -100,7 +102,7 @@ async def open_page(browser: playwright.Browser, base_url: str) -> AsyncIterator
 
 
 def _complaint(message: playwright.ConsoleMessage) -> list[str]:
-    """What the console says, but not what tests cause: errors that they ask the service for, and reading pixels."""
+    """The console message, unless the test itself caused it: errors that the service returns, and reading pixels."""
     is_answer = message.text.startswith("Failed to load resource") and "/v1/" in message.location["url"]
     is_reading = message.text.startswith("Canvas2D: Multiple readback")
     return [message.text] if message.type in ("error", "warning") and not (is_answer or is_reading) else []

@@ -1,4 +1,4 @@
-"""A gateway that behaves: it keeps the contract, answers from drawn pictures, and is slow or busy on demand."""
+"""A fake gateway: it keeps the API's contract, answers from drawn pictures, and is slow or busy on demand."""
 
 import asyncio
 import base64
@@ -47,7 +47,7 @@ GRID = 7
 
 @dataclass
 class FakeApi:
-    """What the service holds and how it behaves; tests change it while it runs."""
+    """What the service holds and how it behaves. Tests change it while it runs."""
 
     url: str = ""  # where it listens
     library: list[ShapePicture] = field(default_factory=shape_library)
@@ -55,20 +55,21 @@ class FakeApi:
     sentences: tuple[tuple[str, float], ...] = SENTENCES
     labels: tuple[tuple[str, float], ...] = ()
     confidence: float | None = None  # of each caption
-    held: str | None = None  # questions with these words wait until it is None; "" holds everything
-    busy_times: int = 0  # so many further requests are answered with 429
+    held: str | None = None  # requests with these words wait until it is None; "" holds every request
+    busy_times: int = 0  # this many further requests get a 429
     retry_after: int = 1
     has_index: bool = True
     versions: FakeVersions = field(default_factory=FakeVersions)
     asked: list[dict[str, Any]] = field(default_factory=list)  # options of every caption and search request
+    labelled: list[str] = field(default_factory=list)  # file name of every picture that labels were asked for
 
     async def answer(self, **request: Any) -> None:
         self.asked.append(request)
         while self.held is not None and self.held in (request.get("text") or ""):  # noqa: ASYNC110
-            await asyncio.sleep(0.02)  # not an Event: a test in another thread lets go
+            await asyncio.sleep(0.02)  # not an Event: the test runs in another thread
         if self.busy_times > 0:
             self.busy_times -= 1
-            raise Busy("More pictures are waiting than can be taken.", retry_after=self.retry_after)
+            raise Busy("Too many pictures are waiting.", retry_after=self.retry_after)
 
     def find(self, wanted: frozenset[str], k: int, offset: int) -> SearchReply:
         if not self.has_index:
@@ -88,7 +89,7 @@ class FakeApi:
 
 
 def create_app(api: FakeApi, static: Path, headers: dict[str, str]) -> FastAPI:
-    """The service and the page, the page with the given headers."""
+    """The service, and the page with the given headers."""
     app = FastAPI()
 
     @app.exception_handler(ImageTextError)
@@ -138,7 +139,9 @@ def _add_labels(app: FastAPI, api: FakeApi) -> None:
     async def label(request: Request) -> LabelReply:
         if not api.labels:
             raise Unavailable("The retrieval service cannot be reached.")
-        await request.body()
+        upload = (await request.form())["image"]
+        _size(await upload.read())  # type: ignore[union-attr]
+        api.labelled.append(upload.filename)  # type: ignore[union-attr, arg-type]
         labels = [Label(name=name, probability=probability) for name, probability in api.labels]
         result = LabelResult(labels=labels, width=480, height=320)
         return LabelReply(model=_model("compact-clip", "encoder"), results=[result])

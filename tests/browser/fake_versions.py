@@ -1,4 +1,4 @@
-"""The versions of an index that behaves: they are listed, switched with a key, and built."""
+"""The versions of a fake index: they are listed, switched with a key, and built."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -42,7 +42,7 @@ def _versions() -> list[IndexVersion]:
 
 @dataclass
 class FakeVersions:
-    """`current` is published and open; `damaged` are refused; `changed` is it with what came and went since."""
+    """`current` is published and open, `damaged` are refused, `changed` is the current one with its changes since."""
 
     listed: list[IndexVersion] = field(default_factory=_versions)
     current: str | None = NEW
@@ -67,7 +67,7 @@ class FakeVersions:
         return Published(version=version, before=before)
 
     def encoding(self, done: int, total: int) -> None:
-        """From now on a build runs, and is so far."""
+        """From now on a build is running and has encoded `done` pictures."""
         moment = datetime.now(UTC)
         self.build = BuildStatus(
             running=BuildProgress(

@@ -1,4 +1,4 @@
-"""A small library of drawn pictures: one shape of one colour on one ground each, in several formats of page."""
+"""A small library of drawn pictures: each is one shape on one ground, in several aspect ratios."""
 
 import io
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What several tests do on the page."""
+"""Steps that several tests share."""
 
 import base64
 from collections.abc import Sequence
@@ -8,20 +8,20 @@ from playwright.async_api import Locator, Page, expect
 
 
 async def caption(page: Page, picture: Path) -> Locator:
-    """Chooses a picture and waits for its words. Returns its card."""
+    """Chooses a picture and waits for its caption. Returns its card."""
     card = await choose(page, picture)
     await expect(card.locator(".words").first).to_be_visible()
     return card
 
 
 async def choose(page: Page, *pictures: Path) -> Locator:
-    """Returns the card of the last picture, which is the newest."""
+    """Chooses pictures. Returns the card of the last one, which is the newest."""
     await page.locator("#files").set_input_files(pictures)
     return page.locator(".card").first
 
 
 async def search(page: Page, words: str) -> Locator:
-    """Types words on the Find tab. Returns the tiles, once there is one."""
+    """Searches for words on the Find tab. Returns the tiles once there are any."""
     await page.get_by_role("searchbox").fill(words)
     await page.keyboard.press("Enter")
     return await tiles(page)
@@ -38,7 +38,7 @@ async def names(found: Locator) -> Sequence[str]:
 
 
 async def drag_over(page: Page, picture: Path) -> None:
-    """Drags a file over the page, as from a file manager, without letting go."""
+    """Drags a file over the page, as from a file manager, without dropping it."""
     await _drag(page, picture, "dragEnter")
     await _drag(page, picture, "dragOver")
 
@@ -56,7 +56,7 @@ async def _drag(page: Page, picture: Path, kind: str) -> None:
 
 
 async def paste(page: Page, picture: Path) -> None:
-    """Puts a PNG on the clipboard, as a screenshot tool does, and presses Ctrl V."""
+    """Puts a PNG on the clipboard, as a screenshot tool does, and presses Ctrl+V."""
     await page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     await page.evaluate(
         """async (encoded) => {

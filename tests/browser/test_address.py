@@ -1,4 +1,4 @@
-"""The address says what is shown, so that it can be shared, reloaded and gone back from."""
+"""The address holds the page's state, so that it can be shared and reloaded, and the back button works."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from tests.browser.steps import drop, names, search, tiles
 
 
 async def test_a_shared_address_shows_the_same(open_page: Opener, api: FakeApi) -> None:
-    """Words and number come from the address, and a reload asks the same again."""
+    """The words and the number of results come from the address, and a reload repeats the search."""
     page = await open_page("/#find?q=white+square&k=24")
     await expect(await tiles(page)).to_have_count(24)
     await page.reload()
@@ -24,7 +24,7 @@ async def test_a_shared_address_shows_the_same(open_page: Opener, api: FakeApi) 
 
 
 async def test_likeness_is_in_the_address_too(open_page: Opener) -> None:
-    """Pictures like an indexed one can be shared by its id."""
+    """A search for pictures like an indexed one can be shared, because the address holds its id."""
     page = await open_page("/#find?like=green-square-pink")
 
     assert (await names(await tiles(page)))[0] == "green square.jpg"
@@ -32,7 +32,7 @@ async def test_likeness_is_in_the_address_too(open_page: Opener) -> None:
 
 
 async def test_back_and_forward(page: Page) -> None:
-    """Each question and each tab is a step in the browser's history."""
+    """Each search and each tab is a step in the browser's history."""
     await page.get_by_role("tab", name="Find").click()
     await search(page, "red circle")
     await search(page, "green square")
@@ -44,7 +44,7 @@ async def test_back_and_forward(page: Page) -> None:
     await page.go_back()
     await expect(page.locator("#grid .tile")).to_have_count(0)
     await page.go_back()
-    await expect(page.get_by_role("heading", name="Any picture, put into words")).to_be_visible()
+    await expect(page.get_by_role("heading", name="Put any picture into words")).to_be_visible()
     await page.go_forward()
     await page.go_forward()
 
@@ -52,7 +52,7 @@ async def test_back_and_forward(page: Page) -> None:
 
 
 async def test_a_tab_keeps_what_it_shows(page: Page, api: FakeApi) -> None:
-    """Going to the other tab and back asks nothing again."""
+    """Going to the other tab and back repeats no request."""
     await page.get_by_role("tab", name="Find").click()
     await search(page, "red circle")
     await page.get_by_role("tab", name="Caption").click()
@@ -63,8 +63,8 @@ async def test_a_tab_keeps_what_it_shows(page: Page, api: FakeApi) -> None:
     assert len(api.asked) == 1
 
 
-async def test_a_picture_of_ones_own_is_not_in_the_address(open_page: Opener, picture: Path) -> None:
-    """After a reload the page asks for the picture again instead of showing something else."""
+async def test_a_dropped_picture_is_not_in_the_address(open_page: Opener, picture: Path) -> None:
+    """After a reload the page asks for the picture again."""
     page = await open_page("/#find")
     await drop(page, picture)
     await tiles(page)
@@ -73,8 +73,8 @@ async def test_a_picture_of_ones_own_is_not_in_the_address(open_page: Opener, pi
     await expect(page.get_by_role("heading", name="The picture is gone")).to_be_visible()
 
 
-async def test_an_address_of_nothing(open_page: Opener) -> None:
-    """An unknown tab is the Caption tab, and an impossible number the smallest one."""
+async def test_an_unknown_address(open_page: Opener) -> None:
+    """An unknown tab leads to the Caption tab, and an unsupported number to the smallest one."""
     page = await open_page("/#nonsense?q=1")
     await expect(page.get_by_role("tab", name="Caption")).to_have_attribute("aria-selected", "true")
 
@@ -83,7 +83,7 @@ async def test_an_address_of_nothing(open_page: Opener) -> None:
 
 
 async def test_tabs_follow_the_arrow_keys(page: Page) -> None:
-    """The tabs are one tab stop; the arrow keys go round."""
+    """The tabs are one tab stop; the arrow keys wrap around."""
     await page.get_by_role("tab", name="Caption").focus()
     await page.keyboard.press("ArrowRight")
     await expect(page.get_by_role("tab", name="Find")).to_be_focused()

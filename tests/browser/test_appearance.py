@@ -1,4 +1,4 @@
-"""How the page looks on different devices, and what it may not do."""
+"""How the page looks on different devices, and what it must not do."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ async def fits(page: Page) -> bool:
 
 
 async def test_a_phone_never_scrolls_sideways(open_page: Opener, api: FakeApi, picture: Path, tmp_path: Path) -> None:
-    """360 pixels are enough for every state of the page."""
+    """Every state of the page fits into 360 pixels."""
     api.captioners = ["caption-gru", "caption-vit-bert-with-a-name-that-goes-on-and-on"]
     page = await open_page(**PHONE)
     assert await fits(page)
@@ -58,7 +58,7 @@ async def test_touch_targets_are_large_enough(open_page: Opener) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_colours_follow_the_device(open_page: Opener, scheme: str) -> None:
-    """Light paper with dark ink, or the other way round, with a contrast for small print of at least 4.5."""
+    """Dark text on light or light text on dark, with a contrast of at least 4.5."""
     page = await open_page(color_scheme=scheme)
     paper, ink, soft = [await page.evaluate(LUMINANCE, name) for name in ("--paper", "--ink", "--soft")]
 
@@ -77,7 +77,7 @@ LUMINANCE = """(name) => {
 }"""
 
 
-async def test_nothing_moves_for_those_who_want_it_so(open_page: Opener) -> None:
+async def test_nothing_moves_with_reduced_motion(open_page: Opener) -> None:
     """With reduced motion no animation runs on the opening."""
     page = await open_page(reduced_motion="reduce")
     await page.wait_for_timeout(200)
@@ -86,7 +86,7 @@ async def test_nothing_moves_for_those_who_want_it_so(open_page: Opener) -> None
 
 
 async def test_nothing_jumps_while_pictures_arrive(open_page: Opener) -> None:
-    """Thumbnails keep their room, so that the layout does not shift."""
+    """Space is reserved for thumbnails, so that the layout does not shift."""
     page = await open_page("/#find?q=red+circle")
     await tiles(page)
     before = await page.locator("#grid .tile").nth(11).bounding_box()
@@ -96,7 +96,7 @@ async def test_nothing_jumps_while_pictures_arrive(open_page: Opener) -> None:
 
 
 async def test_everything_comes_from_the_same_origin(open_page: Opener, base_url: str, picture: Path) -> None:
-    """The page asks no other host for anything."""
+    """The page sends no request to another host."""
     page = await open_page("about:blank")
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
@@ -108,7 +108,7 @@ async def test_everything_comes_from_the_same_origin(open_page: Opener, base_url
 
 
 async def test_the_policy_of_nginx_conf_is_in_force(browser: Browser, api: FakeApi) -> None:
-    """The page runs under the very policy that is shipped: no markup from text, no script from elsewhere."""
+    """The page runs under the policy that is shipped: no markup from text, nothing from other origins."""
     page = await browser.new_page()
     page.set_default_timeout(BROWSER_MS)
     await page.goto(api.url)
@@ -125,16 +125,16 @@ async def test_the_policy_of_nginx_conf_is_in_force(browser: Browser, api: FakeA
     assert refused == "img-src"
 
 
-def test_no_markup_is_made_of_data() -> None:
-    """No script uses a door through which text becomes markup or code."""
-    doors = ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "Function(", '"style"')
+def test_no_script_turns_data_into_markup() -> None:
+    """No script uses an API that turns text into markup or code."""
+    unsafe = ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "Function(", '"style"')
     for script in sorted((WEB / "static" / "js").glob("*.js")):
         text = script.read_text()
-        assert [door for door in doors if door in text] == [], script.name
+        assert [api for api in unsafe if api in text] == [], script.name
 
 
 async def test_the_footer_tells_what_the_service_holds(page: Page) -> None:
-    """Index size and version, the models, and the way to the API description."""
+    """Index size and version, the models, and a link to the API description."""
     footer = page.locator("#status")
 
     await expect(footer).to_contain_text("60 pictures in index 20260102T030405")
@@ -143,7 +143,7 @@ async def test_the_footer_tells_what_the_service_holds(page: Page) -> None:
 
 
 async def test_the_footer_without_an_index(page: Page, api: FakeApi) -> None:
-    """Without an index the footer says so in the service's own sentence."""
+    """Without an index the footer shows the service's own message."""
     api.has_index = False
     await page.reload()
 

@@ -1,4 +1,4 @@
-"""Words light up the part of the picture that they looked at."""
+"""Words light up the part of the picture where the model looked."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from playwright.async_api import Locator, Page, expect
 from tests.browser.conftest import Opener
 from tests.browser.steps import caption
 
-# The share of the canvas's width at which the veil is thinnest.
+# Where the overlay is most transparent, as a share of the canvas's width.
 CLEAREST = """(canvas) => {
     const { width, height } = canvas;
     const pixels = canvas.getContext("2d").getImageData(0, 0, width, height).data;
@@ -26,7 +26,7 @@ async def lit_at(card: Locator) -> float:
 
 
 async def test_the_focused_word_lights_its_place(page: Page, picture: Path) -> None:
-    """The first words looked left and the last ones right; without a focus there is no veil."""
+    """The fake attention goes from left to right with the words; without a focus there is no overlay."""
     card = await caption(page, picture)
     words = card.locator(".words").first.locator(".word")
     await expect(card.locator("canvas")).to_have_css("opacity", "0")
@@ -58,7 +58,7 @@ async def test_arrow_keys_walk_through_the_words(page: Page, picture: Path) -> N
     await expect(card.get_by_role("button", name="Copy")).to_be_focused()
 
 
-async def test_pointing_at_a_word_is_enough(page: Page, picture: Path) -> None:
+async def test_hovering_over_a_word_is_enough(page: Page, picture: Path) -> None:
     """The word under the mouse lights its place until the mouse leaves."""
     card = await caption(page, picture)
     await card.locator(".word", has_text="ground").hover()
@@ -79,7 +79,7 @@ async def test_a_tap_lights_a_word(open_page: Opener, picture: Path) -> None:
     await expect(card.get_by_text("Tap a word to see where the model looked.")).to_be_visible()
 
 
-async def test_the_veil_covers_the_picture_exactly(page: Page, picture: Path) -> None:
+async def test_the_overlay_covers_the_picture_exactly(page: Page, picture: Path) -> None:
     """The canvas lies on the preview, and the preview keeps the picture's shape."""
     card = await caption(page, picture)
     preview, canvas = await card.locator("img").bounding_box(), await card.locator("canvas").bounding_box()

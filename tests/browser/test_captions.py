@@ -1,4 +1,4 @@
-"""What a captioned picture's card offers."""
+"""The card of a captioned picture."""
 
 import re
 from pathlib import Path
@@ -23,20 +23,20 @@ async def test_the_best_caption_comes_first_and_others_below(page: Page, picture
 
 
 async def test_a_card_says_what_it_waits_for(page: Page, api: FakeApi, pictures: list[Path]) -> None:
-    """Two pictures are looked at while the others wait their turn; all are done in the end."""
+    """Two pictures are captioned at a time while the others are queued; all are done in the end."""
     api.held = ""
     await choose(page, *pictures)
 
     await expect(page.locator(".card[data-state=thinking]")).to_have_count(2)
     await expect(page.locator(".card[data-state=queued]")).to_have_count(2)
     await expect(page.get_by_text("Looking at the picture").first).to_be_visible()
-    await expect(page.get_by_text("Waiting its turn").first).to_be_visible()
+    await expect(page.get_by_text("Queued").first).to_be_visible()
     api.held = None
     await expect(page.locator(".card[data-state=done]")).to_have_count(4)
 
 
 async def test_a_caption_is_copied(page: Page, picture: Path) -> None:
-    """The copy button puts the sentence on the clipboard and says so."""
+    """The copy button copies the sentence and says so."""
     await page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     card = await caption(page, picture)
     await card.get_by_role("button", name="Copy").click()
@@ -46,14 +46,14 @@ async def test_a_caption_is_copied(page: Page, picture: Path) -> None:
 
 
 async def test_a_caption_is_announced(page: Page, picture: Path) -> None:
-    """Who cannot see the card hears the caption."""
+    """Screen readers announce the caption."""
     await caption(page, picture)
 
     await expect(page.locator("#announcer")).to_have_text("circle.png: a red circle on a blue ground")
 
 
 async def test_words_of_a_caption_are_never_markup(page: Page, api: FakeApi, picture: Path) -> None:
-    """A caption with tags in it is shown letter by letter."""
+    """Tags in a caption are shown as text."""
     api.sentences = (("<img src=x> & <b>more</b>", -0.5),)
     card = await caption(page, picture)
 
@@ -73,7 +73,7 @@ async def test_a_captioned_picture_finds_others_like_it(page: Page, picture: Pat
 
 
 async def test_a_removed_card_leaves_the_focus_beside_it(page: Page, pictures: list[Path]) -> None:
-    """Keyboard users go on with the next card, and after the last one with the opening."""
+    """The focus moves to the next card, and after the last one to the opening."""
     await choose(page, *pictures[:2])
     await expect(page.locator(".card[data-state=done]")).to_have_count(2)
 
@@ -82,11 +82,11 @@ async def test_a_removed_card_leaves_the_focus_beside_it(page: Page, pictures: l
     await page.keyboard.press("Enter")
 
     await expect(page.get_by_role("button", name="Choose pictures")).to_be_focused()
-    await expect(page.get_by_role("heading", name="Any picture, put into words")).to_be_visible()
+    await expect(page.get_by_role("heading", name="Put any picture into words")).to_be_visible()
 
 
-async def test_what_is_recognised_can_be_searched_for(page: Page, api: FakeApi, picture: Path) -> None:
-    """Likely labels stand under the caption, the unlikely are left out, and a click finds pictures of one."""
+async def test_labels_can_be_searched_for(page: Page, api: FakeApi, picture: Path) -> None:
+    """Likely labels follow the caption, unlikely ones are left out, and a click searches for one."""
     api.labels = (("red circle", 0.81), ("ball", 0.12), ("plate", 0.01))
     card = await caption(page, picture)
     chips = card.get_by_role("list", name="What it may show").get_by_role("link")
@@ -98,15 +98,15 @@ async def test_what_is_recognised_can_be_searched_for(page: Page, api: FakeApi, 
 
 
 async def test_a_caption_stands_without_labels(page: Page, picture: Path) -> None:
-    """Where they cannot be had, nothing is said of them."""
+    """If there are none, the card does not mention them."""
     card = await caption(page, picture)
 
     await expect(card.locator("[data-part=labels]")).to_be_hidden()
     await expect(card.locator(".words").first).to_have_text("A red circle on a blue ground")
 
 
-async def test_confidence_is_said_in_words(page: Page, api: FakeApi, picture: Path) -> None:
-    """A model's own confidence goes before what its score tells."""
+async def test_confidence_is_put_into_words(page: Page, api: FakeApi, picture: Path) -> None:
+    """A model's own confidence takes precedence over its score."""
     api.confidence = 0.65
     card = await caption(page, picture)
 

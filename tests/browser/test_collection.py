@@ -1,4 +1,4 @@
-"""The page of the collection: versions, skipped files, switching with a key, and a build that runs."""
+"""The page of the collection: versions, skipped files, switching with a key, and a running build."""
 
 from playwright.async_api import Locator, Page, expect
 
@@ -18,15 +18,15 @@ def row(page: Page, version: str) -> Locator:
 async def confirm(page: Page, verb: str, key: str | None = None) -> None:
     dialog = page.get_by_role("dialog")
     if key is not None:
-        await dialog.get_by_label("Operator's key").fill(key)
+        await dialog.get_by_label("Operator key").fill(key)
     await dialog.get_by_role("button", name=verb).click()
 
 
 async def test_the_footer_leads_to_the_versions(page: Page) -> None:
-    """They stand in a table, newest first, the current one marked, with what was measured and the age in words."""
+    """A table, newest first, marks the current version and shows measurements, and ages in words."""
     await page.get_by_role("link", name="Collection").click()
     await expect(page.locator("#summary")).to_have_text(
-        "100,000 pictures can be found, in the version made 3 hours ago."
+        "100,000 pictures can be searched, in the version built 3 hours ago."
     )
 
     await expect(page.locator(".version .name")).to_have_text([NEW, MIDDLE, OLD])
@@ -39,7 +39,7 @@ async def test_the_footer_leads_to_the_versions(page: Page) -> None:
 
 
 async def test_skipped_files_unfold_with_their_reasons(open_page: Opener) -> None:
-    """A hundred at a time."""
+    """A hundred are loaded at a time."""
     page = await open_page(ADDRESS)
     button = row(page, NEW).get_by_role("button", name="130 files")
     await button.click()
@@ -57,21 +57,21 @@ async def test_skipped_files_unfold_with_their_reasons(open_page: Opener) -> Non
 
 
 async def test_publishing_asks_for_the_key_once(open_page: Opener, api: FakeApi) -> None:
-    """A wrong key is said and asked for again; the right one is known to the tab from then on, and to it alone."""
+    """A wrong key is reported and asked for again; the right one is remembered by this tab alone."""
     page = await open_page(ADDRESS)
     await row(page, OLD).get_by_role("button", name="Publish").click()
     await confirm(page, "Publish", "wrong")
-    await expect(page.locator("#switch-problem")).to_have_text("This is not the key.")
+    await expect(page.locator("#switch-problem")).to_have_text("Wrong key.")
     await confirm(page, "Publish", KEY)
 
     await expect(page.get_by_role("dialog")).to_be_hidden()
     await expect(row(page, OLD).locator(".badge")).to_have_text("Current")
     await expect(page.locator("#announcer")).to_contain_text(f"Version {OLD} is published.")
-    await expect(page.get_by_role("button", name="Roll back")).to_be_hidden()  # there is none before it
+    await expect(page.get_by_role("button", name="Roll back")).to_be_hidden()  # there is no earlier version
     assert api.versions.current == OLD
 
     await row(page, NEW).get_by_role("button", name="Publish").click()
-    await expect(page.get_by_label("Operator's key")).to_be_hidden()
+    await expect(page.get_by_label("Operator key")).to_be_hidden()
     await confirm(page, "Publish")
     await page.get_by_role("button", name="Roll back").click()
     await confirm(page, "Roll back")
@@ -80,8 +80,8 @@ async def test_publishing_asks_for_the_key_once(open_page: Opener, api: FakeApi)
     assert await page.evaluate("JSON.stringify(localStorage)") == "{}"
 
 
-async def test_a_refusal_is_shown_in_the_service_s_words(open_page: Opener, api: FakeApi) -> None:
-    """Nothing changes, and the dialog can be left with Escape."""
+async def test_a_refusal_shows_the_message_of_the_service(open_page: Opener, api: FakeApi) -> None:
+    """Nothing changes, and Escape closes the dialog."""
     api.versions.damaged = {MIDDLE}
     page = await open_page(ADDRESS)
     await page.get_by_role("button", name="Roll back").click()
@@ -93,8 +93,8 @@ async def test_a_refusal_is_shown_in_the_service_s_words(open_page: Opener, api:
     await expect(page.get_by_role("button", name="Roll back")).to_be_focused()
 
 
-async def test_what_cannot_serve_says_why(open_page: Opener, api: FakeApi) -> None:
-    """Its reason stands under it, and it cannot be chosen."""
+async def test_a_damaged_version_says_why(open_page: Opener, api: FakeApi) -> None:
+    """The reason is shown below it, and it cannot be published."""
     api.versions.listed[1] = api.versions.listed[1].model_copy(
         update={"size": None, "created": None, "recall": None, "skipped": None, "error": "rows.sqlite is missing."}
     )
@@ -105,15 +105,14 @@ async def test_what_cannot_serve_says_why(open_page: Opener, api: FakeApi) -> No
 
 
 async def test_a_build_is_followed(open_page: Opener, api: FakeApi) -> None:
-    """From second to second, with rate and time left, without a word to screen readers for each; then the new version
-    is there."""
+    """Progress, rate and time left are updated, but only stages are announced; then the new version appears."""
     [newest, *others] = api.versions.listed
     api.versions.listed, api.versions.current = others, MIDDLE
     api.versions.encoding(1_204, 8_000)
     page = await open_page(ADDRESS)
     build = page.get_by_role("region", name="A build is running")
 
-    await expect(build).to_contain_text("1,204 of 8,000 · 215 a second · about 32 seconds left")
+    await expect(build).to_contain_text("1,204 of 8,000 · 215 per second · about 32 seconds left")
     await expect(page.locator("#announcer")).to_have_text("A build is running: Encoding pictures.")
     api.versions.encoding(4_000, 8_000)
     await expect(build.get_by_role("progressbar")).to_have_js_property("value", 4_000)
@@ -125,19 +124,19 @@ async def test_a_build_is_followed(open_page: Opener, api: FakeApi) -> None:
 
 
 async def test_changes_since_the_build_count(open_page: Opener, api: FakeApi) -> None:
-    """What can be found is the version with the pictures that came and went; the version is marked as ever."""
+    """The summary includes pictures added and removed since; the table marks the same version as before."""
     api.versions.changed = IndexInfo(version=f"{NEW}+1214", size=101_000, added=1_107, removed=107)
     page = await open_page(ADDRESS)
 
     await expect(page.locator("#summary")).to_have_text(
-        "101,000 pictures can be found, in the version made 3 hours ago, with 1,107 added and 107 removed since."
+        "101,000 pictures can be searched, in the version built 3 hours ago, with 1,107 added and 107 removed since."
     )
     await expect(row(page, NEW).locator(".badge")).to_have_text("Current")
     await expect(row(page, NEW)).to_contain_text("100,000")
 
 
 async def test_a_build_that_stopped_is_not_forgotten(open_page: Opener, api: FakeApi) -> None:
-    """It says how far it was and what to do."""
+    """The panel says how far it got and how to resume it."""
     api.versions.encoding(1_204, 8_000)
     assert api.versions.build.running is not None
     stopped = api.versions.build.running.model_copy(update={"rate": None, "eta_s": None})
@@ -145,12 +144,12 @@ async def test_a_build_that_stopped_is_not_forgotten(open_page: Opener, api: Fak
     page = await open_page(ADDRESS)
 
     await expect(page.locator("#build")).to_contain_text("The last build stopped")
-    await expect(page.locator("#build")).to_contain_text("The same command goes on from there.")
+    await expect(page.locator("#build")).to_contain_text("Run the same command again to resume.")
     await expect(page.locator("#build")).to_contain_text("Encoding pictures · 1,204 of 8,000 · just now")
 
 
 async def test_an_index_without_versions_says_how_to_build_one(open_page: Opener, api: FakeApi) -> None:
-    """With the command."""
+    """The page shows the command."""
     api.versions.listed, api.versions.current = [], None
     page = await open_page(ADDRESS)
 
@@ -159,7 +158,7 @@ async def test_an_index_without_versions_says_how_to_build_one(open_page: Opener
 
 
 async def test_it_fits_on_a_phone(open_page: Opener, api: FakeApi) -> None:
-    """Cards instead of columns; nothing scrolls sideways, and every button can be hit."""
+    """Cards replace columns; nothing scrolls sideways, and every button is large enough."""
     api.versions.encoding(1_204, 8_000)
     page = await open_page(ADDRESS, **PHONE)
     await row(page, NEW).get_by_role("button", name="130 files").click()

@@ -1,4 +1,4 @@
-"""What goes wrong, in words, and how it goes on."""
+"""Failures are explained, and the page recovers from them."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from tests.browser.steps import caption, choose
 
 
 async def test_a_file_that_is_no_picture(page: Page, tmp_path: Path) -> None:
-    """The card shows the sentence of the problem; trying the same file again is not offered."""
+    """The card shows the detail of the problem document, and offers no retry of the same file."""
     notes = tmp_path / "notes.txt"
     notes.write_text("milk, bread")
     card = await choose(page, notes)
@@ -19,7 +19,7 @@ async def test_a_file_that_is_no_picture(page: Page, tmp_path: Path) -> None:
     await expect(page.locator("#announcer")).to_contain_text("notes.txt: This file is not a picture")
 
 
-async def test_a_failing_picture_harms_no_other(page: Page, picture: Path, tmp_path: Path) -> None:
+async def test_a_failing_picture_affects_no_other(page: Page, picture: Path, tmp_path: Path) -> None:
     """Of two files the picture is captioned and the other one refused."""
     notes = tmp_path / "notes.txt"
     notes.write_text("milk, bread")
@@ -30,7 +30,7 @@ async def test_a_failing_picture_harms_no_other(page: Page, picture: Path, tmp_p
 
 
 async def test_a_busy_service_is_asked_again(page: Page, api: FakeApi, picture: Path) -> None:
-    """429 is retried by itself after Retry-After."""
+    """A 429 is retried automatically after Retry-After."""
     api.busy_times, api.retry_after = 2, 1
     card = await choose(page, picture)
 
@@ -39,7 +39,7 @@ async def test_a_busy_service_is_asked_again(page: Page, api: FakeApi, picture: 
 
 
 async def test_nobody_has_to_wait_for_the_countdown(page: Page, api: FakeApi, picture: Path) -> None:
-    """The card counts down, and a button tries at once."""
+    """The card counts down, and a button retries at once."""
     api.busy_times, api.retry_after = 1, 600
     card = await choose(page, picture)
     await expect(card).to_contain_text("The service is busy. Trying again in")
@@ -49,7 +49,7 @@ async def test_nobody_has_to_wait_for_the_countdown(page: Page, api: FakeApi, pi
 
 
 async def test_a_picture_sent_offline_can_be_sent_again(page: Page, picture: Path) -> None:
-    """Offline is named on the page and on the card; the retry button works once the connection is back."""
+    """The page and the card say so; the retry button works once the connection is back."""
     await page.context.set_offline(True)
     await expect(page.get_by_text("You are offline. Nothing can be sent")).to_be_visible()
     await page.route("**/v1/captions", lambda route: route.abort("internetdisconnected"))
@@ -64,8 +64,8 @@ async def test_a_picture_sent_offline_can_be_sent_again(page: Page, picture: Pat
     await expect(page.get_by_text("You are offline. Nothing can be sent")).to_be_hidden()
 
 
-async def test_an_answer_of_a_proxy_is_put_into_words(page: Page, picture: Path) -> None:
-    """A reply without a problem document still gives a sentence, never raw markup."""
+async def test_an_html_error_page_is_put_into_words(page: Page, picture: Path) -> None:
+    """A reply without a problem document gives a message, never raw markup."""
 
     async def refuse(route: Route) -> None:
         await route.fulfill(status=502, content_type="text/html", body="<h1>Bad Gateway</h1>")
@@ -73,12 +73,12 @@ async def test_an_answer_of_a_proxy_is_put_into_words(page: Page, picture: Path)
     await page.route("**/v1/captions", refuse)
     card = await choose(page, picture)
 
-    await expect(card).to_contain_text("The service behind this page does not answer.")
+    await expect(card).to_contain_text("The service behind this page is not responding.")
     await expect(card).not_to_contain_text("Bad Gateway")
 
 
 async def test_a_removed_picture_is_no_longer_sent(page: Page, api: FakeApi, pictures: list[Path]) -> None:
-    """Removing a card that waits its turn takes it out of the line."""
+    """Removing a queued card takes it out of the queue."""
     api.held = ""
     await choose(page, *pictures[:3])
     await page.get_by_role("button", name="Remove shape-2.png").click()

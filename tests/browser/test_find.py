@@ -1,4 +1,4 @@
-"""The Find tab: questions and their answers."""
+"""The Find tab: searches and their results."""
 
 import re
 from pathlib import Path
@@ -17,12 +17,13 @@ async def page(open_page: Opener) -> Page:
 
 
 async def test_words_find_pictures_best_first(page: Page) -> None:
-    """Each thumbnail says how relevant it is and has the picture's shape before it is loaded."""
+    """Each thumbnail shows its relevance and has the picture's shape before it is loaded."""
     found = await search(page, "a red circle on blue")
 
     await expect(found).to_have_count(12)
     await expect(found.first).to_have_accessible_name("red circle.jpg, relevance 98%")
     await expect(page.get_by_role("heading", name="“a red circle on blue”")).to_be_visible()
+    await expect(page.locator("#results-note")).to_have_text("Best of 60 pictures, in 4 ms")
     first = found.first.locator("img")
     assert [await first.get_attribute(side) for side in ("width", "height")] == ["480", "320"]
     assert await first.get_attribute("loading") == "lazy"
@@ -38,7 +39,7 @@ async def test_an_example_is_one_click_away(page: Page, api: FakeApi) -> None:
 
 
 async def test_more_can_be_asked_for(page: Page, api: FakeApi) -> None:
-    """Show more adds the next page, and goes away at the end of the index."""
+    """Show more adds the next page, and disappears at the end of the index."""
     await page.get_by_role("radio", name="24").check()
     found = await search(page, "circle")
     await expect(found).to_have_count(24)
@@ -56,9 +57,9 @@ async def test_more_can_be_asked_for(page: Page, api: FakeApi) -> None:
 
 
 async def test_a_dropped_picture_searches(page: Page, api: FakeApi, picture: Path) -> None:
-    """On this tab a dropped picture is the question, and further pages are the tail of a longer answer."""
+    """On this tab a dropped picture is the query, and further pages are the tail of a longer reply."""
     await drag_over(page, picture)
-    await expect(page.locator("#drop-overlay")).to_have_text("Drop to find pictures like it")
+    await expect(page.locator("#drop-overlay")).to_have_text("Drop to find similar pictures")
     await drop(page, picture)
 
     found = await tiles(page)
@@ -69,39 +70,39 @@ async def test_a_dropped_picture_searches(page: Page, api: FakeApi, picture: Pat
 
 
 async def test_a_pasted_picture_searches_until_words_replace_it(page: Page, api: FakeApi, picture: Path) -> None:
-    """The picture stands in the field; taking it out leaves an empty question."""
+    """The picture is shown in the field; removing it leaves an empty query."""
     await paste(page, picture)
     await tiles(page)
-    await page.get_by_role("button", name="Search by words instead").click()
+    await page.get_by_role("button", name="Search with words instead").click()
 
     await expect(page.locator("#grid .tile")).to_have_count(0)
     await expect(page.get_by_role("searchbox")).to_be_focused()
 
 
 async def test_the_field_says_what_a_minus_does(page: Page, api: FakeApi) -> None:
-    """The hint belongs to the field, for those who hear it too; what is typed reaches the service as it is."""
+    """The hint describes the field for screen readers too; the text reaches the service unchanged."""
     await expect(page.get_by_role("searchbox")).to_have_accessible_description(
-        re.compile("minus leaves out: beach -people")
+        re.compile("Use a minus to exclude: beach -people")
     )
     await search(page, 'circle -"red square"')
 
     assert api.asked[0]["text"] == 'circle -"red square"'
 
 
-async def test_nothing_fits_well(page: Page) -> None:
-    """When no picture is a likely match the page says so and shows what comes nearest."""
+async def test_no_good_match(page: Page) -> None:
+    """If no picture is a likely match, the page says so and shows the closest."""
     found = await search(page, "an astronaut riding a horse")
 
-    await expect(page.get_by_role("heading", name="Nothing fits well")).to_be_visible()
+    await expect(page.get_by_role("heading", name="No good match")).to_be_visible()
     await expect(found).to_have_count(12)
 
 
 async def test_no_index_yet(page: Page, api: FakeApi) -> None:
-    """503 shows the service's own sentence; once there is an index, trying again works."""
+    """A 503 shows the service's own message; once there is an index, retrying works."""
     api.has_index = False
     await page.get_by_role("searchbox").fill("circle")
     await page.keyboard.press("Enter")
-    await expect(page.get_by_role("heading", name="Not ready for searching")).to_be_visible()
+    await expect(page.get_by_role("heading", name="Search is not available yet")).to_be_visible()
     await expect(page.locator("#find-message")).to_contain_text("There is no index yet. Build one from a folder")
 
     api.has_index = True
@@ -112,16 +113,16 @@ async def test_no_index_yet(page: Page, api: FakeApi) -> None:
 
 
 async def test_an_empty_index(page: Page, api: FakeApi) -> None:
-    """Without a single picture the page says that there are none."""
+    """The page says that there are no pictures."""
     api.library = []
     await page.get_by_role("searchbox").fill("circle")
     await page.keyboard.press("Enter")
 
-    await expect(page.locator("#outcome-note")).to_have_text("There are no pictures to choose from.")
+    await expect(page.locator("#results-note")).to_have_text("There are no pictures in the index.")
 
 
 async def test_a_busy_service_is_asked_again(page: Page, api: FakeApi) -> None:
-    """429 is retried by itself after Retry-After."""
+    """A 429 is retried automatically after Retry-After."""
     api.busy_times, api.retry_after = 2, 1
     found = await search(page, "circle")
 
@@ -131,7 +132,7 @@ async def test_a_busy_service_is_asked_again(page: Page, api: FakeApi) -> None:
 
 
 async def test_waiting_for_a_busy_service_is_shown(page: Page, api: FakeApi) -> None:
-    """The page counts down, and a new question does not wait for the old one."""
+    """The page counts down, and a new search does not wait for the old one."""
     api.busy_times, api.retry_after = 1, 600
     await page.get_by_role("searchbox").fill("circle")
     await page.keyboard.press("Enter")
@@ -142,22 +143,22 @@ async def test_waiting_for_a_busy_service_is_shown(page: Page, api: FakeApi) -> 
     await expect(page.locator("#find-message")).to_be_hidden()
 
 
-async def test_grey_tiles_stand_in_while_the_answer_is_on_its_way(page: Page, api: FakeApi) -> None:
-    """Skeletons come at once, and the region is busy until the answer is there."""
+async def test_skeletons_are_shown_while_results_load(page: Page, api: FakeApi) -> None:
+    """They appear at once, and the region is busy until the reply arrives."""
     api.held = ""
     await page.get_by_role("searchbox").fill("circle")
     await page.keyboard.press("Enter")
 
     await expect(page.locator("#grid .skeleton")).to_have_count(12)
-    await expect(page.locator("#outcome")).to_have_attribute("aria-busy", "true")
+    await expect(page.locator("#results")).to_have_attribute("aria-busy", "true")
     api.held = None
     await tiles(page)
     await expect(page.locator("#grid .skeleton")).to_have_count(0)
-    await expect(page.locator("#outcome")).to_have_attribute("aria-busy", "false")
+    await expect(page.locator("#results")).to_have_attribute("aria-busy", "false")
 
 
-async def test_the_latest_question_wins(page: Page, api: FakeApi) -> None:
-    """A slow answer to an earlier question never replaces the answer to a later one."""
+async def test_the_latest_search_wins(page: Page, api: FakeApi) -> None:
+    """A slow reply to an earlier search never replaces the results of a later one."""
     api.held = "white triangle"
     await page.get_by_role("searchbox").fill("white triangle")
     await page.keyboard.press("Enter")

@@ -1,4 +1,4 @@
-"""What a person comes for. Runs against the fake service or, with IMAGETEXT_URL, against a real one."""
+"""The main paths through the page. Run against the fake service or, with IMAGETEXT_URL, against a real one."""
 
 from pathlib import Path
 
@@ -34,7 +34,7 @@ async def test_words_find_pictures_that_can_be_looked_at(page: Page) -> None:
 
 
 async def test_a_found_picture_leads_to_more_like_it(page: Page) -> None:
-    """The button for more closes the large view and searches with that picture, under an address of its own."""
+    """More like this closes the large view and searches with that picture, at an address of its own."""
     await page.goto("/#find?q=red+circle")
     await page.locator("#grid .tile button").first.click()
     await page.get_by_role("button", name="More like this").click()

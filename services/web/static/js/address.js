@@ -1,5 +1,5 @@
 /**
- * The address of the page says what is shown:
+ * The page's address holds its state:
  * `#caption`, `#find?q=two+dogs&k=24`, `#find?like=<id>`, `#find?picture=<number>`.
  */
 
@@ -29,13 +29,16 @@ export function format(state) {
   return query.size ? `#find?${query}` : "#find";
 }
 
-/** Calls `show(state)` for every change of the address, ours, the back button's and the address bar's alike. */
+/** The address of a new search, with the default number of results. */
+export const searchAddress = (query) => format({ tab: "find", k: COUNTS[0], ...query });
+
+/** Calls `show(state)` whenever the address changes, be it by the page, the back button or the address bar. */
 export class Address {
   #show;
 
   constructor(show) {
     this.#show = show;
-    addEventListener("hashchange", () => this.#show(parse(location.hash)));
+    addEventListener("hashchange", () => this.start());
   }
 
   start() {
@@ -46,5 +49,21 @@ export class Address {
     const next = format(state);
     if (next !== location.hash) history.pushState(null, "", next);
     this.#show(state);
+  }
+}
+
+/** The files that searches were made with. An address can only give their number, which is valid until the page is left. */
+export class QueryPictures {
+  #files = [];
+
+  /** @returns {string} the file's number */
+  keep(file) {
+    const known = this.#files.indexOf(file);
+    return String(known < 0 ? this.#files.push(file) - 1 : known);
+  }
+
+  /** @returns {File|undefined} */
+  get(number) {
+    return this.#files[number];
   }
 }

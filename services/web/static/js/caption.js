@@ -1,51 +1,45 @@
-/** The Caption tab: pictures come in, stand in line, are sent, and become cards with words. */
+/** The Caption tab: pictures come in, are queued and sent, and become cards with captions. */
 
-import { COUNTS, format } from "./address.js";
-import { postJSON, readPicture, sendForm } from "./api.js";
+import { searchAddress } from "./address.js";
+import { Failure, failureOf, nameOf, postJSON, postPicture, Queue, readPicture, refusalOf, withRetries } from "./api.js";
 import { Card } from "./card.js";
-import { copyFrom } from "./copy.js";
-import { announce, byId } from "./dom.js";
-import { Failure, failureOf } from "./failure.js";
-import { nameOf } from "./hit.js";
-import { choose } from "./intake.js";
-import { insist, Line } from "./patience.js";
-import { refusalOf } from "./refusal.js";
+import { announce, byId, copyFrom } from "./dom.js";
+import { onChoose } from "./intake.js";
+import { labelsOf } from "./labels.js";
 
 const PATH = "/v1/captions";
-const LABELS = "/v1/labels";
 const AT_ONCE = 2;
 const CAPTIONS = 3;
 
 export class CaptionTab {
-  #line = new Line(AT_ONCE);
+  #queue = new Queue(AT_ONCE);
   #pictures;
 
-  /** @param {PictureShelf} pictures */
+  /** @param {QueryPictures} pictures */
   constructor(pictures) {
     this.#pictures = pictures;
-    choose(byId("choose"), byId("files"), (files) => this.takeFiles(files));
+    onChoose(byId("choose"), byId("files"), (files) => this.addFiles(files));
     byId("by-address").addEventListener("submit", (event) => this.#submitAddress(event));
   }
 
-  takeFiles(files) {
-    for (const file of files) this.#take({ name: file.name || "Pasted picture", file });
+  addFiles(files) {
+    for (const file of files) this.#add({ name: file.name || "Pasted picture", file });
   }
 
-  takeAddress(url) {
-    this.#take({ name: nameAt(new URL(url)), url });
+  addAddress(url) {
+    this.#add({ name: nameAt(new URL(url)), url });
   }
 
-  /** A picture of the index. */
-  async takePictureOf(hit) {
+  async addHit(hit) {
     const name = nameOf(hit);
     try {
-      this.#take({ name, file: await readPicture(hit.url, name) });
+      this.#add({ name, file: await readPicture(hit.url, name) });
     } catch (failure) {
-      this.#put({ name }).card.showFailure(failure);
+      this.#addCard({ name }).card.showFailure(failure);
     }
   }
 
-  /** Offer a choice where there is one. @param models those of /v1/models */
+  /** Offers a choice of model if there are several. @param models as in /v1/models */
   offerModels(models) {
     const captioners = models.filter((model) => model.kind === "captioner");
     const picked = byId("model").value;
@@ -59,27 +53,27 @@ export class CaptionTab {
     event.preventDefault();
     const field = byId("picture-address");
     const good = URL.canParse(field.value.trim()) && /^https?:/.test(field.value.trim());
-    byId("address-problem").textContent = good ? "" : "This is not a web address. It should begin with https://";
+    byId("address-problem").textContent = good ? "" : "This is not a web address. It should start with https://";
     field.setAttribute("aria-invalid", String(!good));
     if (!good) return field.focus();
-    this.takeAddress(field.value.trim());
+    this.addAddress(field.value.trim());
     field.value = "";
   }
 
-  #take(picture) {
-    const { card, signal } = this.#put(picture);
+  #add(picture) {
+    const { card, signal } = this.#addCard(picture);
     const refusal = picture.file && refusalOf(picture.file);
     if (refusal) return card.showFailure(refusal);
     const start = () => this.#caption(picture, card, signal);
-    card.on("retry", start);
+    card.onClick("retry", start);
     start();
   }
 
-  #put(picture) {
+  #addCard(picture) {
     const card = new Card(picture);
     const leaving = new AbortController();
-    card.on("copy", (event) => copyFrom(event.currentTarget, card.sentence));
-    card.on("remove", () => {
+    card.onClick("copy", (event) => copyFrom(event.currentTarget, card.sentence));
+    card.onClick("remove", () => {
       leaving.abort();
       this.#remove(card);
     });
@@ -89,10 +83,11 @@ export class CaptionTab {
   }
 
   async #caption(picture, card, signal) {
-    const patience = { signal, onWait: (seconds, now) => card.showBusy(seconds, now) };
+    const onWait = (wait, tryNow) => card.showBusy(wait, tryNow);
+    const send = () => withRetries(() => this.#send(picture, card, signal), { signal, onWait });
     card.showQueued();
     try {
-      const result = await this.#line.run(() => insist(() => this.#send(picture, card, signal), patience), signal);
+      const result = await this.#queue.run(send, signal);
       this.#show(picture, card, result);
       this.#label(picture, card, signal);
     } catch (failure) {
@@ -102,24 +97,23 @@ export class CaptionTab {
     }
   }
 
-  /** One picture, one request: a failing one harms no other, and each has its own progress. */
+  /** Sends one picture per request, so that one that fails affects no other and each has its own progress. */
   async #send({ file, url }, card, signal) {
     const model = byId("model").value;
     const options = { num_captions: CAPTIONS, attention: true, ...(model && { model }) };
     card.showThinking();
-    const asking = url ? postJSON(PATH, { url, ...options }, signal) : upload(file, options, card, signal);
-    const [result] = (await asking).results ?? [];
+    const onProgress = (share) => card.showUpload(share);
+    const reply = url ? postJSON(PATH, { url, ...options }, signal) : postPicture(PATH, file, options, { signal, onProgress });
+    const [result] = (await reply).results ?? [];
     if (result?.error) throw failureOf(result.error.status, result.error);
-    if (!result?.captions?.length) throw new Failure("The service found no words for this picture.");
+    if (!result?.captions?.length) throw new Failure("The service found no caption for this picture.");
     return result;
   }
 
-  /** What is recognised comes after the caption, and a card without it is as good. */
-  async #label({ file, url }, card, signal) {
+  /** Labels follow the caption; without them the card is still complete. */
+  async #label(picture, card, signal) {
     try {
-      const asking = url ? postJSON(LABELS, { url }, signal) : sendForm(LABELS, formOf(file, {}), { signal });
-      const [result] = (await asking).results ?? [];
-      card.showLabels(result?.labels ?? [], (text) => format({ tab: "find", k: COUNTS[0], text }));
+      card.showLabels(await labelsOf(picture, signal), (text) => searchAddress({ text }));
     } catch {
       card.showLabels([]);
     }
@@ -128,10 +122,8 @@ export class CaptionTab {
   #show({ name, file }, card, result) {
     const [best] = result.captions;
     card.showCaptions(result, file?.size);
-    const [query, words] = file
-      ? [{ picture: this.#pictures.keep(file) }, "Find pictures like this"]
-      : [{ text: best.text }, "Find pictures by these words"];
-    card.linkTo(format({ tab: "find", k: COUNTS[0], ...query }), words);
+    if (file) card.linkTo(searchAddress({ picture: this.#pictures.keep(file) }), "Find pictures like this");
+    else card.linkTo(searchAddress({ text: best.text }), "Find pictures matching this caption");
     announce(`${name}: ${best.text}`);
   }
 
@@ -144,14 +136,3 @@ export class CaptionTab {
 }
 
 const nameAt = ({ pathname, host }) => pathname.split("/").pop() || host;
-
-function upload(file, options, card, signal) {
-  return sendForm(PATH, formOf(file, options), { signal, onProgress: (share) => card.showUpload(share) });
-}
-
-function formOf(file, options) {
-  const form = new FormData();
-  form.append("image", file, file.name || "pasted");
-  for (const [name, value] of Object.entries(options)) form.append(name, String(value));
-  return form;
-}

@@ -1,20 +1,17 @@
-/** One picture on its way to a caption: what its card shows at each step. */
+/** The card of a picture on the Caption tab, from the upload to the caption. */
 
-import { part, stamp } from "./dom.js";
-import { Heat } from "./heat.js";
-import { Light } from "./light.js";
-import { UNSURE, count, bytesInWords, percent, whole } from "./numbers.js";
-import { captionElement, sentence } from "./words.js";
-
-const LIKELY = 0.05; // labels below it are not worth a look
+import { captionElement, Heatmap, WordLight } from "./attention.js";
+import { listItem, part, stamp } from "./dom.js";
+import { labelItems } from "./labels.js";
+import { UNSURE, bytesInWords, capitalized, percent, whole } from "./wording.js";
 
 export class Card {
   element = stamp("card-template");
-  #heat = new Heat(this.#part("heat"));
-  #light = new Light(this.#part("answer"), this.#heat);
-  #preview = null;
   sentence = ""; // the best caption, once there is one
-  #unsure = false; // whether that caption is likely wrong
+  #heatmap = new Heatmap(this.#part("heatmap"));
+  #light = new WordLight(this.#part("answer"), this.#heatmap);
+  #preview = null;
+  #isUnsure = false; // whether the best caption is likely wrong
 
   /** @param {{name: string, file?: File, url?: string}} picture */
   constructor({ name, file, url }) {
@@ -24,15 +21,15 @@ export class Card {
     this.element.setAttribute("aria-label", name);
     this.#showFacts(file ? [bytesInWords(file.size)] : []);
     if (file) this.#showPreview(file, name);
-    else this.#withoutPreview(url ? "The picture stays at its address; only the service looks at it." : "No preview");
+    else this.#withoutPreview(url ? "No preview: the service downloads this picture itself." : "No preview");
   }
 
-  on(name, act) {
+  onClick(name, act) {
     this.#part(name).addEventListener("click", act);
   }
 
   showQueued() {
-    this.#progress("queued", "Waiting its turn", null);
+    this.#progress("queued", "Queued", null);
   }
 
   showUpload(share) {
@@ -44,8 +41,8 @@ export class Card {
     this.#progress("thinking", "Looking at the picture", null);
   }
 
-  showBusy(seconds, tryNow) {
-    this.#progress("busy", `The service is busy. Trying again in ${count(seconds, "second", "seconds")}`, null);
+  showBusy(wait, tryNow) {
+    this.#progress("busy", `The service is busy. ${wait}`, null);
     const now = this.#part("now");
     now.hidden = false;
     now.onclick = tryNow;
@@ -54,27 +51,27 @@ export class Card {
   /** @param result a CaptionResult with captions, best first */
   showCaptions({ captions, width, height }, bytes) {
     this.#state("done", "answer");
-    this.sentence = sentence(captions[0].text);
-    this.#unsure = (captions[0].confidence ?? 1) < UNSURE;
+    this.sentence = capitalized(captions[0].text);
+    this.#isUnsure = (captions[0].confidence ?? 1) < UNSURE;
     this.#shape(width, height);
     this.#showFacts([`${whole(width)} × ${whole(height)}`, ...(bytes ? [bytesInWords(bytes)] : [])]);
     const [best, ...others] = captions.map((caption) => captionElement(caption, this.#light));
     this.#part("best").replaceChildren(best);
     this.#part("hint").hidden = !best.querySelector(".word");
     this.#part("alternatives").hidden = others.length === 0;
-    this.#part("others").replaceChildren(...others.map(listed));
+    this.#part("others").replaceChildren(...others.map(listItem));
   }
 
   /**
-   * @param labels those of /v1/labels, likeliest first
-   * @param {(name: string) => string} addressOf where a label leads
+   * Labels come before an unsure caption and after any other.
+   * @param labels likeliest first
+   * @param {(name: string) => string} addressOf the address of a search for a name
    */
   showLabels(labels, addressOf) {
-    const likely = labels.filter(({ probability }) => probability >= LIKELY);
-    this.#part("labels").hidden = likely.length === 0;
-    this.#part("labels").replaceChildren(...likely.map((label) => listed(chip(label, addressOf))));
-    this.#part("instead").hidden = !this.#unsure || likely.length === 0;
-    if (this.#unsure) this.#part("best").before(this.#part("instead"), this.#part("labels"));
+    this.#part("labels").hidden = labels.length === 0;
+    this.#part("labels").replaceChildren(...labelItems(labels, addressOf));
+    this.#part("instead").hidden = !this.#isUnsure || labels.length === 0;
+    if (this.#isUnsure) this.#part("best").before(this.#part("instead"), this.#part("labels"));
   }
 
   showFailure(failure) {
@@ -83,7 +80,7 @@ export class Card {
     this.#part("retry").hidden = failure.isLasting;
   }
 
-  /** Where "find pictures like this" leads. */
+  /** Sets where the link to the Find tab leads. */
   linkTo(address, words) {
     const link = this.#part("find-like");
     link.href = address;
@@ -123,7 +120,7 @@ export class Card {
     const picture = this.#part("preview");
     this.#preview = URL.createObjectURL(file);
     picture.addEventListener("load", () => this.#shape(picture.naturalWidth, picture.naturalHeight));
-    picture.addEventListener("error", () => this.#withoutPreview("This browser cannot show this kind of file."));
+    picture.addEventListener("error", () => this.#withoutPreview("This browser cannot display this kind of file."));
     picture.alt = `Preview of ${name}`;
     picture.src = this.#preview;
   }
@@ -136,21 +133,6 @@ export class Card {
 
   #shape(width, height) {
     this.element.style.setProperty("--ratio", width / height);
-    this.#heat.fit(width, height);
+    this.#heatmap.fit(width, height);
   }
-}
-
-function chip({ name, probability }, addressOf) {
-  const link = document.createElement("a");
-  link.className = "chip";
-  link.href = addressOf(name);
-  link.textContent = name;
-  link.title = `${percent(probability)}; find pictures of it`;
-  return link;
-}
-
-function listed(element) {
-  const item = document.createElement("li");
-  item.append(element);
-  return item;
 }

@@ -1,17 +1,15 @@
-/** The Find tab: shows the answer to what the address says; what a person wishes for goes to the address first. */
+/** The Find tab. Every search first changes the address; the tab then shows the results for the address. */
 
 import { COUNTS } from "./address.js";
+import { withRetries } from "./api.js";
 import { announce, byId, part } from "./dom.js";
-import { Grid } from "./grid.js";
-import { count } from "./numbers.js";
-import * as outcome from "./outcome.js";
-import { insist } from "./patience.js";
-import { QueryForm } from "./query.js";
-import { searchPage } from "./search.js";
+import { QueryForm, searchPage } from "./query.js";
+import * as results from "./results.js";
+import { count } from "./wording.js";
 
 export class FindTab {
   state = { tab: "find", k: COUNTS[0] };
-  #answered = ""; // the state whose answer is on the page or on its way
+  #shown = ""; // the state whose results are on the page or on their way
   #hits = [];
   #running = new AbortController();
   #isBusy = false;
@@ -20,74 +18,71 @@ export class FindTab {
   #grid;
   #go;
 
-  /** @param {{pictures: PictureShelf, go: (state) => void, open: (hits, index) => void}} parts */
+  /** @param {{pictures: QueryPictures, go: (state) => void, open: (hits, index) => void}} parts */
   constructor({ pictures, go, open }) {
     this.#pictures = pictures;
     this.#go = go;
-    this.#grid = new Grid((index) => open(this.#hits, index));
+    this.#grid = new results.Grid((index) => open(this.#hits, index));
     this.#form = new QueryForm({
-      onQuery: ({ text, picture }) => (picture ? this.takeFile(picture) : this.#wish({ text })),
+      onQuery: ({ text, picture }) => (picture ? this.searchFile(picture) : this.search({ text })),
       onCount: (k) => go({ ...this.state, k }),
     });
     byId("more").addEventListener("click", () => this.#loadMore());
     part(byId("find-message"), "again").addEventListener("click", () => this.#tryAgain());
   }
 
-  takeFile(file) {
-    this.#wish({ picture: this.#pictures.keep(file) });
+  /** @param {{text?: string, like?: string, picture?: string}} query none of them shows the empty form */
+  search(query) {
+    scrollTo({ top: 0 });
+    this.#go({ tab: "find", k: this.state.k, ...query });
   }
 
-  takeLike(id) {
-    this.#wish({ like: id });
+  searchFile(file) {
+    this.search({ picture: this.#pictures.keep(file) });
   }
 
   focus(index) {
     this.#grid.focus(index);
   }
 
-  /** @param state a parsed address of this tab */
+  /** @param state as parsed from an address of this tab */
   show(state) {
     this.state = state;
     this.#form.show(state, this.#pictures.get(state.picture));
     const wanted = JSON.stringify(state);
-    if (wanted === this.#answered) return;
-    this.#answered = wanted;
-    this.#answer();
+    if (wanted === this.#shown) return;
+    this.#shown = wanted;
+    this.#start();
   }
 
-  #wish(query) {
-    scrollTo({ top: 0 });
-    this.#go({ tab: "find", k: this.state.k, ...query });
-  }
-
-  /** From nothing to the first page of hits. The latest question wins. */
-  async #answer() {
+  /** Loads the first page of hits, in place of whatever was there or on its way. */
+  async #start() {
     const { text, like, picture, k } = this.state;
-    const isQuestion = Boolean(text || like || picture);
+    const isQuery = Boolean(text || like || picture);
     this.#running.abort();
     this.#hits = [];
     this.#grid.clear();
     this.#busy(false);
-    outcome.hideHeading();
-    outcome.hideMessage();
-    outcome.offerMore(null);
-    byId("panel-find").dataset.state = isQuestion ? "filled" : "home";
-    if (picture && !this.#pictures.get(picture)) return outcome.showMessage(outcome.LOST_PICTURE);
-    if (!isQuestion) return;
+    results.hideHeading();
+    results.hideMessage();
+    results.offerMore(null);
+    byId("panel-find").dataset.state = isQuery ? "filled" : "home";
+    if (picture && !this.#pictures.get(picture)) return results.showMessage(results.LOST_PICTURE);
+    if (!isQuery) return;
     this.#grid.expect(k);
     await this.#load();
   }
 
   #tryAgain() {
     if (this.#hits.length) this.#loadMore();
-    else this.#answer();
+    else this.#start();
   }
 
   async #loadMore() {
     if (this.#isBusy) return;
     const first = this.#hits.length;
     await this.#load();
-    if (byId("more").hidden && this.#hits.length > first) this.#grid.focus(first); // the button has gone
+    if (byId("more").hidden && this.#hits.length > first) this.#grid.focus(first); // the button is gone
   }
 
   async #load() {
@@ -98,7 +93,8 @@ export class FindTab {
     const request = { k, offset: this.#hits.length, signal: running.signal };
     this.#busy(true);
     try {
-      const page = await insist(() => searchPage(query, request), { signal: running.signal, onWait: outcome.showBusy });
+      const retries = { signal: running.signal, onWait: results.showBusy };
+      const page = await withRetries(() => searchPage(query, request), retries);
       if (!running.signal.aborted) this.#show(page);
     } catch (failure) {
       if (!running.signal.aborted) this.#fail(failure);
@@ -112,21 +108,21 @@ export class FindTab {
     this.#hits = [...this.#hits, ...page.hits];
     if (isFirst) this.#grid.clear();
     this.#grid.add(page.hits);
-    outcome.hideMessage();
-    outcome.offerMore(page.more ? this.state.k : null);
-    if (isFirst) outcome.showHeading(page, this.state.text);
+    results.hideMessage();
+    results.offerMore(page.more ? this.state.k : null);
+    if (isFirst) results.showHeading(page, this.state.text);
     else announce(`${count(page.hits.length, "more picture", "more pictures")}.`);
   }
 
   #fail(failure) {
-    this.#answered = ""; // asking the same again is a new try
+    this.#shown = ""; // so that the same search can be tried again
     if (!this.#hits.length) this.#grid.clear();
-    outcome.showFailure(failure);
+    results.showFailure(failure);
   }
 
   #busy(busy) {
     this.#isBusy = busy;
-    byId("outcome").setAttribute("aria-busy", String(busy));
+    byId("results").setAttribute("aria-busy", String(busy));
     byId("more").setAttribute("aria-disabled", String(busy)); // `disabled` would take the focus away
   }
 }

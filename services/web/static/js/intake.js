@@ -1,15 +1,15 @@
-/** Three doors for pictures: dropped anywhere, pasted anywhere, or (see `choose`) picked from the device. */
+/** Three ways to bring in pictures: drop them anywhere, paste them anywhere, or choose them on the device. */
 
 import { announce, byId } from "./dom.js";
 
 /**
- * @param takeFiles called with the dropped or pasted files
- * @param takeAddress called with the address of a picture that was dragged over from another page
- * @param invitation what the drop overlay says right now
+ * @param onFiles called with the dropped files
+ * @param onAddress called with the address of a picture that was dragged over from another page
+ * @param invitation returns the text of the drop overlay
  */
-export function acceptDrops({ takeFiles, takeAddress, invitation }) {
+export function acceptDrops({ onFiles, onAddress, invitation }) {
   const overlay = byId("drop-overlay");
-  let ours = false; // a thumbnail or a link of this page is dragged
+  let ours = false; // a thumbnail or link of this page is being dragged
   let depth = 0; // dragenter and dragleave also fire for every child
   const hide = () => {
     depth = 0;
@@ -40,28 +40,28 @@ export function acceptDrops({ takeFiles, takeAddress, invitation }) {
     hide();
     const files = filesOf(event.dataTransfer);
     const address = event.dataTransfer.getData("text/uri-list").split("\n")[0].trim();
-    if (files.length) takeFiles(files);
-    else if (/^https?:/.test(address)) takeAddress(address);
-    else announce("There was no picture in what you dropped. A folder's pictures have to be dropped themselves.");
+    if (files.length) onFiles(files);
+    else if (/^https?:/.test(address)) onAddress(address);
+    else announce("There is no picture in what you dropped. Instead of a folder, drop the pictures in it.");
   });
 }
 
-export function acceptPastes(takeFiles) {
+export function acceptPastes(onFiles) {
   addEventListener("paste", (event) => {
     const files = [...event.clipboardData.files];
-    if (!files.length) return; // words, for whatever field has the focus
+    if (!files.length) return; // text, for the focused field
     event.preventDefault();
-    takeFiles(files);
+    onFiles(files);
   });
 }
 
-/** A button that opens the device's own picker. */
-export function choose(button, input, takeFiles) {
+/** Makes a button open the file chooser of the device. */
+export function onChoose(button, input, onFiles) {
   button.addEventListener("click", () => input.click());
   input.addEventListener("change", () => {
     const files = [...input.files];
     input.value = ""; // so that the same file can be chosen again
-    if (files.length) takeFiles(files);
+    if (files.length) onFiles(files);
   });
 }
 
@@ -69,7 +69,7 @@ function carriesPicture(transfer) {
   return transfer.types.includes("Files") || transfer.types.includes("text/uri-list");
 }
 
-/** Without folders, which browsers also list as files. */
+/** The files without the folders, which browsers list as files too. */
 function filesOf(transfer) {
   const folders = [...transfer.items].map((item) => item.kind === "file" && item.webkitGetAsEntry?.()?.isDirectory);
   const kept = [...transfer.items].filter((item, index) => item.kind === "file" && !folders[index]);

@@ -1,9 +1,12 @@
-/** The form of the Find tab: words or a picture in the field, examples, and how many. */
+/** The search form of the Find tab, and the requests that answer it. */
 
 import { COUNTS } from "./address.js";
+import { postJSON, postPicture, refusalOf } from "./api.js";
 import { byId } from "./dom.js";
-import { choose } from "./intake.js";
+import { onChoose } from "./intake.js";
 
+const MAX_OFFSET = 10_000;
+const MAX_HITS = 200;
 const EXAMPLES = [
   "two dogs playing in the snow",
   "a red bus on a road",
@@ -12,12 +15,11 @@ const EXAMPLES = [
   "a hot air balloon",
 ];
 
+/** Words or a picture in the field, examples, and how many results to show. */
 export class QueryForm {
   #preview = null;
 
-  /**
-   * @param {{onQuery: (query: {text?: string, picture?: File}) => void, onCount: (k: number) => void}} wishes
-   */
+  /** @param {{onQuery: (query: {text?: string, picture?: File}) => void, onCount: (k: number) => void}} callbacks */
   constructor({ onQuery, onCount }) {
     const words = byId("words");
     byId("search").addEventListener("submit", (event) => {
@@ -30,12 +32,12 @@ export class QueryForm {
       onQuery({});
       words.focus();
     });
-    choose(byId("by-picture"), byId("query-file"), ([picture]) => onQuery({ picture }));
+    onChoose(byId("by-picture"), byId("query-file"), ([picture]) => onQuery({ picture }));
     byId("examples").append(...EXAMPLES.map((text) => exampleButton(text, onQuery)));
     byId("counts").append(...COUNTS.map((k) => countOption(k, onCount)));
   }
 
-  /** @param file the picture of a state that names one */
+  /** @param file the picture of a state that has one */
   show(state, file) {
     byId("words").value = state.text ?? "";
     byId("counts").querySelector(`[value="${state.k}"]`).checked = true;
@@ -43,14 +45,34 @@ export class QueryForm {
     this.#preview = file ? URL.createObjectURL(file) : null;
     byId("token").hidden = !(state.like || file);
     byId("words").placeholder = state.like || file ? "Or describe a scene" : "Describe a scene";
-    if (state.like) this.#showToken(`/v1/images/${encodeURIComponent(state.like)}/thumbnail`);
-    if (file) this.#showToken(this.#preview);
-  }
-
-  #showToken(picture) {
-    byId("token-picture").src = picture;
+    if (state.like) byId("token-picture").src = `/v1/images/${encodeURIComponent(state.like)}/thumbnail`;
+    if (file) byId("token-picture").src = this.#preview;
   }
 }
+
+/**
+ * One page of hits: by words, like an indexed picture, or like a file.
+ * @param {{text?: string, like?: string, file?: File}} query
+ * @returns {Promise<{hits: object[], index: object, took: number, more: boolean}>} `more`: there may be further hits
+ */
+export async function searchPage({ text, like, file }, { k, offset, signal }) {
+  if (file) return pageByFile(file, { k, offset, signal });
+  const reply = await postJSON("/v1/search", { ...(like ? { like } : { text }), k, offset }, signal);
+  const end = offset + k;
+  return page(reply, reply.results, reply.results.length === k && end < reply.index.size && end <= MAX_OFFSET);
+}
+
+/** A search by file has no offset: a further page is the tail of a longer reply. */
+async function pageByFile(file, { k, offset, signal }) {
+  const refusal = refusalOf(file);
+  if (refusal) throw refusal;
+  const end = Math.min(offset + k, MAX_HITS);
+  const reply = await postPicture("/v1/search/image", file, { k: end }, { signal });
+  const more = reply.results.length === end && end < Math.min(reply.index.size, MAX_HITS);
+  return page(reply, reply.results.slice(offset), more);
+}
+
+const page = (reply, hits, more) => ({ hits, index: reply.index, took: reply.took_ms, more });
 
 function exampleButton(text, onQuery) {
   const button = document.createElement("button");

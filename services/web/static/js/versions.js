@@ -1,25 +1,77 @@
-/** The table of versions. Rows stay the same elements, so that focus and what is unfolded outlive every news. */
+/** What the page of the collection shows: the running build, and the table of versions with their skipped files. */
 
-import { byId, part, stamp } from "./dom.js";
-import { bytesInWords, count, finePercent, whole } from "./numbers.js";
-import { SkippedFiles } from "./skipped.js";
-import { ago } from "./times.js";
-import { sentence } from "./words.js";
+import { readJSON } from "./api.js";
+import { announce, byId, part, stamp } from "./dom.js";
+import { ago, bytesInWords, capitalized, count, duration, finePercent, whole } from "./wording.js";
 
-const MADE = new Intl.DateTimeFormat("en", { dateStyle: "medium", timeStyle: "medium" });
-const NONE = "–";
+const BUILT = new Intl.DateTimeFormat("en", { dateStyle: "medium", timeStyle: "medium" });
+const UNKNOWN = "–";
+const SKIPPED_PAGE = 100;
+const STAGES = {
+  preparing: "Reading the existing index",
+  encoding: "Encoding pictures",
+  writing: "Writing the version",
+  tuning: "Choosing and tuning the kind of index",
+  verifying: "Verifying the files",
+  publishing: "Publishing",
+};
 
+/** The panel of the running build, or of the last one if it stopped. */
+export class BuildPanel {
+  #panel = byId("build");
+  #stage = null;
+
+  /** @param {{running: object|null, stopped: object|null}} status */
+  show({ running, stopped }) {
+    this.#panel.hidden = !(running || stopped);
+    part(this.#panel, "bar").hidden = !running;
+    if (running) this.#showRunning(running);
+    else if (stopped) this.#showStopped(stopped);
+    this.#announceStage(running, stopped);
+  }
+
+  #showRunning(build) {
+    this.#say("title", "A build is running");
+    this.#say("stage", STAGES[build.stage]);
+    this.#say("numbers", progress(build).join(" · "));
+    const bar = part(this.#panel, "bar");
+    if (build.total) bar.max = build.total;
+    if (build.total) bar.value = build.done;
+    else bar.removeAttribute("value"); // indeterminate
+  }
+
+  #showStopped(build) {
+    this.#say("title", "The last build stopped");
+    this.#say("stage", build.error ?? "Its process ended. Run the same command again to resume.");
+    this.#say("numbers", [STAGES[build.stage], ...progress(build), ago(build.updated)].join(" · "));
+  }
+
+  /** Tells screen readers each stage, but not the numbers, which change every second. */
+  #announceStage(running, stopped) {
+    const stage = running?.stage ?? null;
+    if (stage === this.#stage) return;
+    if (running) announce(`A build is running: ${STAGES[stage]}.`);
+    else announce(stopped ? "The build stopped." : "The build has finished.");
+    this.#stage = stage;
+  }
+
+  #say(name, text) {
+    part(this.#panel, name).textContent = text;
+  }
+}
+
+/** The table of versions. Rows are reused, so that focus and unfolded lists survive every refresh. */
 export class VersionTable {
   #table = byId("versions").querySelector("table");
   #rows = new Map(); // by version
   #onPublish;
 
-  /** @param onPublish called with the version that a person wants to publish */
+  /** @param onPublish called with the version to publish */
   constructor(onPublish) {
     this.#onPublish = onPublish;
   }
 
-  /** @param listed the reply of GET /v1/index/versions */
+  /** @param listed as in GET /v1/index/versions */
   show(listed) {
     byId("versions").hidden = !listed.versions.length;
     byId("empty").hidden = listed.versions.length > 0;
@@ -54,48 +106,109 @@ export class VersionTable {
   }
 }
 
+/** The files that a version skipped: loaded when first unfolded, page by page. */
+class SkippedFiles {
+  #row;
+  #version;
+  #isLoaded = false;
+
+  /** @param row the element of the version */
+  constructor(row, version) {
+    this.#row = row;
+    this.#version = version;
+    const button = part(row, "skipped");
+    part(row, "skipped-row").id = `skipped-${version}`;
+    button.setAttribute("aria-controls", `skipped-${version}`);
+    button.addEventListener("click", () => this.#toggle(button));
+    part(row, "more").addEventListener("click", () => this.#load());
+  }
+
+  #toggle(button) {
+    const open = button.getAttribute("aria-expanded") !== "true";
+    button.setAttribute("aria-expanded", String(open));
+    part(this.#row, "skipped-row").hidden = !open;
+    if (open && !this.#isLoaded) this.#load();
+  }
+
+  async #load() {
+    const list = part(this.#row, "files");
+    this.#isLoaded = true;
+    this.#problem("");
+    try {
+      const offset = list.childElementCount;
+      const page = await readJSON(`/v1/index/versions/${this.#version}/skipped?offset=${offset}&limit=${SKIPPED_PAGE}`);
+      list.append(...page.skipped.map(fileElement));
+      list.tabIndex = list.scrollHeight > list.clientHeight ? 0 : -1; // lets the keyboard scroll it
+      part(this.#row, "more").hidden = list.childElementCount >= page.total;
+      announce(`${count(page.skipped.length, "skipped file", "skipped files")}.`);
+    } catch (failure) {
+      this.#isLoaded = list.childElementCount > 0;
+      this.#problem(failure.message);
+    }
+  }
+
+  #problem(text) {
+    part(this.#row, "skipped-problem").textContent = text;
+  }
+}
+
 function fill(row, version, { open, current }) {
-  const made = version.created && ago(version.created);
-  row.classList.toggle("unknown", !made);
-  say(row, "age", made ? sentence(made) : "Damaged");
-  part(row, "age").title = version.created ? MADE.format(new Date(version.created)) : "";
-  say(row, "size", shown(version.size, whole));
-  say(row, "kind", version.kind ?? NONE);
-  say(row, "speed", shown(version.queries_per_second, (speed) => whole(Math.round(speed))));
-  say(row, "memory", shown(version.memory_bytes, bytesInWords));
+  const built = version.created && ago(version.created);
+  row.classList.toggle("unknown", !built);
+  setText(row, "age", built ? capitalized(built) : "Damaged");
+  part(row, "age").title = version.created ? BUILT.format(new Date(version.created)) : "";
+  setText(row, "size", shown(version.size, whole));
+  setText(row, "kind", version.kind ?? UNKNOWN);
+  setText(row, "speed", shown(version.queries_per_second, (speed) => whole(Math.round(speed))));
+  setText(row, "memory", shown(version.memory_bytes, bytesInWords));
   fillRecall(row, version.recall);
   fillSkipped(row, version.skipped);
   fillBadge(row, version, { open, current });
-  say(row, "error", version.error ?? "");
+  setText(row, "error", version.error ?? "");
   part(row, "error-row").hidden = !version.error;
   const publish = part(row, "publish");
   publish.hidden = version.current || Boolean(version.error);
-  publish.setAttribute("aria-label", `Publish the version made ${made}, ${version.version}`);
+  publish.setAttribute("aria-label", `Publish the version built ${built}, ${version.version}`);
 }
 
 function fillRecall(row, recall) {
-  say(row, "recall", shown(recall, finePercent));
+  setText(row, "recall", shown(recall, finePercent));
   part(row, "share").setAttribute("width", 100 * (recall ?? 0));
   part(row, "bar").classList.toggle("unseen", recall === null);
 }
 
 function fillSkipped(row, skipped) {
-  say(row, "skipped-words", count(skipped ?? 0, "file", "files"));
-  say(row, "skipped-none", skipped ? "" : shown(skipped, () => "none"));
+  setText(row, "skipped-words", count(skipped ?? 0, "file", "files"));
+  setText(row, "skipped-none", skipped ? "" : shown(skipped, () => "none"));
   part(row, "skipped").hidden = !skipped;
 }
 
-/** For the moment of a switch, or when the published version is refused, searches come from another one. */
+/** During a switch, and when the published version is refused, searches use a version that is not the current one. */
 function fillBadge(row, version, { open, current }) {
-  const isSearched = version.version === open;
-  const both = version.current ? "Current" : "Searched for now";
-  part(row, "badge").hidden = !version.current && !isSearched;
-  say(row, "badge", version.current && !isSearched && open !== current ? "Published, not open" : both);
+  const isOpen = version.version === open;
+  const usual = version.current ? "Current" : "In use for now";
+  part(row, "badge").hidden = !version.current && !isOpen;
+  setText(row, "badge", version.current && !isOpen && open !== current ? "Published, not open" : usual);
 }
 
-const shown = (value, inWords) => (value === null || value === undefined ? NONE : inWords(value));
+const shown = (value, inWords) => (value === null || value === undefined ? UNKNOWN : inWords(value));
 
-function say(row, name, text) {
+function setText(row, name, text) {
   const element = part(row, name);
   if (element.textContent !== text) element.textContent = text;
+}
+
+function progress({ done, total, rate, eta_s: left }) {
+  return [
+    total && `${whole(done)} of ${whole(total)}`,
+    rate && `${whole(Math.max(1, Math.round(rate)))} per second`,
+    left && `about ${duration(left)} left`,
+  ].filter(Boolean);
+}
+
+function fileElement({ path, reason }) {
+  const element = stamp("skipped-template");
+  part(element, "path").textContent = path;
+  part(element, "reason").textContent = reason;
+  return element;
 }
