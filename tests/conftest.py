@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-# Set before torch and FAISS are imported; subprocesses inherit both.
-# Their threads wait for each other by spinning: beside other work the one that is waited for does not run, and a test of
-# a second takes minutes.
+# Both are set before torch and FAISS are imported, and subprocesses inherit them.
+# Threads of torch and FAISS wait for each other by spinning: beside other work the one that is waited for does not run,
+# and a test of a second takes minutes.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # The networks of tests are so small that a second thread costs more than it saves, and workers share the cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
