@@ -11,7 +11,7 @@ import pytest
 # and a test of a second takes minutes.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # The networks of tests are so small that a second thread costs more than it saves, and workers share the cores.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ["OMP_NUM_THREADS"] = "1"
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
