@@ -57,7 +57,7 @@ clean:                           ## remove what was built, keep what was trained
 ##@ Develop
 install-dev: $(VENV)/.dev        ## everything above, and what tests, checks and training need
 
-test: install-dev                ## all tests that this machine can run, on up to four cores
+test: install-dev                ## all tests that this machine can run, in parallel
 	scripts/test-programs
 	$(PYTHON) -m pytest -n $(WORKERS)
 

@@ -35,6 +35,14 @@ SLOW = (
     "imagetext/test_quantized.py",
     "imagetext/captioner",
     "imagetext/encoder",
+    "gallery",
+    "indexer/distributed",
+    "indexer/test_interruption.py",
+    "indexer/test_watch.py",
+    "imagetext/index/test_journal.py",
+    "imagetext/pictures/test_bombs.py",
+    "services/gateway/test_imports.py",
+    "services/chassis/test_serve.py",
     "imagetext/test_backbone.py",
     "imagetext/test_efficientnet.py",
     "imagetext/test_memory.py",
@@ -77,8 +85,9 @@ def _slowness(file: Path) -> int:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
+    """One more than cores: there is always a test that waits, for a browser, a process or a time limit."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(cores, MOST_WORKERS)
+    return min(cores + 1, MOST_WORKERS)
 
 
 @pytest.hookimpl(optionalhook=True)
