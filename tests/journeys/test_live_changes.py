@@ -16,10 +16,11 @@ import pytest
 from imagetext.index import current_version, list_versions
 from indexer.build import build
 from tests.indexer.conftest import draw
-from tests.journeys.conftest import PATIENT, ROOT, System, free_port, run_module
+from tests.journeys.conftest import PATIENT, ROOT, System, run_module
 from tests.journeys.stand_in import StandIn
 from tests.journeys.test_search import search
 from tests.patience import PATIENCE, wait_until
+from tests.ports import free_port
 
 KEY = {"Authorization": "Bearer open sesame"}
 PICTURES = 12
