@@ -12,6 +12,7 @@ INDEX   ?= data/index
 MODEL   ?= models/retrieval
 RETRIEVAL_MODEL ?= models/retrieval
 CAPTION_MODELS  ?= models/caption-vit-bert,models/caption-gru
+WORKERS ?= auto
 comma := ,
 ENCODERS   = $(RETRIEVAL_MODEL)
 CAPTIONERS = $(subst $(comma), ,$(CAPTION_MODELS))
@@ -22,13 +23,13 @@ QUANTIZE = $(PYTHON) -m training.quantize --photos "$(DATA)" --drawn $(DRAWN)
 WIDEN    = $(PYTHON) -m training.open_captions --photos "$(DATA)" --drawn $(DRAWN) --open "$(OPEN)"
 FOLDER   = $(if $(IMAGES),$(IMAGES),$(GALLERY)/Images)
 
-.PHONY: help install install-dev run prepare gallery index test check fix train-data train-retrieval train-captioner train-clip-scratch evaluate meteor custom-set bench bench-quick compose-test clean
+.PHONY: help install install-dev run prepare gallery index test test-fast check fix train-data train-retrieval train-captioner train-clip-scratch evaluate meteor custom-set bench bench-quick compose-test clean
 
 help:            ## show this list
-	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: [^#]*##/\t/' | expand -t 20
+	@awk -F ':.*## ' '/^##@ / { printf "\n%s\n", substr($$0, 5) } /^[a-z-]+:.*## / { printf "  %-20s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
+##@ Run
 install: $(VENV)/.run            ## everything that `make run` needs, into .venv
-install-dev: $(VENV)/.dev        ## and what tests, checks and training need
 
 $(VENV)/.run: pyproject.toml constraints.txt
 	scripts/install $(SYSTEM_PYTHON) $(VENV) run
@@ -50,10 +51,21 @@ gallery: install                 ## draw the sample gallery (300 scenes), once
 index: install $(if $(IMAGES),,gallery)   ## index a folder: IMAGES=dir make index
 	@$(PYTHON) -m indexer build --images "$(FOLDER)" --index "$(INDEX)" --model "$(MODEL)"
 
-test: install-dev                ## all tests that this machine can run
-	scripts/chromium
-	scripts/nginx
-	$(PYTHON) -m pytest
+clean:                           ## remove what was built, keep what was trained
+	rm -rf $(VENV) data build *.egg-info
+
+##@ Develop
+install-dev: $(VENV)/.dev        ## everything above, and what tests, checks and training need
+
+test: install-dev                ## all tests that this machine can run, in parallel
+	scripts/test-programs
+	$(PYTHON) -m pytest -n $(WORKERS)
+
+test-fast: install-dev           ## what fails soonest, in less than a minute
+	$(PYTHON) -m pytest -n $(WORKERS) --fast
+
+compose-test: install-dev        ## the main journey in containers; needs a Docker engine
+	$(PYTHON) -m pytest tests/compose --run-compose
 
 check: install-dev               ## formatting, lint, types, docker-compose.yml
 	$(VENV)/bin/ruff format --check .
@@ -65,6 +77,7 @@ fix: install-dev                 ## repair what ruff can
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 
+##@ Train
 train-data: install-dev          ## draw the scenes that the models are trained with, once
 	@$(PYTHON) -m gallery --out $(DRAWN) --number 3300 --seed 1000 --split --dev 300
 
@@ -94,6 +107,10 @@ $(FLOATING)/caption-gru: | train-data
 train-clip-scratch: install-dev  ## train a small CLIP from random weights, on Flickr8k alone
 	$(PYTHON) -m training.clip scratch --photos "$(DATA)" --out models/clip-scratch
 
+custom-set: install-dev          ## 1000 sentences by the offline grammar; docs/custom-set.md goes on from there
+	$(PYTHON) -m training.collect sentences --grammar --number 1000 --out data/custom/sentences.jsonl
+
+##@ Measure
 evaluate: train-data             ## score the models on the dev split; the page is .cache/report/index.html
 	@$(PYTHON) -m training.evaluate --photos "$(DATA)" --drawn $(DRAWN) --retrieval "$(MODEL)" \
 	  --captioner models/caption-vit-bert --captioner models/caption-gru
@@ -104,17 +121,8 @@ evaluate: train-data             ## score the models on the dev split; the page 
 meteor: install-dev              ## METEOR's jar for the evaluation (104 MB); needs Java
 	$(VENV)/bin/pip install --no-deps pycocoevalcap==1.2
 
-custom-set: install-dev          ## 1000 sentences by the offline grammar; docs/custom-set.md goes on from there
-	$(PYTHON) -m training.collect sentences --grammar --number 1000 --out data/custom/sentences.jsonl
-
 bench: install-dev               ## measure every work against its rival; RESUME=1 make bench goes on after Ctrl-C
 	@$(PYTHON) -m bench $(if $(RESUME),--resume)
 
 bench-quick: install-dev         ## the speed gate: fails if a ratio is 25 % below the kept one in bench/latest
 	@$(PYTHON) -m bench --quick
-
-compose-test: install-dev        ## the main journey in containers; needs a Docker engine
-	$(PYTHON) -m pytest tests/compose --run-compose
-
-clean:                           ## remove what was built, keep what was trained
-	rm -rf $(VENV) data build *.egg-info

@@ -9,8 +9,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.journeys.conftest import free_port
 from tests.patience import PATIENCE, wait_until
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = "imagetext-test"

@@ -1,7 +1,6 @@
 """The whole system on this machine: real processes, real models, a real Redis, a gallery of drawn scenes."""
 
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ import httpx
 import pytest
 
 from tests.patience import PATIENCE, wait_until
+from tests.ports import free_port
 from training.dataset import read_captions
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,12 +46,6 @@ class System:
 def run_module(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", *map(str, arguments)]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def redis_server() -> str:

@@ -1,5 +1,6 @@
 """Pictures added, replaced and deleted while everything runs: two retrieval replicas, two gateways, kills included."""
 
+import itertools
 import os
 import subprocess
 import sys
@@ -7,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -14,10 +16,11 @@ import pytest
 from imagetext.index import current_version, list_versions
 from indexer.build import build
 from tests.indexer.conftest import draw
-from tests.journeys.conftest import PATIENT, ROOT, System, free_port, run_module
+from tests.journeys.conftest import PATIENT, ROOT, System, run_module
 from tests.journeys.stand_in import StandIn
 from tests.journeys.test_search import search
 from tests.patience import PATIENCE, wait_until
+from tests.ports import free_port
 
 KEY = {"Authorization": "Bearer open sesame"}
 PICTURES = 12
@@ -66,9 +69,14 @@ class Live:
     def build(self) -> None:
         build(self.folder / "images", self.index, StandIn())
 
-    def version(self, name: str) -> str:
+    def state(self, name: str) -> dict[str, Any]:
+        """What a service says of its index."""
         with self.client(name) as client:
-            return str(client.get("/v1/index").json()["version"])
+            state: dict[str, Any] = client.get("/v1/index").json()
+            return state
+
+    def version(self, name: str) -> str:
+        return str(self.state(name)["version"])
 
 
 @pytest.fixture(scope="module")
@@ -151,40 +159,63 @@ def test_another_gateway_sees_changes(live: Live) -> None:
             live.wait_until(lambda: "new/b.png" not in found(other, query))
 
 
-def test_a_killed_service_loses_no_acknowledged_picture(live: Live) -> None:
-    """A replica is killed while it works: the other one finds what was acknowledged, and it does when it is back."""
+def test_a_killed_replica_loses_no_request_and_no_picture(live: Live) -> None:
+    """While a replica is killed and comes back every addition and every search is answered; both replicas then have
+    all that was acknowledged."""
     acknowledged: list[str] = []
+    searches: list[int] = []
+    lost: list[str] = []
     done = threading.Event()
 
     def keep_adding() -> None:
         with live.client("gateway-1") as client:
-            while not done.is_set():
-                path = f"kill/{len(acknowledged)}.png"
-                files = {"image": live.picture(len(acknowledged) % PICTURES)}
-                reply = client.post("/v1/images", files=files, data={"path": path}, headers=KEY)
+            for number in itertools.count():
+                files, data = {"image": live.picture(number % PICTURES)}, {"path": f"kill/{number}.png"}
+                reply = client.post("/v1/images", files=files, data=data, headers=KEY)
                 if reply.status_code == 200:
                     acknowledged.append(reply.json()["results"][0]["url"])
+                else:
+                    lost.append(f"addition {number}: {reply.status_code} {reply.text}")
+                if done.is_set():
+                    break
 
-    writer = threading.Thread(target=keep_adding)
-    writer.start()
+    def keep_searching() -> None:
+        with live.client("gateway-2") as client:
+            for k in itertools.count(1):  # each asks for another number: none is answered from the cache
+                reply = client.post("/v1/search/image", files={"image": live.picture(0)}, data={"k": str(k % 100 + 1)})
+                searches.append(reply.status_code)
+                if reply.status_code != 200:
+                    lost.append(f"search {k}: {reply.status_code} {reply.text}")
+                if done.is_set():
+                    break
+
+    def wait_for_more() -> None:
+        additions, asked = len(acknowledged) + 3, len(searches) + 10
+        live.wait_until(lambda: (len(acknowledged) > additions and len(searches) > asked) or bool(lost))
+
+    threads = [threading.Thread(target=keep_adding), threading.Thread(target=keep_searching)]
+    for thread in threads:
+        thread.start()
     try:
-        live.wait_until(lambda: len(acknowledged) > 3)
+        wait_for_more()
         live.kill("retrieval-1")
-        before = len(acknowledged)
-        live.wait_until(lambda: len(acknowledged) > before + 3)
+        wait_for_more()
+        with live.client("retrieval-2") as client:
+            assert {client.get(url).status_code for url in list(acknowledged)} == {200}
+        live.start("retrieval-1")
+        live.wait_until(lambda: live.is_ready("retrieval-1"))
+        wait_for_more()
     finally:
         done.set()
-        writer.join()
-    with live.client("retrieval-2") as client:
-        assert {client.get(url).status_code for url in acknowledged} == {200}
-        state = client.get("/v1/index").json()
-    live.start("retrieval-1")
-    live.wait_until(lambda: live.is_ready("retrieval-1"))
+        for thread in threads:
+            thread.join()
 
-    with live.client("retrieval-1") as client:
-        assert {client.get(url).status_code for url in acknowledged} == {200}
-        assert client.get("/v1/index").json() == state
-        assert state["added"] >= len(acknowledged) == len(set(acknowledged))
+    assert lost == []
+    live.wait_until(lambda: live.state("retrieval-1") == live.state("retrieval-2"))  # one has yet to read of the last
+    assert live.state("retrieval-1")["added"] >= len(acknowledged) == len(set(acknowledged))
+    for name in ("retrieval-1", "retrieval-2"):
+        with live.client(name) as client:
+            assert {client.get(url).status_code for url in acknowledged} == {200}
 
 
 def test_a_build_merges_and_a_rollback_keeps(live: Live) -> None:

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ from PIL import Image
 
 from tests.imagetext.captioner.tiny_full_size import tiny_full_size
 from tests.imagetext.encoder.tiny_clip import save_tiny_clip
+from tests.ports import free_port
 from tests.without_torch.environment import ROOT, without_torch
 
 PICTURES = 6
@@ -68,12 +68,6 @@ def index(prepared: Prepared, tmp_path_factory: pytest.TempPathFactory) -> tuple
     done = run(*command, environment=without_torch())
     assert done.returncode == 0, done.stderr
     return folder, json.loads(done.stdout)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,9 @@ import pytest
 from imagetext.wire.errors import Unavailable
 from training.meteor import JAR_VARIABLE, find_jar
 
+# Runs are compared bit by bit, and their networks are tiny: a GPU would only add its own way of rounding.
+os.environ["CUDA_VISIBLE_DEVICES"] = ""
+
 
 @pytest.fixture(scope="session")
 def meteor_jar() -> Path:

@@ -1,10 +1,10 @@
 """Tiny real runs of both trainings, on drawn scenes."""
 
 import json
-import os
 import subprocess
 import sys
 import time
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ from imagetext.models.encoder.engine import load_encoder
 from imagetext.pictures import open_picture
 from imagetext.wire.errors import InvalidParameter
 from tests.training.launching import launch
+from training.quantize import main as quantize
 from training.tuning import starting_backbone, starting_encoder
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -62,22 +63,25 @@ def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Training:
-    """One run in a process of its own, with its folders."""
+    """One run with its folders."""
 
     def __init__(self, kind: tuple[str, ...], config: str, scenes: Path, folder: Path) -> None:
         folder.mkdir()
         (folder / "run.toml").write_text(config)
         self.out, self.work = folder / "model", folder / "work"
-        self.command = [sys.executable, "-m", *kind, "--photos", str(scenes), "--out", str(self.out)]
-        self.command += ["--config", str(folder / "run.toml"), "--work", str(self.work)]
-        self.command += ["--cache", str(scenes / "cache")]
+        self.module, *arguments = kind
+        self.arguments = [*arguments, "--photos", str(scenes), "--out", str(self.out)]
+        self.arguments += ["--config", str(folder / "run.toml"), "--work", str(self.work)]
+        self.arguments += ["--cache", str(scenes / "cache")]
 
     def start(self) -> "subprocess.Popen[bytes]":
-        environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-        return subprocess.Popen(self.command, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL)
+        """In a process of its own, which can be killed."""
+        command = [sys.executable, "-m", self.module, *self.arguments]
+        return subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
 
     def run(self) -> None:
-        assert self.start().wait() == 0
+        """In this process: another one would need seconds to import what is here already."""
+        import_module(self.module).main(self.arguments)
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
@@ -107,8 +111,7 @@ def test_captioner_killed_and_resumed_is_the_undisturbed_one(architecture: str, 
 
 
 def quantized(model: Path, scenes: Path, folder: Path) -> Path:
-    command = ["training.quantize", "--photos", str(scenes), "--model", str(model), "--out", str(folder)]
-    subprocess.run([sys.executable, "-m", *command], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    assert quantize(["--photos", str(scenes), "--model", str(model), "--out", str(folder)]) == 0
     return folder
 
 

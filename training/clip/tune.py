@@ -29,6 +29,7 @@ from tqdm import tqdm
 
 from imagetext.models.encoder.clip import load_clip
 from imagetext.models.folder import CARD, require_source
+from imagetext.models.folder import CONFIG as MODEL_CONFIG
 from imagetext.models.transform import PictureTransform
 from imagetext.wire.errors import InvalidParameter
 from training.clip.cards import tuned_card
@@ -147,7 +148,7 @@ def trained_groups(model: Any, picture_rate: float, text_rate: float, weight_dec
 
 def require_free(folder: Path) -> None:
     """What is no model folder is not written into. Raises InvalidParameter."""
-    if folder.exists() and not (folder.is_dir() and (not any(folder.iterdir()) or (folder / CONFIG).is_file())):
+    if folder.exists() and not (folder.is_dir() and (not any(folder.iterdir()) or (folder / MODEL_CONFIG).is_file())):
         raise InvalidParameter(f"{folder} is neither new nor a model folder.")
 
 

@@ -90,24 +90,62 @@ def test_a_header_that_promises_billions_of_pixels_is_refused(format):
         open_picture(lie_about_size(honest_file(format), format))
 
 
-def test_pixel_bombs_take_no_memory(tmp_path):
-    """In a process that may take 100 MB more than it has, all of them end in TooLarge."""
+def png_chunk(kind, content):
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+def grey_png(width, height):
+    """A whole PNG of one grey, of which a megapixel takes a kilobyte: every pixel that it promises is in it."""
+    row, packed = b"\0" + b"\x80" * width, zlib.compressobj()
+    pixels = b"".join([*(packed.compress(row * 100) for _ in range(height // 100)), packed.flush()])
+    head = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    chunks = ((b"IHDR", head), (b"IDAT", pixels), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(*chunk) for chunk in chunks)
+
+
+@pytest.fixture(scope="module")
+def true_bomb():
+    """400 megapixels in 400 kB, which take more than a gigabyte as RGB."""
+    return grey_png(20_000, 20_000)
+
+
+def test_a_bomb_that_tells_the_truth_is_refused_and_the_largest_picture_is_read(true_bomb):
+    """A file that holds all the pixels that it promises is refused for their number; as many as allowed are decoded."""
+    assert len(true_bomb) < 500_000
+    with pytest.raises(TooLarge, match="20000 x 20000"):
+        open_picture(true_bomb)
+
+    picture = open_picture(grey_png(10_000, 5_000))
+
+    assert picture.size == (10_000, 5_000)
+    assert picture.getpixel((9_999, 4_999)) == (128, 128, 128)
+
+
+def test_pixel_bombs_take_no_memory(true_bomb, tmp_path):
+    """In a process that may take 100 MB more than it has, all of them end in TooLarge, also one that does not lie.
+
+    It is the limit that saves it: with a larger one the true bomb is decoded, and has not enough memory."""
     for format in LIES:
         (tmp_path / format).write_bytes(lie_about_size(honest_file(format), format))
+    (tmp_path / "true").write_bytes(true_bomb)
     script = """
 import resource, sys
 from pathlib import Path
 from imagetext.wire.errors import TooLarge
-from imagetext.pictures import open_picture
+from imagetext.pictures import Limits, open_picture
 taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (taken + 100_000_000,) * 2)
-for path in Path(sys.argv[1]).iterdir():
+def refused(path, *limits):
     try:
-        open_picture(path)
+        open_picture(path, *limits)
     except TooLarge as error:
-        assert "pixels" in error.detail or path.name == "GIF frame", (path.name, error.detail)
-        continue
+        return error.detail
     raise SystemExit(f"{path.name} was opened")
+for path in Path(sys.argv[1]).iterdir():
+    said = refused(path)
+    assert "pixels" in said or path.name == "GIF frame", (path.name, said)
+said = refused(Path(sys.argv[1], "true"), Limits(max_pixels=10**9))
+assert "memory" in said, said
 """
     root = Path(imagetext.__file__).parents[1]
 
@@ -169,10 +207,6 @@ def test_a_tiff_with_endless_strips_is_refused(big):
         open_picture(strips_of_tiff(4_000_000, big=big))
     with pytest.raises(InvalidPicture, match="strips"):
         open_picture(strips_of_tiff(MAX_STRIPS + 2, big=big))
-
-
-def png_chunk(kind, content):
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
 @pytest.mark.parametrize("pieces", ["private chunks", "text chunks", "segments", "padding", "junk", "comments"])

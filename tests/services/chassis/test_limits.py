@@ -11,7 +11,7 @@ from starlette.types import Message
 
 from imagetext.wire.errors import Busy
 from services.chassis.limits import Admission, BodyLimitMiddleware
-from tests.patience import PATIENCE
+from tests.patience import PATIENCE, settle
 from tests.timeless import timeless
 
 
@@ -124,11 +124,27 @@ async def test_response_that_had_begun_is_left_alone():
 
 @timeless
 async def test_body_that_does_not_arrive_is_given_up():
-    """A client that stops in the middle of its body gets a 504 instead of a place for ever."""
-    client = SlowConnection(1, [])
-    await BodyLimitMiddleware(_read_all, 1_000, max_seconds=10)(client.scope, client.receive, client.send)
+    """A client that stops in the middle of its body gets a 504, and its slot is free for the next one.
 
-    assert client.sent[0]["status"] == 504
+    Until then the slot is taken, and a second client is refused."""
+    admission = Admission(1)
+
+    async def read_inside(scope, receive, send) -> None:
+        with admission.enter():
+            await _read_all(scope, receive, send)
+
+    app = BodyLimitMiddleware(read_inside, 1_000, max_seconds=10)
+    slow, second, third = SlowConnection(1, []), Connection(2, []), Connection(2, [])
+
+    given_up = asyncio.create_task(app(slow.scope, slow.receive, slow.send))
+    await settle()
+    assert admission.inside == 1
+    with pytest.raises(Busy):
+        await app(second.scope, second.receive, second.send)
+    await given_up
+    assert (slow.sent[0]["status"], admission.inside) == (504, 0)
+    await app(third.scope, third.receive, third.send)
+    assert (third.sent[0]["status"], admission.inside) == (200, 0)
 
 
 @timeless

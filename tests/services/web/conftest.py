@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import socket
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ import httpx
 import pytest
 
 from tests.patience import PATIENCE, wait_until
+from tests.ports import free_port
 
 WEB = Path(__file__).parents[3] / "services" / "web"
 
@@ -70,7 +70,7 @@ def web(gateway: EchoGateway, tmp_path: Path) -> Iterator[httpx.Client]:
     binary = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
     if binary is None:
         pytest.skip("the tests of nginx.conf need nginx: apt-get install nginx-light")
-    port = _free_port()
+    port = free_port()
     conf = tmp_path / "nginx.conf"
     conf.write_text(_adapted(port, gateway.port, tmp_path))
     command = [binary, "-e", str(tmp_path / "error.log"), "-c", str(conf), "-g", "daemon off;"]
@@ -109,8 +109,3 @@ def _await_answer(client: httpx.Client, process: subprocess.Popen[bytes]) -> Non
             return False
 
     wait_until(answers, lambda: "nginx did not answer")
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])

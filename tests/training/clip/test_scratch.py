@@ -44,7 +44,7 @@ def arguments(colours: Path, folder: Path, configuration: str = CONFIGURATION) -
 
 def test_a_run_interrupted_and_resumed_is_the_undisturbed_one(colours: Path, tmp_path: Path) -> None:
     """A run stopped after its first pass ends with the same folder, bit for bit."""
-    long = CONFIGURATION.replace("epochs = 6", "epochs = 60")
+    long = CONFIGURATION.replace("epochs = 6", "epochs = 20")
     undisturbed, stopped = arguments(colours, tmp_path / "one", long), arguments(colours, tmp_path / "two", long)
 
     assert main(undisturbed) == 0

@@ -211,6 +211,7 @@ def test_a_wait_too_long_gives_the_host_up(site, address: str) -> None:
         (None, 5, 5),
         ("-3", 0, 5),
     ],
+    ids=["seconds", "date", "nonsense", "nothing", "negative"],  # workers must agree on a name that holds the time
 )
 def test_retry_after_in_both_forms(header: str | None, least: float, most: float) -> None:
     """Seconds and dates are understood; nonsense is a few seconds."""
