@@ -22,7 +22,7 @@ QUANTIZE = $(PYTHON) -m training.quantize --photos "$(DATA)" --drawn $(DRAWN)
 WIDEN    = $(PYTHON) -m training.open_captions --photos "$(DATA)" --drawn $(DRAWN) --open "$(OPEN)"
 FOLDER   = $(if $(IMAGES),$(IMAGES),$(GALLERY)/Images)
 
-.PHONY: help install install-dev run prepare gallery index test check fix train-data train-retrieval train-captioner train-clip-scratch evaluate meteor custom-set bench bench-quick compose-test clean
+.PHONY: help install install-dev run prepare gallery index test check docs fix train-data train-retrieval train-captioner train-clip-scratch evaluate meteor custom-set bench bench-quick compose-test clean
 
 help:            ## show this list
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: [^#]*##/\t/' | expand -t 20
@@ -54,10 +54,15 @@ test: install-dev                ## all tests that this machine can run
 	scripts/chromium
 	$(PYTHON) -m pytest
 
-check: install-dev               ## formatting, lint, types
+check: install-dev docs          ## formatting, lint, types, links
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
+
+docs: install-dev                ## the documentation as a site in build/docs; a broken link is an error
+	@PYTHONPATH=. $(PYTHON) scripts/openapi.py build/openapi.json
+	@NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs --quiet build
+	@cp build/openapi.json build/docs/
 
 fix: install-dev                 ## repair what ruff can
 	$(VENV)/bin/ruff check --fix .

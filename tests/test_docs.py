@@ -1,0 +1,40 @@
+"""Links from README.md, CONTRIBUTING.md and CHANGELOG.md lead to files; those within docs/ are checked by the site."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+LINK = re.compile(r"\]\(([^)#\s]+)")
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
+def test_links_lead_to_files(page: str) -> None:
+    """Addresses of other hosts are not asked."""
+    links = LINK.findall((ROOT / page).read_text(encoding="utf-8"))
+    files = [link for link in links if "://" not in link]
+
+    assert links
+    assert [file for file in files if not (ROOT / file).exists()] == []
+
+
+def test_the_site_refuses_broken_links(tmp_path: Path) -> None:
+    """To a page, and to a heading of one."""
+    pytest.importorskip("mkdocs")
+    shutil.copytree(ROOT / "docs", tmp_path / "docs")
+    broken = "# Index\n\n[away](nowhere.md) [away](glossary.md#no-such-heading)\n"
+    (tmp_path / "docs/index.md").write_text(broken, encoding="utf-8")
+    settings = f"INHERIT: {ROOT / 'mkdocs.yml'}\ndocs_dir: {tmp_path / 'docs'}\nsite_dir: {tmp_path / 'site'}\n"
+    settings += "plugins: []\nnav: [index.md, glossary.md]\n"
+    (tmp_path / "mkdocs.yml").write_text(settings, encoding="utf-8")
+
+    command = [sys.executable, "-m", "mkdocs", "build", "--config-file", str(tmp_path / "mkdocs.yml")]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 1
+    assert "nowhere.md" in done.stderr
+    assert "#no-such-heading" in done.stderr
