@@ -60,9 +60,8 @@ check: install-dev docs          ## formatting, lint, types, links
 	$(VENV)/bin/mypy
 
 docs: install-dev                ## the documentation as a site in build/docs; a broken link is an error
-	@PYTHONPATH=. $(PYTHON) scripts/openapi.py build/openapi.json
 	@NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs --quiet build
-	@cp build/openapi.json build/docs/
+	@PYTHONPATH=. $(PYTHON) scripts/openapi.py build/docs/openapi/openapi.json
 
 fix: install-dev                 ## repair what ruff can
 	$(VENV)/bin/ruff check --fix .

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.test_imports import MAY_IMPORT
+
 ROOT = Path(__file__).resolve().parents[1]
 LINK = re.compile(r"\]\(([^)#\s]+)")
 
@@ -38,3 +40,25 @@ def test_the_site_refuses_broken_links(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "nowhere.md" in done.stderr
     assert "#no-such-heading" in done.stderr
+
+
+def test_contributing_has_the_table_of_imports() -> None:
+    """The one that tests/test_imports.py holds."""
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`.*?) \| (.*?) \| .* \|$", page, re.MULTILINE)
+    table = {
+        folder.rstrip("/"): {name.replace("/", ".") for name in re.findall(r"`(.*?)`", allowed)}
+        for folders, allowed in rows
+        for folder in re.findall(r"`(.*?)`", folders)
+    }
+
+    assert table.pop("services/web") == set()
+    assert table == MAY_IMPORT
+
+
+def test_the_readme_names_every_folder() -> None:
+    """One line for each folder with code, and for no other."""
+    named = re.findall(r"^(\w+)/ ", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+
+    assert [name for name in named if not (ROOT / name).is_dir()] == []
+    assert {folder.split("/")[0] for folder in MAY_IMPORT} <= set(named)
