@@ -21,7 +21,6 @@ from imagetext.index import EncoderRef, PictureRow, picture_id, publish, write_v
 from imagetext.models.encoder.engine import load_encoder
 from services.caption import app as caption
 from services.caption.settings import Settings as CaptionSettings
-from services.chassis.serve import OneWrite
 from services.gateway import app as gateway
 from services.gateway.settings import Settings as GatewaySettings
 from services.retrieval import app as retrieval
@@ -66,7 +65,7 @@ class Trace:
 
 @contextmanager
 def served(app: FastAPI) -> Iterator[str]:
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="on", http=OneWrite))
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="on"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     try:
