@@ -62,3 +62,14 @@ def test_the_readme_names_every_folder() -> None:
 
     assert [name for name in named if not (ROOT / name).is_dir()] == []
     assert {folder.split("/")[0] for folder in MAY_IMPORT} <= set(named)
+
+
+def test_files_that_documents_name_exist() -> None:
+    """Those in the project's folders; data/ and what is built are not there yet."""
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+    folders = "imagetext|services|indexer|training|gallery|bench|models|scripts|tests|docs"
+    path = re.compile(rf"`((?:{folders})/[\w./-]*)`")
+    named = {file for page in pages for file in path.findall(page.read_text(encoding="utf-8"))}
+
+    assert named
+    assert [file for file in sorted(named) if not (ROOT / file).exists()] == []
