@@ -23,7 +23,7 @@ QUANTIZE = $(PYTHON) -m training.quantize --photos "$(DATA)" --drawn $(DRAWN)
 WIDEN    = $(PYTHON) -m training.open_captions --photos "$(DATA)" --drawn $(DRAWN) --open "$(OPEN)"
 FOLDER   = $(if $(IMAGES),$(IMAGES),$(GALLERY)/Images)
 
-.PHONY: help install install-dev run prepare gallery index test test-fast check fix train-data train-retrieval train-captioner train-clip-scratch evaluate meteor custom-set bench bench-quick compose-test clean
+.PHONY: help install install-dev run prepare gallery index test test-fast check docs fix train-data train-retrieval train-captioner train-clip-scratch evaluate meteor custom-set bench bench-quick compose-test clean
 
 help:            ## show this list
 	@awk -F ':.*## ' '/^##@ / { printf "\n%s\n", substr($$0, 5) } /^[a-z-]+:.*## / { printf "  %-20s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -67,11 +67,15 @@ test-fast: install-dev           ## what fails soonest, in less than a minute
 compose-test: install-dev        ## the main journey in containers; needs a Docker engine
 	$(PYTHON) -m pytest tests/compose --run-compose
 
-check: install-dev               ## formatting, lint, types, docker-compose.yml
+check: install-dev docs          ## formatting, lint, types, links, docker-compose.yml
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 	$(PYTHON) scripts/check_compose.py
+
+docs: install-dev                ## the documentation as a site in build/docs; a broken link is an error
+	@NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs --quiet build
+	@PYTHONPATH=. $(PYTHON) scripts/openapi.py build/docs/openapi/openapi.json
 
 fix: install-dev                 ## repair what ruff can
 	$(VENV)/bin/ruff check --fix .
