@@ -169,7 +169,8 @@ class Upstream:
                 return answer
             self._replicas.avoid(replica)
         except retry_on as error:
-            log.info("retrying the %s service after %s", self.name, type(error).__name__)
+            level = logging.INFO if current_request_id() else logging.DEBUG
+            log.log(level, "retrying the %s service after %s", self.name, type(error).__name__)
         self._retries.inc()
         await asyncio.sleep(random.uniform(0, _JITTER_S))
         return await self._try(ask, await self._replicas.choose(but=replica))

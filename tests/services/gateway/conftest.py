@@ -438,10 +438,10 @@ def redis_process(tmp_path) -> Iterator[RedisProcess]:
 
 @pytest.fixture
 async def silent_server() -> AsyncIterator[int]:
-    """The port of a server that takes connections and never answers."""
-    taken: list[asyncio.StreamWriter] = []
-    server = await asyncio.start_server(lambda _, writer: taken.append(writer), "127.0.0.1", 0)
+    """The port of a server that accepts connections and never answers."""
+    connections: list[asyncio.StreamWriter] = []
+    server = await asyncio.start_server(lambda _, writer: connections.append(writer), "127.0.0.1", 0)
     yield server.sockets[0].getsockname()[1]
-    for writer in taken:
+    for writer in connections:
         writer.close()
     server.close()
