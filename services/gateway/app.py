@@ -12,7 +12,7 @@ from starlette.types import Scope
 
 from imagetext.wire.addresses import Resolve, resolve
 from services.chassis import app as chassis
-from services.gateway.endpoints import router
+from services.gateway.endpoints import router, search_router
 from services.gateway.fetch import Fetcher
 from services.gateway.lifespan import build_gateway
 from services.gateway.operator_endpoints import change_router, index_router
@@ -72,7 +72,7 @@ def create_app(
         lifespan=gateway.lifespan,
         ready=gateway.not_ready,
         max_body_bytes=settings.max_body_bytes,
-        routers=[router, index_router, change_router],
+        routers=[search_router, router, index_router, change_router],
         registry=registry,
     )
     if settings.web_folder is not None:

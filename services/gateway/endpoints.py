@@ -24,6 +24,7 @@ from imagetext.wire.contracts import (
     SearchRequest,
 )
 from imagetext.wire.errors import ImageTextError
+from services.chassis.app import DirectRoute
 from services.chassis.bodies import AT_ONCE_BYTES, documented_form, documented_json, read_form, read_json
 from services.chassis.disconnect import while_connected
 from services.chassis.limits import Admission
@@ -45,6 +46,7 @@ _IMAGE_SEARCH_BODY = documented_form(ImageSearchOptions.form_properties(), max_p
 _LABEL_BODY = documented_form(LabelOptions.form_properties(), max_pictures=MAX_PICTURES, or_json=LabelJSONRequest)
 
 router = APIRouter(prefix="/v1")
+search_router = APIRouter(prefix="/v1", tags=["search"], route_class=DirectRoute)
 
 
 @router.post(
@@ -110,7 +112,7 @@ async def _fetched(request: Request, sent: list[bytes] | str, deadline: Deadline
     return [await fetcher.fetch(sent, deadline)] if isinstance(sent, str) else sent
 
 
-@router.post("/search", response_model=SearchReply, openapi_extra=documented_json(SearchRequest), tags=["search"])
+@search_router.post("/search", response_model=SearchReply, openapi_extra=documented_json(SearchRequest))
 async def search(request: Request) -> Response:
     """The indexed pictures that fit words, pictures, or several of both, best first."""
     admission: Admission = request.state.admission
@@ -118,7 +120,7 @@ async def search(request: Request) -> Response:
         return await _searched(request, await search_by_request(await read_json(request, SearchRequest)))
 
 
-@router.post("/search/image", response_model=SearchReply, openapi_extra=_IMAGE_SEARCH_BODY, tags=["search"])
+@search_router.post("/search/image", response_model=SearchReply, openapi_extra=_IMAGE_SEARCH_BODY)
 async def search_by_image(request: Request) -> Response:
     """The indexed pictures that look like the one sent and fit the words sent with it, best first."""
     admission: Admission = request.state.admission

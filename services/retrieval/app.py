@@ -13,7 +13,7 @@ from services.chassis import app as chassis
 from services.chassis.limits import Admission
 from services.chassis.observing import ModelMetrics
 from services.retrieval.current_index import CurrentIndex, IndexMetrics
-from services.retrieval.endpoints import router
+from services.retrieval.endpoints import router, search_router
 from services.retrieval.index_folder import IndexFolder
 from services.retrieval.labelling import Labelling, label_router
 from services.retrieval.lifespan import Load, Retrieval, lifespan_of
@@ -42,7 +42,7 @@ def create_app(settings: Settings, *, load: Load | None = None) -> FastAPI:
         lifespan=lifespan_of(retrieval, settings.model, load),
         ready=retrieval.not_ready,
         max_body_bytes=settings.max_body_bytes,
-        routers=[router, label_router, index_router, change_router],
+        routers=[search_router, router, label_router, index_router, change_router],
         registry=registry,
     )
 

@@ -22,6 +22,7 @@ from imagetext.wire.contracts import (
     SearchRequest,
 )
 from imagetext.wire.query import Part, parts_with_picture
+from services.chassis.app import DirectRoute
 from services.chassis.bodies import documented_form, documented_json, read_form, read_json
 from services.chassis.disconnect import while_connected
 from services.chassis.picture_requests import query_parts
@@ -49,6 +50,7 @@ def not_modified(tag: str) -> Response:
 
 
 router = APIRouter(prefix="/v1", tags=["retrieval"])
+search_router = APIRouter(prefix="/v1", tags=["retrieval"], route_class=DirectRoute)
 
 _PICTURE: dict[int | str, dict[str, Any]] = {
     200: {"description": "The picture", "content": {"image/*": {"schema": {"type": "string", "format": "binary"}}}},
@@ -59,31 +61,31 @@ _PICTURE: dict[int | str, dict[str, Any]] = {
 _UPLOAD_BODY = documented_form(ImageSearchOptions.form_properties(), max_pictures=1)
 
 
-@router.post("/search", openapi_extra=documented_json(SearchRequest))
-async def search(request: Request, response: Response) -> SearchReply:
+@search_router.post("/search", response_model=SearchReply, openapi_extra=documented_json(SearchRequest))
+async def search(request: Request) -> Response:
     """Pictures that fit words, pictures, or several of both, best first."""
     retrieval: Retrieval = request.state.retrieval
     with retrieval.admission.enter():
         body = await read_json(request, SearchRequest)
-        return await _found(request, response, await query_parts(body), body)
+        return await _found(request, await query_parts(body), body)
 
 
-@router.post("/search/image", openapi_extra=_UPLOAD_BODY)
-async def search_image(request: Request, response: Response) -> SearchReply:
+@search_router.post("/search/image", response_model=SearchReply, openapi_extra=_UPLOAD_BODY)
+async def search_image(request: Request) -> Response:
     """Pictures that are like the uploaded one, and fit what is sent with it."""
     retrieval: Retrieval = request.state.retrieval
     with retrieval.admission.enter():
         [picture], options = await read_form(
             request, ImageSearchOptions, max_pictures=1, max_option_bytes=MAX_SEARCH_FIELD_BYTES
         )
-        return await _found(request, response, parts_with_picture(picture, options), options)
+        return await _found(request, parts_with_picture(picture, options), options)
 
 
-async def _found(request: Request, response: Response, parts: Sequence[Part], options: SearchOptions) -> SearchReply:
+async def _found(request: Request, parts: Sequence[Part], options: SearchOptions) -> Response:
     retrieval: Retrieval = request.state.retrieval
     reply = await while_connected(request, retrieval.searching.search(parts, options))
-    response.headers[INDEX_VERSION_HEADER] = reply.index.version
-    return reply
+    headers = {INDEX_VERSION_HEADER: reply.index.version}
+    return Response(reply.model_dump_json(), media_type="application/json", headers=headers)
 
 
 @router.get("/images/{id}", response_class=Response, responses=_PICTURE)

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -44,10 +45,13 @@ class Live:
         command = [sys.executable, "-m", MODULES[name.split("-")[0]]]
         environment = os.environ | PATIENT | self.environments[name]
         with (self.folder / "log").open("ab") as log:
-            self.processes[name] = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
+            self.processes[name] = subprocess.Popen(
+                command, cwd=ROOT, env=environment, stdout=log, stderr=log, start_new_session=True
+            )
 
     def kill(self, name: str) -> None:
-        self.processes[name].kill()
+        """As a power failure does: gunicorn's master and its worker at once."""
+        os.killpg(self.processes[name].pid, signal.SIGKILL)
         self.processes[name].wait()
 
     def client(self, name: str) -> httpx.Client:

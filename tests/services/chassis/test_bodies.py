@@ -5,11 +5,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request, Response
 from pydantic import BaseModel
 
 from imagetext.wire.contracts import SearchRequest
-from services.chassis.app import create_app
+from services.chassis.app import DirectRoute, create_app
 from services.chassis.bodies import documented_json, read_json
 from services.chassis.picture_requests import decode_base64_picture
 from tests.services.chassis.conftest import Order
@@ -130,17 +130,17 @@ async def _nothing(_: FastAPI) -> AsyncIterator[dict[str, object]]:
 @pytest.fixture
 def shop_by_hand() -> FastAPI:
     """Takes orders at two addresses: one endpoint reads the body itself, for the other FastAPI does."""
-    router = APIRouter()
+    direct_router, router = APIRouter(route_class=DirectRoute), APIRouter()
 
-    @router.post("/orders", openapi_extra=documented_json(Order))
-    async def order(request: Request) -> Order:
-        return await read_json(request, Order)
+    @direct_router.post("/orders", response_model=Order, openapi_extra=documented_json(Order))
+    async def order(request: Request) -> Response:
+        return Response((await read_json(request, Order)).model_dump_json())
 
     @router.post("/fastapi")
     async def fastapi(order: Order) -> Order:
         return order
 
-    return create_app("shop", lifespan=_nothing, ready=dict, max_body_bytes=1_000_000, routers=[router])
+    return create_app("shop", lifespan=_nothing, ready=dict, max_body_bytes=1_000_000, routers=[direct_router, router])
 
 
 @pytest.mark.parametrize("media_type", ["application/json", "application/x+json", "application/json; a=b"])
@@ -212,8 +212,18 @@ async def test_unreadable_json_is_the_callers_fault(client_of, shop_by_hand, bod
     assert reply.json()["detail"].startswith(("The body is not valid JSON: ", "Field `amount`: "))
 
 
-async def test_json_read_by_hand_is_documented(client_of, shop_by_hand):
-    """The OpenAPI document has the body, the reply and the problems of an endpoint that reads its body itself."""
+async def test_a_direct_route_has_its_methods_and_its_metrics(client_of, shop_by_hand):
+    """Another method is a 405, and requests are counted under the route."""
+    async with client_of(shop_by_hand) as client:
+        assert (await client.get("/orders")).status_code == 405
+        await client.post("/orders", json={"amount": 3})
+        page = (await client.get("/metrics")).text
+
+    assert 'http_requests_total{route="/orders",status="200"} 1.0' in page
+
+
+async def test_a_direct_route_is_documented(client_of, shop_by_hand):
+    """The OpenAPI document has the body, the reply and the problems of an endpoint that is called directly."""
     async with client_of(shop_by_hand) as client:
         operation = (await client.get("/openapi.json")).json()["paths"]["/orders"]["post"]
 
