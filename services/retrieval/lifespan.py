@@ -1,4 +1,4 @@
-"""What opens when the service starts and closes when it stops."""
+"""The parts of the service: started before the first request, and stopped after the last."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -25,16 +25,16 @@ Load = Callable[[str], Encoder]
 
 @dataclass(frozen=True)
 class Retrieval:
-    """The parts that requests are answered with."""
+    """What endpoints use."""
 
     queries: QueryEncoder
     index: CurrentIndex
-    folder: IndexFolder | None  # None: the versions lie in an object store or in Milvus
+    folder: IndexFolder | None  # None: the versions are in an object store or in Milvus
     searching: Searching
     labelling: Labelling
     shelf: PictureShelf
     changes: PictureChanges | None  # None: as `folder`
-    admission: Admission  # of searches
+    admission: Admission  # for searches and labels
     change_admission: Admission
 
     def not_ready(self) -> dict[str, str]:
