@@ -65,10 +65,19 @@ def _add_build(commands: Any) -> None:
     build.add_argument("--captions", metavar="FILE|MODEL", help="captions to store; a model captions what has none")
     build.add_argument("--metadata", type=Path, metavar="FILE", help="JSON lines with path, tags, captions, taken")
     build.add_argument(
-        "--labels", nargs="?", type=positive, const=MOST_LABELS, metavar="K", help="add at most K labels to tags (3)"
+        "--labels",
+        nargs="?",
+        type=positive,
+        const=MOST_LABELS,
+        metavar="K",
+        help="tag pictures with up to K labels of the model (3)",
     )
     build.add_argument(
-        "--label-threshold", type=_probability, default=THRESHOLD, metavar="P", help="smallest probability (0.5)"
+        "--label-threshold",
+        type=_probability,
+        default=THRESHOLD,
+        metavar="P",
+        help="smallest probability of a label (0.5)",
     )
     build.add_argument("--watch", action="store_true", help="keep running, and build again when the folder changes")
     _add_wanted(build)

@@ -30,7 +30,7 @@ _FIELDS = frozenset({"path", "captions", "tags", "taken"})
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What is said about one picture; None: nothing."""
+    """Time, tags and captions of one picture; None: not given."""
 
     taken: datetime | None = None
     tags: tuple[str, ...] | None = None
@@ -97,7 +97,7 @@ def with_added(
     rows: Sequence[PictureRow], added: Mapping[str, Description], given: Mapping[str, Description]
 ) -> list[PictureRow]:
     """The rows with what came with added pictures, by path; what is `given` for them wins."""
-    described = {path: said.with_later(given.get(path, Description())) for path, said in added.items()}
+    described = {path: came.with_later(given.get(path, Description())) for path, came in added.items()}
     return [described[row.path].over(row) if row.path in described else row for row in rows]
 
 
@@ -121,8 +121,8 @@ def read_descriptions(file: Path) -> dict[str, Description]:
     whole = _whole(text)
     lines = whole.items() if whole is not None else _read_lines(text, file.name)
     found: dict[str, Description] = {}
-    for path, said in lines:
-        description = said if isinstance(said, Description) else Description(captions=_texts(said, path, file.name))
+    for path, value in lines:
+        description = value if isinstance(value, Description) else Description(captions=_texts(value, path, file.name))
         found[path] = found.get(path, Description()).with_later(description)
     return found
 

@@ -128,7 +128,7 @@ class Progress:
 
 def question_vectors(encoder: "Encoder", wanted: IndexOptions, size: int) -> NDArray[np.float32] | None:
     """Unit vectors (n, dimensions) of some dozens of typical searches, on which the index is tuned, because vectors of
-    words lie apart from those of pictures; None where exact search is chosen anyway.
+    words are apart from those of pictures; None if exact search is chosen anyway.
 
     Raises:
         InvalidParameter: no kind of index fits into the memory.

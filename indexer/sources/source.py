@@ -1,4 +1,4 @@
-"""The interface between places with pictures and what is done with them, and its plainest implementation: a folder.
+"""The interface between the places of pictures and their indexing, and its simplest implementation: a folder.
 
 One process and a cluster read through the same interface.
 """

@@ -109,7 +109,7 @@ def test_push_to_milvus(run, build, index, tmp_path):
 
     assert [each["sent"] for each in sent] == [["vectors.npy", "rows.sqlite"]] * 3
     assert back == {"version": versions[0], "to": address, "sent": [], "removed": [versions[1]]}
-    assert (status, "no object store" in complaint) == (1, True)
+    assert (status, "not an object store" in complaint) == (1, True)
 
 
 def test_damaged_version_is_not_sent(run, build, index, store):
@@ -132,7 +132,7 @@ def test_impossible_places(run, index, store, capsys):
 
     assert unknown[0] == folder[0] == 1
     assert "no such version" in unknown[2]
-    assert "some/folder is no object store" in folder[2]
+    assert "some/folder is not an object store" in folder[2]
     assert f"pull --from {store}" in capsys.readouterr().err
 
 
