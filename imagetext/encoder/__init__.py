@@ -1,1 +1,0 @@
-"""Encoding pictures and texts into one space: the compact dual encoder, CLIP, and how either is loaded."""
