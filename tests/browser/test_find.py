@@ -31,11 +31,11 @@ async def test_words_find_pictures_best_first(page: Page) -> None:
 
 async def test_an_example_is_one_click_away(page: Page, api: FakeApi) -> None:
     """An example fills the field and searches."""
-    await page.get_by_role("button", name="two dogs playing in the snow").click()
+    await page.get_by_role("button", name="two dogs running through the snow").click()
 
     await tiles(page)
-    await expect(page.get_by_role("searchbox")).to_have_value("two dogs playing in the snow")
-    assert api.asked[0]["text"] == "two dogs playing in the snow"
+    await expect(page.get_by_role("searchbox")).to_have_value("two dogs running through the snow")
+    assert api.asked[0]["text"] == "two dogs running through the snow"
 
 
 async def test_more_can_be_asked_for(page: Page, api: FakeApi) -> None:

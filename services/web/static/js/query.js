@@ -8,10 +8,10 @@ import { onChoose } from "./intake.js";
 const MAX_OFFSET = 10_000;
 const MAX_HITS = 200;
 const EXAMPLES = [
-  "two dogs playing in the snow",
+  "two dogs running through the snow",
   "a red bus on a road",
-  "a sailboat on a lake",
-  "children on a beach",
+  "a sailboat at sunset",
+  "people skiing",
   "a hot air balloon",
 ];
 
