@@ -7,7 +7,7 @@ from services.gateway.settings import Settings
 
 
 def create_app(settings: Settings) -> FastAPI:
-    from services.gateway.app import create_app  # in the worker: what gunicorn itself does not need
+    from services.gateway.app import create_app  # in the worker, which alone needs it
 
     return create_app(settings)
 
