@@ -455,6 +455,7 @@ def test_a_summary_is_one_line_of_json(images, index, encoder):
         "skipped": 1,
         "skipped_files": [{"path": "b\udcff\n.png", "reason": "The file is empty."}],
         "captioned": 0,
+        "labelled": 0,
         "unmatched": 0,
     }
 
