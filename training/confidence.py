@@ -19,24 +19,22 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from imagetext.engines import Engines
-from imagetext.models.captioner.engine import Captioner, Confidence, DecodedCaption, DecodingOptions, load_captioner
+from imagetext.models.captioner.engine import Captioner, Confidence, DecodedCaption, load_captioner
 from imagetext.models.captioner.vocabulary import words_of
 from imagetext.models.folder import CONFIG
-from imagetext.pictures import open_picture
 from imagetext.wire.errors import ImageTextError
 from training.calibrating import fit_curve
-from training.dataset import CaptionedPicture, read_split
+from training.dataset import read_split
+from training.encoded import caption_pictures
 from training.open_world import Naming, read_coco_dev, read_kinds, read_things
 from training.ranking import Rows, bootstrap
 from training.scored_captions import ScoredCaptions
 
 SURE = 0.6  # from here on the page calls a caption sure
 AGREES = 0.6  # of a caption's words that mean something must be in the references
-BATCH = 16
-OPTIONS = DecodingOptions(num_beams=3)
+BEAMS = 3
 # Words that say nothing of what is in a picture.
 EMPTY = frozenset(
     {"a", "an", "the", "of", "in", "on", "at", "to", "with", "and", "or", "is", "are", "be", "its", "his", "her"}
@@ -77,14 +75,14 @@ def caption_dev(captioner: Captioner, photos: Path, open_world: Path) -> Caption
     naming = Naming(things.names, read_kinds())
     domains, lines = {}, list[str]()
     for name, pictures in (("photographs", dev), ("COCO", coco)):
-        found = captioned(captioner, pictures)
+        found = caption_pictures(captioner, pictures, BEAMS)
         texts = [caption.text for caption in found]
         right = [agrees(text, picture.captions) for text, picture in zip(texts, pictures, strict=True)]
         domains[name] = Judged(found, np.array(right))
         if pictures is coco:
             scored = ScoredCaptions(texts, [picture.captions for picture in pictures])
             lines += _lines(scored, len(pictures))
-    found = captioned(captioner, things.pictures)
+    found = caption_pictures(captioner, things.pictures, BEAMS)
     pairs = [(caption.text, number) for caption, number in zip(found, things.numbers, strict=True)]
     named = np.array([naming.named(*pair) for pair in pairs])
     mistaken = np.array([naming.mistaken(*pair) for pair in pairs])
@@ -97,15 +95,6 @@ def caption_dev(captioner: Captioner, photos: Path, open_world: Path) -> Caption
     ):
         lines += _shares(f"{half}: named", named[rows]) + _shares(f"{half}: people or dogs", mistaken[rows & ~of_dogs])
     return Captions(domains, lines)
-
-
-def captioned(captioner: Captioner, pictures: Sequence[CaptionedPicture]) -> list[DecodedCaption]:
-    found: list[DecodedCaption] = []
-    for start in tqdm(range(0, len(pictures), BATCH), desc="captions", unit="batch", leave=False):
-        batch = pictures[start : start + BATCH]
-        inputs = [captioner.prepare(open_picture(picture.path, target=captioner.decoded_side)) for picture in batch]
-        found += [captions[0] for captions in captioner.caption(inputs, OPTIONS)]
-    return found
 
 
 def _lines(scored: ScoredCaptions, count: int) -> list[str]:

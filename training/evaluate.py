@@ -4,6 +4,7 @@ python -m training.evaluate --photos DIR [--drawn DIR] [--retrieval FOLDER]... [
 """
 
 import argparse
+import hashlib
 import json
 import os
 import sys
@@ -24,11 +25,12 @@ from imagetext.models.encoder.engine import Encoder, load_encoder
 from imagetext.pictures import open_picture
 from imagetext.wire.errors import ImageTextError
 from training.dataset import CaptionedPicture, read_split
+from training.encoded import encode_pictures, encode_texts
 from training.meteor import JAR_VARIABLE, meteor_if_possible
 from training.ranking import bootstrap, rank
 from training.report.page import write_report
 from training.report.tables import CaptionFindings, Findings, SearchFindings, tables
-from training.scored_captions import KeptCaptions, ScoredCaptions
+from training.scored_captions import ScoredCaptions
 
 Item = TypeVar("Item")
 
@@ -43,6 +45,38 @@ class Preparing(Protocol):
     name: str
 
     def prepare(self, picture: Image.Image) -> NDArray[np.uint8]: ...
+
+
+class KeptCaptions:
+    """Captions in a file of JSON lines, there until the evaluation is done, so that changed code never meets old ones.
+
+    Args:
+        folder: where the file lies.
+        identity: whatever the captions depend on, besides code.
+    """
+
+    def __init__(self, folder: Path, identity: Sequence[object]) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        key = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]
+        self.file = folder / f"captions-{key}.jsonl"
+        self.captions: list[str] = []
+        if self.file.exists():
+            lines = self.file.read_text(encoding="utf-8").splitlines(keepends=True)
+            self.captions = [json.loads(line) for line in lines if line.endswith("\n")]
+            self._rewrite()  # without a last line that was cut off
+
+    def _rewrite(self) -> None:
+        unfinished = self.file.with_suffix(".unfinished")
+        unfinished.write_text("".join(json.dumps(caption) + "\n" for caption in self.captions), encoding="utf-8")
+        os.replace(unfinished, self.file)
+
+    def add(self, captions: Sequence[str]) -> None:
+        self.captions += captions
+        with self.file.open("a", encoding="utf-8") as out:
+            out.write("".join(json.dumps(caption) + "\n" for caption in captions))
+
+    def forget(self) -> None:
+        self.file.unlink(missing_ok=True)
 
 
 def caption_all(captioner: Captioner, name: str, pictures: Sequence[CaptionedPicture], work: Path) -> list[str]:
@@ -70,11 +104,9 @@ def evaluate_captions(
 
 def evaluate_encoder(encoder: Encoder, name: str, pictures: Sequence[CaptionedPicture]) -> SearchFindings:
     """Both directions, with all captions of every picture."""
-    vectors = np.concatenate([encoder.encode_pictures(inputs) for inputs in _prepared(encoder, name, pictures)])
     texts = [caption for picture in pictures for caption in picture.captions]
     owner = [row for row, picture in enumerate(pictures) for _ in picture.captions]
-    encoded = np.concatenate([encoder.encode_texts(batch) for batch in tqdm(_batches(texts), desc="captions")])
-    ranking = rank(encoded, vectors, owner)
+    ranking = rank(encode_texts(encoder, texts), encode_pictures(encoder, pictures), owner)
     return SearchFindings(name, texts, ranking, bootstrap(ranking.scores, len(pictures)))
 
 

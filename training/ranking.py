@@ -112,3 +112,25 @@ def rank(texts: NDArray[np.float32], pictures: NDArray[np.float32], owner: Seque
         picture_rank[picture] = above[0]
         precision[picture] = (nth / (above + nth)).mean()
     return Ranking(similarity, owners, text_rank, picture_rank, precision)
+
+
+def retrieval_scores(
+    texts: NDArray[np.float32], pictures: NDArray[np.float32], owner: Sequence[int]
+) -> dict[str, float]:
+    """Recall at 1, 5, 10 in percent and median rank, both ways; `owner[i]` is the picture of text i.
+
+    Texts (m, d) and pictures (n, d) are unit rows. Picture to text takes the best of the picture's own captions.
+    """
+    found = rank(texts, pictures, owner).scores(np.arange(len(pictures)))
+    return {name: round(score, 1) for name, score in found.items() if not name.endswith("_map")}
+
+
+def clip_scores(texts: NDArray[np.float32], pictures: NDArray[np.float32], captions: Sequence[int]) -> dict[str, float]:
+    """Recall at 1, 5 and 10 in percent, median rank and mean average precision, both ways.
+
+    Texts (m, d) and pictures (n, d) are unit rows, the texts in the order of the pictures; `captions` (n,) tells how
+    many each picture has.
+    """
+    owner = [picture for picture, count in enumerate(captions) for _ in range(count)]
+    found = rank(texts, pictures, owner).scores(np.arange(len(pictures)))
+    return {name: round(value, 4 if name.endswith("_map") else 2) for name, value in found.items()}

@@ -10,7 +10,7 @@ from imagetext.engines import Network
 from imagetext.engines.export import export
 from imagetext.engines.program import Program
 from imagetext.models.backbone import EFFICIENTNET_LITE0, Backbone, load_backbone
-from training.quantizing import quantized
+from training.quantize import quantized
 
 SIZE = 96
 
