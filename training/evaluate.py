@@ -1,4 +1,4 @@
-"""The scores of model folders as they are served, on the dev split: a table, and a report with pictures.
+"""Scores of served models on the dev split: a table, and a report with pictures.
 
 python -m training.evaluate --photos DIR [--drawn DIR] [--retrieval FOLDER]... [--captioner FOLDER]...
 """
@@ -48,11 +48,11 @@ class Preparing(Protocol):
 
 
 class KeptCaptions:
-    """Captions in a file of JSON lines, there until the evaluation is done, so that changed code never meets old ones.
+    """Captions in a file of JSON lines, deleted after the evaluation, so that changed code never meets old captions.
 
     Args:
-        folder: where the file lies.
-        identity: whatever the captions depend on, besides code.
+        folder: of the file.
+        identity: everything besides code that the captions depend on.
     """
 
     def __init__(self, folder: Path, identity: Sequence[object]) -> None:
@@ -63,7 +63,7 @@ class KeptCaptions:
         if self.file.exists():
             lines = self.file.read_text(encoding="utf-8").splitlines(keepends=True)
             self.captions = [json.loads(line) for line in lines if line.endswith("\n")]
-            self._rewrite()  # without a last line that was cut off
+            self._rewrite()  # without a truncated last line
 
     def _rewrite(self) -> None:
         unfinished = self.file.with_suffix(".unfinished")
@@ -80,7 +80,7 @@ class KeptCaptions:
 
 
 def caption_all(captioner: Captioner, name: str, pictures: Sequence[CaptionedPicture], work: Path) -> list[str]:
-    """The best caption of each picture, beam 3; after an interruption it goes on where it was."""
+    """The best caption of each picture, beam 3; continues after an interruption."""
     options = DecodingOptions(num_beams=BEAMS)
     kept = KeptCaptions(work, [captioner.fingerprint, BEAMS, [str(picture.path) for picture in pictures]])
     for inputs in _prepared(captioner, name, pictures[len(kept.captions) :]):
@@ -96,14 +96,14 @@ def evaluate_captions(
     known: Sequence[str] | None = None,
     jar: str | None = None,
 ) -> CaptionFindings:
-    """One caption for each picture; `known` are the captions of training."""
+    """Scores of one caption per picture; `known` are the training captions."""
     references = [picture.captions for picture in pictures]
     scored = ScoredCaptions(captions, references, known, meteor_if_possible(captions, references, jar))
     return CaptionFindings(name, scored, bootstrap(scored.scores, len(pictures)))
 
 
 def evaluate_encoder(encoder: Encoder, name: str, pictures: Sequence[CaptionedPicture]) -> SearchFindings:
-    """Both directions, with all captions of every picture."""
+    """Recall both ways, with all captions of every picture."""
     texts = [caption for picture in pictures for caption in picture.captions]
     owner = [row for row, picture in enumerate(pictures) for _ in picture.captions]
     ranking = rank(encode_texts(encoder, texts), encode_pictures(encoder, pictures), owner)
@@ -129,19 +129,19 @@ def _batches(items: Sequence[Item]) -> list[list[Item]]:
 
 
 def _first_caption(pictures: Sequence[CaptionedPicture]) -> list[CaptionedPicture]:
-    """Of a drawn scene only the first sentence is full."""
+    """Of a drawn scene only the first caption is complete."""
     return [CaptionedPicture(picture.path, picture.captions[:1]) for picture in pictures]
 
 
 def _training_captions(folders: Sequence[Path]) -> list[str] | None:
-    """The captions of the train splits, or None where no folder has one."""
+    """The captions of the train splits, or None if no folder has one."""
     with_split = [folder for folder in folders if list(folder.glob("*trainImages.txt"))]
     found = [caption for folder in with_split for one in read_split(folder, "train") for caption in one.captions]
     return found or None
 
 
 def _titles(models: Sequence[Preparing], sources: Sequence[str]) -> list[str]:
-    """Each model's own name, or its source where two have the same."""
+    """Each model's name, or its source if two have the same name."""
     counts = Counter(model.name for model in models)
     return [m.name if counts[m.name] == 1 else source for m, source in zip(models, sources, strict=True)]
 
@@ -192,7 +192,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.write(json.dumps(findings.to_json()) + "\n")
         return 0
     sys.stdout.write("\n".join(table.to_text() for table in tables(findings)))
-    sys.stdout.write(f"\n{len(findings.pictures)} pictures; beside each score 95 % of its resamples. {page}\n")
+    sys.stdout.write(f"\n{len(findings.pictures)} pictures; intervals contain 95 % of the resamples. {page}\n")
     return 0
 
 

@@ -148,7 +148,7 @@ def test_confidence_rises_where_captions_become_right() -> None:
     assert curve.of(-1.8) < 0.1 and curve.of(-0.1) > 0.9
     assert -1.0 < -curve.offset / curve.scale < -0.5
     many, few = report(domains, curve)
-    assert "right 0.50" in many and "of which right 1.00" in many
+    assert "right 0.50" in many and "1.00 of these right" in many
     assert "right 0.2" in few
 
 
