@@ -1,1 +1,1 @@
-"""How fast this is, in ratios: each work against its rival on the same weights, machine and run."""
+"""How fast this is, as ratios: each task against its rival, with the same weights, machine and run."""

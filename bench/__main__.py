@@ -1,4 +1,4 @@
-"""`python -m bench`: measure and compare. The status is 1 if a threshold is missed; with --quick, if a ratio fell."""
+"""`python -m bench`: measure and compare. Exit status 1 if a threshold is missed or, with --quick, a ratio fell."""
 
 import argparse
 import signal
@@ -8,11 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bench.machine import describe, instruction_set_here, warn_if_busy
-from bench.report import LATEST, CannotResume, Places, Recording, Report, kept_reports
+from bench.report import LATEST, CannotResume, Places, Recording, Report, judge, judge_quick, kept_reports
 from bench.row import CACHE, Row, Setting, quiet
 from bench.runner import measure
 from bench.tables import PAGE, markdown, table, write_into
-from bench.thresholds import judge, judge_quick
 from imagetext.machine import keep_freed_memory
 
 INTERRUPTED = 130
@@ -40,24 +39,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """The options; a bad one ends the process with status 2 and a sentence."""
-    parser = argparse.ArgumentParser(prog="python -m bench", description="Measure each work against its rival.")
+    """The options; an invalid one exits with status 2 and a message."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description="Measure each task against its rival.")
     parser.add_argument("command", nargs="?", choices=COMMANDS, default="run", help="table prints the kept runs")
-    parser.add_argument("--quick", action="store_true", help="the speed gate: some rows, compared with those kept")
-    parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="these rows; --list names them")
-    parser.add_argument("--resume", action="store_true", help="go on with an interrupted run")
-    parser.add_argument("--list", action="store_true", help="name the rows and end")
-    parser.add_argument("--write", action="store_true", help=f"with table: into {PAGE}")
-    parser.add_argument("--out", type=Path, help=f"the report; in {LATEST}, or in {CACHE} with --quick or --only")
+    parser.add_argument("--quick", action="store_true", help="the speed gate: a few rows, compared with the kept run")
+    parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="only these rows; see --list")
+    parser.add_argument("--resume", action="store_true", help="continue an interrupted run")
+    parser.add_argument("--list", action="store_true", help="list the rows and exit")
+    parser.add_argument("--write", action="store_true", help=f"with table: write into {PAGE}")
+    parser.add_argument(
+        "--out", type=Path, help=f"the report (default: in {LATEST}; with --quick or --only in {CACHE})"
+    )
     parser.add_argument("--infinity", type=Path, metavar="DIR", help="a virtual environment with infinity_emb")
     options = parser.parse_args(arguments)
     if options.out and options.out.resolve().parent == LATEST.resolve():
-        parser.error(f"{LATEST} is for whole runs on this machine, without --out, --quick and --only")
+        parser.error(f"{LATEST} is reserved for whole runs, without --out, --quick and --only")
     return options
 
 
 def places(options: argparse.Namespace, instruction_set: str) -> Places:
-    """Only a whole run goes to the kept ones."""
+    """Where the run is written; only a whole run joins the kept ones."""
     if options.out:
         return Places.at(options.out)
     if options.only or options.quick:
@@ -66,16 +67,16 @@ def places(options: argparse.Namespace, instruction_set: str) -> Places:
 
 
 def run(rows: Sequence[Row], setting: Setting, into: Places, *, resume: bool = False) -> int:
-    """Measure the rows, write what came of each at once, and judge the run when it is whole."""
+    """Measure the rows, record each result at once, and judge the run when it is complete."""
     machine = describe()
     try:
         recording = _recording(into, machine, setting, resume=resume)
     except CannotResume as error:
-        sys.stderr.write(f"{error} Without --resume all rows are measured anew.\n")
+        sys.stderr.write(f"{error} Without --resume, all rows are measured again.\n")
         return 2
     warn_if_busy(machine)
     setting.choose_anew()
-    keep_freed_memory()  # as services and indexer do; the rivals in this process have it, too
+    keep_freed_memory()  # as the services and the indexer do; it helps the rivals in this process too
     interrupted = not _measured(rows, setting, recording)
     sys.stdout.write(table(recording.results))
     if interrupted:
@@ -85,7 +86,7 @@ def run(rows: Sequence[Row], setting: Setting, into: Places, *, resume: bool = F
 
 
 def _measured(rows: Sequence[Row], setting: Setting, recording: Recording) -> bool:
-    """Whether all rows had their turn; False after SIGINT or SIGTERM."""
+    """Whether all rows were measured; False after SIGINT or SIGTERM."""
     order = {row.name: place for place, row in enumerate(rows)}
     recording.results = [result for result in recording.results if result.name in order]
     done = {result.name for result in recording.results}
@@ -101,7 +102,7 @@ def _measured(rows: Sequence[Row], setting: Setting, recording: Recording) -> bo
 
 
 def _finished(recording: Recording, *, quick: bool) -> int:
-    """Judges a run of which every row had its turn, and puts it in place."""
+    """Judge a complete run and put its report in place."""
     machine, into = recording.machine, recording.places
     kept = Places.kept(str(machine["instruction_set"])).report
     status = judge_quick(recording.results, machine, kept) if quick else judge(recording.results)
@@ -109,7 +110,7 @@ def _finished(recording: Recording, *, quick: bool) -> int:
     if reason is not None:
         sys.stderr.write(f"{reason}. {_unfinished(into)}\n")
     elif into.report == kept:
-        sys.stderr.write(f"{kept} has this run; `python -m bench table --write` shows it in {PAGE}.\n")
+        sys.stderr.write(f"This run is kept in {kept}; `python -m bench table --write` writes it into {PAGE}.\n")
     return status
 
 
@@ -118,26 +119,26 @@ def _recording(into: Places, machine: dict[str, object], setting: Setting, *, re
     if resume:
         recording = Recording.resumed(into, machine, settings)
         names = ", ".join(result.name for result in recording.results)
-        sys.stderr.write(f"Measured already: {names or 'no row'}.\n")
+        sys.stderr.write(f"Already measured: {names or 'no rows'}.\n")
         return recording
     before = Report.read(into.partial)
     if before is not None:
         sys.stderr.write(
-            f"{into.partial} is of an interrupted run (rows measured: {len(before.results)}); --resume continues it. "
+            f"{into.partial} belongs to an interrupted run ({len(before.results)} rows); --resume continues it. "
             "The first row of this run replaces it.\n"
         )
     return Recording(into, machine, settings)
 
 
 def _unfinished(into: Places) -> str:
-    partial = f"What was measured is in {into.partial}; --resume goes on from there." if into.partial.exists() else ""
+    partial = f"Results so far: {into.partial}; --resume continues from there." if into.partial.exists() else ""
     unchanged = f"{into.report} is unchanged." if into.report.exists() else ""
     return f"{partial} {unchanged}".strip()
 
 
 @contextmanager
 def _signals_interrupt() -> Iterator[None]:
-    """SIGINT, which a shell's background jobs ignore, and SIGTERM: the servers that were started end, too."""
+    """SIGINT (which background jobs ignore) and SIGTERM raise KeyboardInterrupt, so that servers are stopped."""
     signals = (signal.SIGINT, signal.SIGTERM)
     before = [signal.signal(one, signal.default_int_handler) for one in signals]
     try:
@@ -162,7 +163,7 @@ def _chosen(options: argparse.Namespace, instruction_set: str) -> list[Row]:
     rows = catalogue(instruction_set)
     unknown = set(options.only) - {row.name for row in rows}
     if unknown:
-        sys.stderr.write(f"There is no row {', '.join(sorted(unknown))}; --list names those there are.\n")
+        sys.stderr.write(f"Unknown row: {', '.join(sorted(unknown))}; --list shows the rows.\n")
         raise SystemExit(2)
     if options.only:
         return [row for row in rows if row.name in options.only]

@@ -1,11 +1,9 @@
-"""Photos with their sentences, and how well two copies of a model agree on them.
-
-Whether the engines that are chosen here answer as torch does, on the dev pictures of Flickr8k.
+"""Do the engines chosen here answer as torch does, on the dev pictures of Flickr8k?
 
     python -m bench.agreement captions --model models/caption-gru --photos ../shared/data/flickr8k
     python -m bench.agreement vectors --model models/retrieval --photos ../shared/data/flickr8k
 
-It writes what it found as JSON. The exit status is 1 where captions or vectors agree too little.
+Prints the findings as JSON; exit status 1 if captions or vectors agree too little.
 """
 
 import argparse
@@ -29,27 +27,31 @@ from imagetext.pictures import open_picture
 from imagetext.wire.errors import ImageTextError, NotFound
 
 BATCH = 8
-LEAST_EQUAL = 0.98  # share of the sentences
+LEAST_EQUAL = 0.98  # share of the captions
 LEAST_COSINE = 0.999
-SHOWN = 5  # sentences that differ
-DEV, SENTENCES = "Flickr_8k.devImages.txt", "Flickr8k.token.txt"
+SHOWN = 5  # differing captions
+NUMBER = 1000  # pictures; Flickr8k has five captions of each
+DEV, CAPTIONS = "Flickr_8k.devImages.txt", "Flickr8k.token.txt"
+
+Encode = Callable[[Any], NDArray[np.float32]]
+Load = Callable[[str, Any], Any]  # a model folder and engines, or None for torch -> a captioner or an encoder
 
 
 @dataclass(frozen=True)
 class PhotoSet:
-    """Files in the order of the split, and all sentences about them."""
+    """Files in the order of the split, and all their captions."""
 
     files: Sequence[Path]
     texts: Sequence[str]
 
     @classmethod
     def read(cls, folder: Path, first: int, number: int) -> Self:
-        """`number` of the dev photos of a folder laid out as Flickr8k. Raises NotFound where there is none."""
+        """`number` dev photos of a folder in the layout of Flickr8k. Raises NotFound if there are none."""
         try:
             names = (folder / DEV).read_text().split()[first : first + number]
-            lines = [line.split("\t") for line in (folder / SENTENCES).read_text().splitlines() if "\t" in line]
+            lines = [line.split("\t") for line in (folder / CAPTIONS).read_text().splitlines() if "\t" in line]
         except OSError as error:
-            raise NotFound(f"{folder} is not laid out as Flickr8k: it lacks {DEV} or {SENTENCES}.") from error
+            raise NotFound(f"{folder} is not in the layout of Flickr8k: {DEV} or {CAPTIONS} is missing.") from error
         if not names:
             raise NotFound(f"{folder} has no dev picture number {first}.")
         chosen = set(names)
@@ -57,14 +59,14 @@ class PhotoSet:
         return cls([folder / "Images" / name for name in names], texts)
 
     def prepared(self, model: Captioner | Encoder) -> Iterator[tuple[Sequence[Path], list[NDArray[Any]]]]:
-        """Batches of files and of the model's inputs."""
+        """Batches of files with the model's inputs."""
         for files in _batches(self.files):
             yield files, [model.prepare(open_picture(file, target=model.decoded_side)) for file in files]
 
 
 @dataclass(frozen=True)
 class CaptionAgreement:
-    """`equal` is the share of pictures with the same best sentence; `differing` shows some of the others."""
+    """`equal` is the share of pictures with the same best caption; `differing` shows some of the others."""
 
     pictures: int
     beams: int
@@ -90,13 +92,13 @@ class VectorAgreement:
 
 
 def compare_captions(photos: PhotoSet, reference: Captioner, ours: Captioner, beams: int) -> CaptionAgreement:
-    """Both with the same beams, in batches."""
+    """Both with the same number of beams, in batches."""
     options = DecodingOptions(num_beams=beams)
     differing, number = list[dict[str, str]](), 0
     for files, inputs in photos.prepared(reference):
-        sentences = [[found[0].text for found in model.caption(inputs, options)] for model in (ours, reference)]
+        captions = [[found[0].text for found in model.caption(inputs, options)] for model in (ours, reference)]
         number += len(files)
-        for file, mine, theirs in zip(files, *sentences, strict=True):
+        for file, mine, theirs in zip(files, *captions, strict=True):
             if mine != theirs:
                 differing.append({"picture": file.name, "ours": mine, "torch": theirs})
     return CaptionAgreement(number, beams, 1 - len(differing) / number, differing[:SHOWN])
@@ -109,11 +111,8 @@ def compare_pictures(photos: PhotoSet, reference: Encoder, ours: Encoder) -> Vec
 
 
 def compare_texts(photos: PhotoSet, reference: Encoder, ours: Encoder) -> VectorAgreement:
-    """The vectors of the sentences."""
+    """The vectors of the captions."""
     return _vectors(_batches(photos.texts), reference.encode_texts, ours.encode_texts)
-
-
-Encode = Callable[[Any], NDArray[np.float32]]
 
 
 def _vectors(batches: Iterator[Any], reference: Encode, ours: Encode) -> VectorAgreement:
@@ -126,13 +125,8 @@ def _batches(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
         yield items[start : start + BATCH]
 
 
-NUMBER = 1000  # pictures; Flickr8k has five sentences of each
-
-Load = Callable[[str, Any], Any]  # a model folder and engines, or None for torch -> a captioner or an encoder
-
-
 def main(arguments: Sequence[str] | None = None, *, load: Load | None = None) -> int:
-    """The exit status. `load` opens the model in place of the library's own loaders."""
+    """The exit status. `load` replaces the library's own loaders."""
     options = _parse(arguments)
     quiet()
     began = time.monotonic()
@@ -173,11 +167,11 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.agreement", description="Compare engines with torch.")
     parser.add_argument("what", choices=("captions", "vectors"))
     parser.add_argument("--model", required=True, metavar="DIR")
-    parser.add_argument("--photos", required=True, type=Path, metavar="DIR", help="Flickr8k, as its authors lay it out")
-    parser.add_argument("--number", type=int, default=NUMBER, help=f"of pictures ({NUMBER})")
-    parser.add_argument("--first", type=int, default=0, help="pictures to pass over, to go on from an earlier run")
+    parser.add_argument("--photos", required=True, type=Path, metavar="DIR", help="Flickr8k in its original layout")
+    parser.add_argument("--number", type=int, default=NUMBER, help=f"of pictures (default {NUMBER})")
+    parser.add_argument("--first", type=int, default=0, help="pictures to skip, to continue an earlier run")
     parser.add_argument("--beams", type=int, default=3)
-    parser.add_argument("--engine", help="one engine, as openvino-f32, in place of the fastest")
+    parser.add_argument("--engine", help="one engine, such as openvino-f32, instead of the fastest")
     return parser.parse_args(arguments)
 
 

@@ -1,13 +1,9 @@
-"""What is measured for each curve of growth.
-
-How cost grows with the size of the index, callers, replicas and pictures in a request: measured and drawn.
-"""
+"""How cost grows with the size of the index, callers, replicas and pictures per request: `python -m bench growth`."""
 
 import json
-import math
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import cycle
 from pathlib import Path
@@ -17,16 +13,16 @@ import faiss
 import numpy as np
 from tqdm import tqdm
 
-from bench.chart import STYLE, text
+from bench.chart import Curve, growth_chart
+from bench.load import upload
 from bench.machine import describe, warn_if_busy
 from bench.processes import load
-from bench.rounds import milliseconds
 from bench.row import Setting
-from bench.rows.caption_service import caption_service, upload
-from bench.rows.captions import GRU, VIT_BERT
+from bench.rows.captions import GRU, VIT_BERT, caption_service
 from bench.rows.pictures import scenes
 from bench.rows.search_service import replicated_search, search_system
 from bench.rows.vector_search import CHUNK, DIMENSIONS, Clusters, Vectors
+from bench.timing import milliseconds
 
 CALLERS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 PICTURES = (1, 2, 4, 8, 16)
@@ -37,55 +33,22 @@ HITS, NEIGHBOURS = 12, 10
 CODE, ID = 64, 8  # bytes
 LEAST_CODED, LEAST_TRAINED = 100_000, 10_000  # vectors
 CODED_QUERIES = 100
-PROBES = 16  # cells that are looked into
+PROBES = 16  # cells searched
 LEAST_CELLS, TRAINED_WITH = 64, 40  # vectors for each cell
-SPARE = 2  # of memory: an index takes no more than one part in so many of what is free
-
-
+SPARE = 2  # an index may take one part in this many of the free memory
 INTERRUPTED = 130
-WIDTH, PANEL, LEFT, RIGHT, TOP, BOTTOM = 760, 280, 80, 150, 48, 44
-COLOURS = ("#2f7d5b", "#c2572e", "#3d6fb6", "#8a5fb0")  # legible on white and on black
-RATES = (
-    "rate",
-    "refused",
-    "per_core",
-    "retrieval_mb",
-    "codes_mb",
-    "codes_recall",
-)  # of another unit or scale: told in the JSON only
-
-
-@dataclass
-class Curve:
-    """One chart: `lines` gives for each name the values at `at`, in `unit`, None where there is none; `left_out` says
-    what was not measured."""
-
-    title: str
-    across: str
-    unit: str
-    at: list[int] = field(default_factory=list)
-    lines: dict[str, list[float | None]] = field(default_factory=dict)
-    left_out: str | None = None
-    error: str | None = None
-
-    def add(self, at: int, **values: float | None) -> None:
-        self.at.append(at)
-        for name, value in values.items():
-            self.lines.setdefault(name, []).append(value)
 
 
 Measure = Callable[[Curve, Setting], None]
 
 
 def grow(setting: Setting, out: Path) -> int:
-    """Measure all curves and write them as JSON and as a chart beside it. Returns the exit status."""
-    from bench.growth import curves
-
+    """Measure all curves; writes them as JSON with a chart beside it. Returns the exit status."""
     return measure_all(curves(), setting, out)
 
 
 def measure_all(curves: Sequence[tuple[Curve, Measure]], setting: Setting, out: Path) -> int:
-    """As `grow`, for these curves; one that fails stops none of the others. An interrupted run replaces no report."""
+    """As `grow`, for these curves. A failing curve does not stop the others; an interrupted run replaces no report."""
     machine, begun, status = describe(), list[Curve](), 0
     warn_if_busy(machine)
     try:
@@ -95,7 +58,7 @@ def measure_all(curves: Sequence[tuple[Curve, Measure]], setting: Setting, out: 
             status = max(status, _measured(curve, measure, setting))
     except KeyboardInterrupt:
         status, unchanged, out = INTERRUPTED, out, setting.cache / out.with_suffix(".partial.json").name
-        sys.stderr.write(f"\nInterrupted: what was measured is in {out}; {unchanged} is unchanged.\n")
+        sys.stderr.write(f"\nInterrupted: the results so far are in {out}; {unchanged} is unchanged.\n")
     out.parent.mkdir(parents=True, exist_ok=True)
     report = {"machine": machine, "curves": [asdict(curve) for curve in begun]}
     out.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
@@ -113,68 +76,8 @@ def _measured(curve: Curve, measure: Measure, setting: Setting) -> int:
     return 0
 
 
-def growth_chart(curves: Sequence[Curve]) -> str:
-    """A file that stands for itself, readable in light and dark."""
-    height = PANEL * max(len(curves), 1)
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img">',
-        f"<title>How cost grows</title><style>{STYLE}</style>",
-        f'<rect class="ground" width="{WIDTH}" height="{height}"/>',
-        *(part for place, curve in enumerate(curves) for part in _panel(curve, PANEL * place)),
-        "</svg>",
-    ]
-    return "\n".join(parts) + "\n"
-
-
-def _panel(curve: Curve, y: int) -> list[str]:
-    parts = [text("title", 16, y + 26, curve.title, "start")]
-    lines = {name: values for name, values in curve.lines.items() if name not in RATES}
-    if not lines:
-        return [*parts, text("small", LEFT, y + TOP + 20, "not measured", "start")]
-    axes = _Axes(curve.at, lines, y)
-    parts += axes.grid(curve.across, curve.unit)
-    for (name, values), colour in zip(lines.items(), COLOURS, strict=False):
-        known = [(at, value) for at, value in zip(curve.at, values, strict=True) if value is not None]
-        points = [axes.point(at, value) for at, value in known]
-        path = " ".join(f"{x:.1f},{height:.1f}" for x, height in points)
-        parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2.5"/>')
-        parts.append(text("", points[-1][0] + 8, points[-1][1] + 4, f"{name} {known[-1][1]:.3g} {curve.unit}", "start"))
-    return parts
-
-
-class _Axes:
-    def __init__(self, at: Sequence[int], lines: Mapping[str, Sequence[float | None]], y: int) -> None:
-        values = [max(value, 1e-6) for line in lines.values() for value in line if value is not None]
-        self.at, self.y = at, y
-        self.across = _ends(at)
-        self.up = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
-        if self.up[0] == self.up[1]:
-            self.up = self.up[0], self.up[0] + 1
-
-    def point(self, at: float, value: float) -> tuple[float, float]:
-        across = (math.log10(at) - self.across[0]) / (self.across[1] - self.across[0])
-        up = (math.log10(max(value, 1e-6)) - self.up[0]) / (self.up[1] - self.up[0])
-        return LEFT + across * (WIDTH - LEFT - RIGHT), self.y + PANEL - BOTTOM - up * (PANEL - TOP - BOTTOM)
-
-    def grid(self, across: str, unit: str) -> list[str]:
-        parts, bottom = [], self.y + PANEL - BOTTOM
-        for power in range(int(self.up[0]), int(self.up[1]) + 1):
-            _, height = self.point(self.at[0], 10.0**power)
-            line = f'x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{height:.1f}" y2="{height:.1f}"'
-            name = text("small", LEFT - 8, height + 4, f"{10.0**power:g} {unit}", "end")
-            parts += [f'<line class="grid" {line}/>', name]
-        for at in self.at:
-            parts.append(text("small", self.point(at, 1)[0], bottom + 18, f"{at:,}", "middle"))
-        return [*parts, text("small", (LEFT + WIDTH - RIGHT) / 2, bottom + 34, across, "middle")]
-
-
-def _ends(at: Sequence[int]) -> tuple[float, float]:
-    low, high = math.log10(min(at)), math.log10(max(at))
-    return (low, high) if high > low else (low, low + 1)
-
-
 def curves() -> Sequence[tuple[Curve, Measure]]:
-    """All of them, with nothing measured."""
+    """All curves, still empty, each with what measures it."""
     across = "vectors of 512 numbers"
     return [
         (Curve("One query by the size of the index", across, "ms"), index_size),
@@ -185,9 +88,9 @@ def curves() -> Sequence[tuple[Curve, Measure]]:
 
 
 def index_size(curve: Curve, setting: Setting) -> None:
-    """Exact search, cells of which a fixed number is looked into, and codes of 64 bytes in such cells.
+    """Exact search, search in a fixed number of cells, and codes of 64 bytes in such cells.
 
-    Whole vectors are left out where they have no room in memory, codes where there are too few vectors to learn them.
+    Full vectors are left out if they do not fit into memory, codes if there are too few vectors to train them.
     """
     source = Clusters()
     queries = cycle(source.queries(64)[:, None])
@@ -201,7 +104,7 @@ def index_size(curve: Curve, setting: Setting) -> None:
             exact, some = (milliseconds(partial(_ask, each, queries), setting.turn_s) for each in (flat, _cells(flat)))
         else:
             curve.left_out = (
-                f"{size:,}: both indexes of whole vectors need {needed / 1e9:.0f} GB, {free / 1e9:.0f} are free"
+                f"{size:,}: both indexes of full vectors need {needed / 1e9:.0f} GB, {free / 1e9:.0f} GB are free"
             )
             sys.stderr.write(f"  {curve.left_out}\n")
             flat.reset()
@@ -225,9 +128,9 @@ class Coded:
 
 
 def coded(size: int, trained: int | None = None) -> Coded:
-    """Codes for `size` vectors, learned from `trained` of them, or from as many as the cells need.
+    """Codes for `size` vectors, trained on `trained` of them, by default on as many as the cells need.
 
-    Filled chunk by chunk, so that whole vectors are never all in memory; what is nearest is looked up on the way.
+    Filled chunk by chunk, so that the full vectors are never all in memory; the true neighbours are found on the way.
     """
     source = Clusters()
     asked = source.queries(CODED_QUERIES)
@@ -251,16 +154,16 @@ def coded(size: int, trained: int | None = None) -> Coded:
 
 
 def callers(curve: Curve, setting: Setting) -> None:
-    """Times of the answers, and the share of the requests that were refused."""
+    """Response times, and the share of requests that were refused."""
     with search_system(setting) as system:
         for number in CALLERS[: setting.sized(len(CALLERS), 3)]:
-            found = system.uncached(number, setting.sized(4, 1), errors=1)  # who is refused is a part of the curve
+            found = system.uncached(number, setting.sized(4, 1), errors=1)  # refusals are part of the curve
             refused = found["errors"] / found["sent"]
             curve.add(number, p50=found["p50"], p99=found["p99"], rate=found["rate"], refused=refused)
 
 
 def replicas(curve: Curve, setting: Setting) -> None:
-    """Answers a second."""
+    """Responses per second."""
     with replicated_search(setting, setting.sized(REPLICAS, 2)) as systems:
         for number, system in enumerate(systems, 1):
             found = system.uncached(AT_REPLICAS, setting.sized(4, 1))
@@ -269,7 +172,7 @@ def replicas(curve: Curve, setting: Setting) -> None:
 
 
 def pictures(curve: Curve, setting: Setting) -> None:
-    """Times of a request, and of a picture in it."""
+    """Time per request, and per picture in it."""
     contents = [file.read_bytes() for file in scenes(setting)[: max(PICTURES)]]
     with caption_service(setting, VIT_BERT if VIT_BERT.is_dir() else GRU) as service:
         for number in PICTURES[: setting.sized(len(PICTURES), 2)]:

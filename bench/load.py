@@ -1,8 +1,8 @@
-"""The callers: a process of its own that sends requests and times the answers. `python -m bench.load` reads an order
-as JSON on stdin and writes what it found as JSON on stdout.
+"""The load generator, a separate process: `python -m bench.load` reads an order as JSON from stdin, sends the requests,
+times the responses and writes its findings as JSON to stdout.
 
-It speaks HTTP/1.1 by hand over kept connections, so that on a small machine it takes as little as may be of the
-processor that it shares with the servers.
+It speaks HTTP/1.1 by hand over kept connections: on a small machine it shares the processor with the servers, and has
+to take as little of it as possible.
 """
 
 import asyncio
@@ -14,21 +14,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-PLACE = b"{n}"  # in a body: becomes the number of the request, so that no two are equal
+PLACE = b"{n}"  # in a body: replaced by the number of the request, so that no two are equal
 OK = 200
+BOUNDARY = "bench-picture"
 PATIENCE_S = 120
 
 
 @dataclass(frozen=True)
 class Request:
-    """One kind of request, a POST."""
+    """A POST request that is sent again and again."""
 
     path: str
     type: str
     body: bytes
 
     def bytes(self, host: str, number: int) -> bytes:
-        """What goes over the wire."""
+        """As sent."""
         body = self.body.replace(PLACE, b"%d" % number) if PLACE in self.body else self.body
         head = f"POST {self.path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: {self.type}\r\nContent-Length: {len(body)}"
         return head.encode() + b"\r\n\r\n" + body
@@ -36,12 +37,12 @@ class Request:
 
 @dataclass(frozen=True)
 class Order:
-    """What is asked for.
+    """What to send.
 
     Attributes:
-        callers: connections at once. In a closed loop each sends its next request when it has its answer.
-        seconds: no request begins after them.
-        rate: of an open loop, requests a second: a request's time counts from when it was due. None closes the loop.
+        callers: concurrent connections. In a closed loop each sends its next request after its response.
+        seconds: no request starts later than this.
+        rate: requests per second in an open loop; time counts from when a request was due. None: a closed loop.
         first: the number of the first request.
     """
 
@@ -56,7 +57,7 @@ class Order:
 
 @dataclass
 class Found:
-    """Times of the answers in seconds; errors are answers that are not 200, and connections that broke."""
+    """Response times in seconds; errors are responses other than 200, and broken connections."""
 
     times: list[float] = field(default_factory=list)
     errors: int = 0
@@ -74,8 +75,19 @@ class Found:
 SHARES = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
 
 
+def upload(path: str, *contents: bytes) -> Request:
+    """A form whose only fields are pictures."""
+    head = (
+        f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="image"; filename="picture.jpg"\r\n'
+        "Content-Type: image/jpeg\r\n\r\n"
+    )
+    parts = [head.encode() + content + b"\r\n" for content in contents]
+    body = b"".join(parts) + f"--{BOUNDARY}--\r\n".encode()
+    return Request(path, f"multipart/form-data; boundary={BOUNDARY}", body)
+
+
 async def send(order: Order) -> Found:
-    """All callers at once, until the time is over and every answer is there."""
+    """All callers concurrently, until the time is up and every response has arrived."""
     found, start = Found(), time.perf_counter()
     await asyncio.gather(*(_caller(order, found, start) for _ in range(order.callers)))
     found.seconds = time.perf_counter() - start
@@ -125,7 +137,7 @@ async def _caller(order: Order, found: Found, start: float) -> None:
 
 
 class _Wire(asyncio.Protocol):
-    """A connection. Streams would wake their reader for the head and again for the body."""
+    """A connection. Streams would wake their reader twice, for the head and for the body."""
 
     transport: asyncio.Transport
 
@@ -134,13 +146,13 @@ class _Wire(asyncio.Protocol):
         self._answer: asyncio.Future[int] | None = None
 
     def ask(self, request: bytes) -> "asyncio.Future[int]":
-        """The status of the answer, once all of it is there; ValueError where it tells no length."""
+        """The status of the response, once it is complete; ValueError if it has no Content-Length."""
         self._come, self._answer = b"", asyncio.get_running_loop().create_future()
         self.transport.write(request)
         return self._answer
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.Transport, transport)  # uvloop's are no children of asyncio's
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's transports do not inherit from asyncio's
 
     def data_received(self, data: bytes) -> None:
         self._come += data
@@ -150,17 +162,17 @@ class _Wire(asyncio.Protocol):
         lines = head.lower().split(b"\r\n")
         length = next((int(line[15:]) for line in lines if line.startswith(b"content-length:")), None)
         if length is None:
-            self._answer.set_exception(ValueError("an answer without a length"))
+            self._answer.set_exception(ValueError("a response without Content-Length"))
         elif len(body) >= length:
             self._answer.set_result(int(lines[0].split(b" ")[1]))
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._answer is not None and not self._answer.done():
-            self._answer.set_exception(exc or ConnectionError("the server broke off"))
+            self._answer.set_exception(exc or ConnectionError("the server closed the connection"))
 
 
 def _quantile(ordered: Sequence[float], share: float) -> float:
-    """The nearest rank; 0 of nothing."""
+    """By nearest rank; 0 for an empty sequence."""
     return ordered[min(int(share * len(ordered)), len(ordered) - 1)] if ordered else 0.0
 
 

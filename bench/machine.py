@@ -1,4 +1,4 @@
-"""What a run is measured on: processor, instruction set, versions, and the code itself."""
+"""What a run is measured on: processor, instruction set, package versions, and the code itself."""
 
 import hashlib
 import os
@@ -17,10 +17,10 @@ BUSY = 0.5  # load of the last minute, before a run
 FLAGS = ("avx2", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_bf16", "amx_int8")
 PACKAGES = ("torch", "transformers", "openvino", "onnxruntime", "faiss-cpu", "numpy", "pillow", "fastapi", "uvicorn")
 ROOT = Path(__file__).parents[1]
-CODE = ("imagetext", "services", "indexer", "gallery", "bench")  # their Python files decide what is measured
+CODE = ("imagetext", "services", "indexer", "gallery", "bench")  # whose Python files affect the results
 
 OTHER, AVX2, AVX2_VNNI, AVX512, AVX512_VNNI, AMX = "other", "avx2", "avx2-vnni", "avx512", "avx512-vnni", "amx"
-# From the lowest to the highest, with the flags of /proc/cpuinfo that each needs: those that oneDNN asks for.
+# From lowest to highest, with the flags of /proc/cpuinfo that oneDNN requires for each.
 _CORE = {"avx512f", "avx512bw", "avx512dq", "avx512vl"}
 INSTRUCTION_SETS = {
     OTHER: set[str](),
@@ -43,16 +43,16 @@ _CEILINGS = {
     "avx512_core_fp16": AVX512_VNNI,
     "avx10_1_512": AVX512_VNNI,
     "avx10_2_512": AVX512_VNNI,
-}  # values of the ceiling that are not here, such as ALL and AVX512_CORE_AMX, exclude none of the sets above
+}  # other values, such as ALL and AVX512_CORE_AMX, exclude none of the sets above
 
 
 def instruction_set(flags: Collection[str], ceiling: str | None = None) -> str:
     """The name of the highest instruction set that oneDNN, and OpenVINO with it, uses.
 
-    Processors with bfloat16 but without AMX count as avx512-vnni. What lacks AVX2 is "other".
+    Processors with bfloat16 but without AMX count as avx512-vnni; those without AVX2 as "other".
 
     Args:
-        flags: those of /proc/cpuinfo.
+        flags: from /proc/cpuinfo.
         ceiling: the value of ONEDNN_MAX_CPU_ISA, in upper or lower case.
     """
     names = list(INSTRUCTION_SETS)
@@ -86,9 +86,9 @@ def describe() -> dict[str, Any]:
 
 
 def warn_if_busy(machine: dict[str, Any]) -> None:
-    """A sentence for whoever starts a run on a machine that does other work."""
+    """Warn whoever starts a run on a machine that is doing other work."""
     if machine["load"] > BUSY:
-        sys.stderr.write(f"The machine is busy (load {machine['load']}): do not keep what is measured now.\n")
+        sys.stderr.write(f"The machine is busy (load {machine['load']}): do not keep these results.\n")
 
 
 def code_digest(root: Path = ROOT) -> str:
@@ -103,7 +103,7 @@ def code_digest(root: Path = ROOT) -> str:
 
 
 def _cpuinfo() -> dict[str, str]:
-    """Of the first processor; empty where the system does not tell."""
+    """Of the first processor; empty if the system does not tell."""
     try:
         text = Path("/proc/cpuinfo").read_text().partition("\n\n")[0]
     except OSError:

@@ -1,7 +1,7 @@
-"""When to move to Milvus: `python -m bench.milvus --sizes 10000 100000`.
+"""FAISS over files compared with Milvus: `python -m bench.milvus --sizes 10000 100000`.
 
-The same synthetic vectors in files, as FAISS searches them, and in Milvus Lite; each is opened and searched, one query
-at a time, in a process of its own. `--to milvus+http://…/bench` measures a server's collections instead of Lite's.
+The same synthetic vectors in files and in Milvus Lite, each opened and searched one query at a time in a separate
+process. `--to milvus+http://…/bench` measures the collections of a server instead.
 """
 
 import argparse
@@ -36,13 +36,13 @@ Measured = dict[str, float]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit status."""
-    parser = argparse.ArgumentParser(prog="python -m bench.milvus", description="FAISS over files beside Milvus.")
+    parser = argparse.ArgumentParser(prog="python -m bench.milvus", description="Compare FAISS over files with Milvus.")
     parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 100_000])
     parser.add_argument("--files", nargs="+", default=["flat", "ivfpq"], help="kinds of index in files")
     parser.add_argument("--milvus", nargs="*", default=["FLAT", "IVF_FLAT", "HNSW"], help="kinds of index in Milvus")
-    parser.add_argument("--to", type=parse_location, help="a Milvus server; Milvus Lite when left out")
-    parser.add_argument("--scratch", type=Path, default=Path(".cache/bench-milvus"), help="room for all of them")
-    parser.add_argument("--seconds", type=float, default=5.0, help="of searching, for each")
+    parser.add_argument("--to", type=parse_location, help="a Milvus server (default: Milvus Lite)")
+    parser.add_argument("--scratch", type=Path, default=Path(".cache/bench-milvus"), help="folder for all indexes")
+    parser.add_argument("--seconds", type=float, default=5.0, help="to search each index for")
     options = parser.parse_args(arguments)
     sys.stdout.write("".join(f"| {head} " for head in HEADS) + "|\n" + "|---" * len(HEADS) + "|\n")
     for size in options.sizes:
@@ -90,7 +90,7 @@ def _open_milvus(address: MilvusAddress, version: str) -> OpenVersion:
 
 
 def _apart(work: Callable[..., T], *arguments: Any) -> T:
-    """In a process of its own, so that its memory is its own."""
+    """In a separate process, so that its memory can be measured."""
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
         return process.submit(work, *arguments).result()
 
@@ -102,16 +102,16 @@ def _measure(
     truth: NDArray[np.int64],
     seconds: float,
 ) -> Measured:
-    """`memory` is what the process has resident beyond its start, with the pages of mapped files."""
+    """`memory` is the growth of resident memory since the start, including pages of mapped files."""
     before, start = _resident(), time.perf_counter()
     reader = opens(*where)
-    reader.search(queries[:1], NEIGHBOURS)  # some is only read now
+    reader.search(queries[:1], NEIGHBOURS)  # some files are only read now
     opening = time.perf_counter() - start
     found = [reader.search(query[None], NEIGHBOURS)[1][0] for query in queries]
     shared = [len(np.intersect1d(mine, theirs)) for mine, theirs in zip(found, truth, strict=True)]
-    count, start, turn = 0, time.perf_counter(), cycle(queries)
+    count, start, endless = 0, time.perf_counter(), cycle(queries)
     while (took := time.perf_counter() - start) < seconds:
-        reader.search(next(turn)[None], NEIGHBOURS)
+        reader.search(next(endless)[None], NEIGHBOURS)
         count += 1
     return {
         "recall": float(np.mean(shared)) / NEIGHBOURS,

@@ -1,4 +1,4 @@
-"""Servers as processes of their own: started, waited for, watched and ended."""
+"""Servers as separate processes: started, awaited, measured and stopped; and the load on them."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from typing import Any
 from bench.load import Order, Request, write_order
 
 START_S = 300
-FAILED = 0.01  # of the requests: where more fail, rate and times are of something else
+FAILED = 0.01  # share of requests that may fail; beyond it, rate and times mean nothing
 END_S = 15
 HOST = "127.0.0.1"
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -72,16 +72,16 @@ def server(
     """A process until the end of the block.
 
     Args:
-        arguments: of Python.
-        ready: it has started when this path, or this request, is answered with 200.
-        log: what it says.
+        arguments: for the Python interpreter.
+        ready: the server has started when this path or request is answered with 200.
+        log: file for its output.
         python: the interpreter.
 
     Raises:
-        RuntimeError: it ended, or did not become ready in time.
+        RuntimeError: the process ended, or was not ready in time.
     """
     with log.open("wb") as said:
-        # In a session of its own: Ctrl-C is for the bench, which ends what it started.
+        # In its own session: Ctrl-C goes to the bench, which stops what it started.
         process = subprocess.Popen(
             [python, *arguments],
             env=os.environ | dict(environment),
@@ -114,16 +114,16 @@ def load(
     rate: float | None = None,
     errors: float = FAILED,
 ) -> dict[str, Any]:
-    """What a process of callers finds; the options are those of `bench.load.Order`, and the share that may fail.
+    """Findings of a load generator; the options are those of `bench.load.Order`, and `errors` the share that may fail.
 
     Raises:
-        RuntimeError: the callers failed, or no request was answered with 200, or too few were.
+        RuntimeError: the load generator failed, or too few requests were answered with 200.
     """
     order = Order(HOST, port, requests, callers, seconds, rate, first)
     command = [sys.executable, "-m", "bench.load"]
     found = subprocess.run(command, input=write_order(order), capture_output=True, text=True, check=False)
     if found.returncode != 0:
-        raise RuntimeError(f"the callers failed: {found.stderr[-300:]}")
+        raise RuntimeError(f"the load generator failed: {found.stderr[-300:]}")
     summary: dict[str, Any] = json.loads(found.stdout)
     if not summary["answers"]:
         raise RuntimeError(f"no request of {summary['sent']} was answered with 200")
@@ -145,7 +145,7 @@ def _wait(started: Server, ready: Request | str, log: Path) -> None:
 def _answers(started: Server, ready: Request | str) -> bool:
     path = ready if isinstance(ready, str) else ready.path
     body, headers = (None, {}) if isinstance(ready, str) else (ready.body, {"Content-Type": ready.type})
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # whatever proxy the environment names
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # ignore any proxy in the environment
     try:
         with direct.open(urllib.request.Request(started.url + path, body, headers), timeout=30) as answer:
             return int(answer.status) == 200

@@ -1,50 +1,46 @@
-"""Where and how large a run measures.
-
-What a measurement is made of: a row of the table, its two sides while it runs, and what came of it.
-"""
+"""What a measurement is made of: the setting of a run, a row, the contest of its two sides, and the result."""
 
 import json
 import os
 import warnings
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from imagetext.machine import usable_cores
 
 if TYPE_CHECKING:
     from imagetext.engines import Engines
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
-from dataclasses import field
-from typing import Any
 
 CACHE = Path(".cache/bench")
+LOWER = ("ms",)  # units in which less is better
 
 
 @dataclass(frozen=True)
 class Setting:
-    """`quick` is for the gate: fewer and shorter rounds, and smaller sizes in the rows that are not part of it."""
+    """How a run measures. `quick` is for the gate: fewer, shorter rounds; smaller sizes in rows outside the gate."""
 
     quick: bool = False
     cache: Path = CACHE
-    infinity: Path | None = None  # its virtual environment
+    infinity: Path | None = None  # virtual environment with infinity_emb
 
     def sized(self, full: int, quick: int) -> int:
         return quick if self.quick else full
 
     @property
     def turn_s(self) -> float:
-        """How long one side is measured at a time, in seconds."""
+        """Seconds that one side is measured at a time."""
         return 0.3 if self.quick else 0.5
 
     @property
     def threads(self) -> int:
-        """As many as torch takes: both sides get the same."""
+        """As many as torch uses; both sides get the same."""
         return int(os.environ.get("OMP_NUM_THREADS") or usable_cores())
 
     def folder(self, name: str) -> Path:
-        """A folder of this run's cache, made if it is not there."""
+        """A folder in this run's cache, created if missing."""
         folder = self.cache / name
         folder.mkdir(parents=True, exist_ok=True)
         return folder
@@ -53,19 +49,19 @@ class Setting:
         return self.folder(f"engines/{model}")
 
     def engines(self, model: str, only: str | None = None) -> "Engines":
-        """The engines of a model; what is exported is kept from run to run, what was chosen is not."""
+        """The engines of a model; exports are kept from run to run, choices are not."""
         from imagetext.engines import Engines
 
         return Engines(self.engine_folder(model), only, self.threads)
 
     def chosen(self, model: str) -> str:
-        """The engines that were chosen for the networks of a model, such as "pictures: openvino-f32"."""
+        """The engines chosen for the networks of a model, such as "pictures: openvino-f32"."""
         files = sorted(self.engine_folder(model).glob("choices/*.json"))
         choices = {file.name.removeprefix(f"{model}-").rpartition("-")[0]: _engine(file) for file in files}
         return ", ".join(f"{network}: {engine}" for network, engine in choices.items())
 
     def choose_anew(self) -> None:
-        """Forget which engines were chosen: that may have been while the machine was busy."""
+        """Forget the chosen engines: the machine may have been busy when they were chosen."""
         for file in self.cache.glob("engines/*/choices/*.json"):
             file.unlink()
 
@@ -75,18 +71,15 @@ def _engine(file: Path) -> str:
 
 
 def quiet() -> None:
-    """Before anything heavy is imported: neither progress bars nor advice between the lines of progress."""
+    """Silence progress bars and warnings of libraries; call before anything heavy is imported."""
     os.environ.update({"HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error", "TOKENIZERS_PARALLELISM": "false"})
     os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
-    warnings.simplefilter("ignore")  # exporters tell what they trace
-
-
-LOWER = ("ms",)  # units of which less is better
+    warnings.simplefilter("ignore")  # exporters report what they trace
 
 
 @dataclass(frozen=True)
 class Floor:
-    """What no implementation goes below on this machine, in the unit of the row, and what sets it."""
+    """A bound that no implementation can beat on this machine, in the unit of the row, and what sets it."""
 
     value: float
     what: str
@@ -94,15 +87,15 @@ class Floor:
 
 @dataclass(frozen=True)
 class Contest:
-    """Both sides, ready to be measured by turns.
+    """Both sides, ready to be measured interleaved.
 
     Attributes:
-        ours: one turn; gives a value in the unit of the row.
+        ours: one measurement, in the unit of the row.
         rival: as `ours`.
-        floor: asked after the last round.
-        same: how well both agree on the same input, 1 at best; None where it cannot be told.
+        floor: called after the last round.
+        same: agreement of both sides on the same input, 1 at best; None if it cannot be told.
         engine: what runs our side.
-        details: told after the last round; anything that JSON takes.
+        details: called after the last round; any JSON value.
     """
 
     ours: Callable[[], float]
@@ -114,14 +107,14 @@ class Contest:
 
 
 class Missing(Exception):
-    """A row needs what is not on this machine; it is skipped, which is no failure."""
+    """A row needs something that this machine lacks; it is skipped, which is not a failure."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """A line of the table. `prepare` raises `Missing` where it cannot be measured here.
+    """A line of the table. `prepare` raises `Missing` if it cannot be measured here.
 
-    The ratio says how many times better ours is; with `lower_is_better` it is our time in the rival's.
+    The ratio says how many times better we are; with `lower_is_better` it is our time over the rival's.
     """
 
     name: str
@@ -138,7 +131,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Result:
-    """What came of a row; `ratio` is None where it was skipped or failed."""
+    """The result of a row; `ratio` is None if it was skipped or failed."""
 
     name: str
     work: str
@@ -154,7 +147,7 @@ class Result:
     ratios: tuple[float, ...] = ()
     floor: float | None = None
     floor_is: str | None = None
-    from_floor: float | None = None  # how many times worse than the floor ours is
+    from_floor: float | None = None  # how many times worse than the floor we are
     same: float | None = None
     engine: str | None = None
     error: str | None = None
@@ -164,7 +157,7 @@ class Result:
 
     @property
     def score(self) -> float | None:
-        """How many times better ours is, whichever way the ratio is told."""
+        """How many times better we are, whichever way the ratio is expressed."""
         if self.ratio is None:
             return None
         return 1 / self.ratio if self.lower_is_better else self.ratio

@@ -1,4 +1,7 @@
-"""Vectors like embeddings for `python -m indexer measure`: `python -m bench.synthetic FILE.npy --size 1000000`."""
+"""Embedding-like vectors for `python -m indexer measure`: `python -m bench.synthetic FILE.npy --size 1000000`.
+
+A command of its own, so that no index or service has to be there to make them.
+"""
 
 import argparse
 import sys

@@ -1,13 +1,13 @@
-"""Results as tables: one run for a terminal; the kept runs side by side, in Markdown, for docs/benchmarks.md."""
+"""Results as tables: one run for the terminal, the kept runs side by side as Markdown for docs/benchmarks.md."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from bench.catalogue import AT_MOST, THRESHOLDS, limits
 from bench.machine import AMX, AVX2, AVX2_VNNI, AVX512, AVX512_VNNI, OTHER
 from bench.report import Report
 from bench.row import Result
-from bench.thresholds import AT_MOST, TABLE, limits
 
 PAGE = Path("docs/benchmarks.md")
 START, END = "<!-- `python -m bench table --write` writes what follows -->\n", "<!-- end of what it writes -->\n"
@@ -20,7 +20,7 @@ TITLES = {
     AMX: "AMX",
     OTHER: "no AVX2",
 }
-ALWAYS = (AVX2, AVX512_VNNI)  # columns that are there before anything is measured
+ALWAYS = (AVX2, AVX512_VNNI)  # columns that are shown before anything is measured
 HEAD = ("work", "rival", "ratio", "spread", "threshold", "target", "ours", "rival's", "unit", "over floor", "")
 
 Reports = Mapping[str, Report]
@@ -28,7 +28,7 @@ Cell = Callable[[Result], str]
 
 
 def table(results: Sequence[Result]) -> str:
-    """Columns in step, for a terminal."""
+    """Aligned columns for a terminal."""
     rows = [HEAD, *map(_cells, results)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD))]
     lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
@@ -36,14 +36,14 @@ def table(results: Sequence[Result]) -> str:
 
 
 def markdown(reports: Reports) -> str:
-    """All that the page says of the kept runs."""
+    """Everything that the page says about the kept runs."""
     columns = [name for name in TITLES if name in ALWAYS or name in reports]
-    formats = [name for name in TABLE if name.startswith("formats-")]
+    formats = [name for name in THRESHOLDS if name.startswith("formats-")]
     about = "".join(f"- {_about(name, reports.get(name))}\n" for name in columns)
     sections = {
         "### Ratios\nMedian of the rounds and interquartile range.": _ratios(reports, columns),
         "### Values\nOf both sides, and how many times worse than its floor ours is.": _side_by_side(
-            reports, columns, TABLE, VALUES
+            reports, columns, THRESHOLDS, VALUES
         ),
         "### Indexing beside its parts\nPictures a second on all cores, and shares of them.": _parts(reports, columns),
         "### Picture formats\nPictures a second of the indexer and of decoding alone, and their ratio.": _side_by_side(
@@ -54,7 +54,7 @@ def markdown(reports: Reports) -> str:
 
 
 def write_into(page: Path, content: str) -> None:
-    """Replaces what lies between the two marks. Raises ValueError where they are missing."""
+    """Replace the text between the two marks. Raises ValueError if they are missing."""
     before, start, rest = page.read_text(encoding="utf-8").partition(START)
     _, end, after = rest.partition(END)
     if not end:
@@ -84,7 +84,7 @@ def _cells(result: Result) -> tuple[str, ...]:
 
 
 def _about(name: str, report: Report | None) -> str:
-    """A line on the machine of a run."""
+    """One line about the machine of a run."""
     if report is None:
         return f"**{TITLES[name]}**: {TO_MEASURE}."
     machine = report.machine
@@ -100,7 +100,7 @@ def _about(name: str, report: Report | None) -> str:
 def _ratios(reports: Reports, columns: Sequence[str]) -> str:
     head = ["row", *(cell for name in columns for cell in (TITLES[name], "threshold", "target"))]
     rows = []
-    for row in TABLE:
+    for row in THRESHOLDS:
         cells, sign = [f"`{row}`"], "≤ " if row in AT_MOST else ""
         for name in columns:
             limit = limits(row, name)
@@ -119,7 +119,7 @@ def _ratio(result: Result | None, threshold: float) -> str:
 
 
 def _side_by_side(reports: Reports, columns: Sequence[str], names: Iterable[str], cells: Mapping[str, Cell]) -> str:
-    """The rows of these names, with the same cells for each instruction set."""
+    """The named rows, with the same cells for each instruction set."""
     head = ["row", *(f"{TITLES[column]}: {cell}" for column in columns for cell in cells)]
     rows = []
     for name in names:

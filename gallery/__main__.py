@@ -1,4 +1,4 @@
-"""Draws a folder of illustrated scenes with true sentences: python -m gallery --out DIR --number 300 --seed 1"""
+"""Draws a folder of illustrated scenes with captions: python -m gallery --out DIR --number 300 --seed 1"""
 
 import argparse
 import os
@@ -16,7 +16,7 @@ from imagetext.wire.errors import ImageTextError, InvalidParameter, Unavailable
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise InvalidParameter(f"{message[0].upper()}{message[1:]}; --help shows what can be given.")
+        raise InvalidParameter(f"{message[0].upper()}{message[1:]}; see --help.")
 
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -26,12 +26,12 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         InvalidParameter: an option is unknown, missing or out of range.
     """
     parser = _Parser(prog="gallery", description="Draw illustrated scenes with captions, laid out like Flickr8k.")
-    parser.add_argument("--out", type=Path, required=True, help="folder to write; made if it is not there")
+    parser.add_argument("--out", type=Path, required=True, help="folder to write; created if missing")
     parser.add_argument("--number", type=int, default=300, help=f"scenes to draw, 1 to {MOST} (default 300)")
-    parser.add_argument("--seed", type=int, default=1, help="another seed draws other scenes (default 1)")
-    parser.add_argument("--split", action="store_true", help="write trainImages.txt too")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the scenes (default 1)")
+    parser.add_argument("--split", action="store_true", help="also write trainImages.txt")
     parser.add_argument(
-        "--dev", type=int, default=0, help="with --split: this many of the last scenes go to devImages.txt"
+        "--dev", type=int, default=0, help="with --split: number of scenes, from the end, for devImages.txt"
     )
     parser.add_argument(
         "--processes", type=int, default=os.cpu_count() or 1, help="drawing processes (default: all cores)"
@@ -44,13 +44,13 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit status: 0 drawn or nothing to do, 1 not possible, 130 interrupted."""
+    """Exit status: 0 on success, 1 on an error, 130 if interrupted."""
     try:
         _draw(parse_arguments(arguments))
     except ImageTextError as error:
         return _fail(error.detail)
     except KeyboardInterrupt:
-        print("Interrupted; the same command goes on from here.", file=sys.stderr)  # noqa: T201
+        print("Interrupted; run the same command again to continue.", file=sys.stderr)  # noqa: T201
         return 130
     return 0
 
@@ -67,7 +67,7 @@ def _draw(options: argparse.Namespace) -> None:
                 bar.update(done - bar.n)
     except OSError as error:
         reason = (error.strerror or "unknown reason").lower()
-        raise Unavailable(f"The folder {options.out} cannot be written: {reason}.") from error
+        raise Unavailable(f"The folder {options.out} is not writable: {reason}.") from error
 
 
 def _problem(options: argparse.Namespace) -> str | None:
@@ -76,7 +76,7 @@ def _problem(options: argparse.Namespace) -> str | None:
     if options.dev and not options.split:
         return "--dev needs --split."
     if options.dev and not 0 < options.dev < options.number:
-        return f"--dev must be from 1 to {options.number - 1}, not {options.dev}."
+        return f"--dev must be between 1 and {options.number - 1}, not {options.dev}."
     return None
 
 

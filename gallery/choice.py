@@ -1,4 +1,4 @@
-"""Choosing what is in each scene, from the seed and the scene's number alone."""
+"""Chooses what each scene shows, from the seed and the scene's number alone."""
 
 from dataclasses import replace
 from itertools import count
@@ -9,8 +9,8 @@ from gallery.places import ABOVE, LYING, PLACES, SIDES, Place
 from gallery.scene import KINDS, PEOPLE, PROPS, Group, Prop, Scene
 from imagetext.wire.errors import InvalidParameter
 
-MOST = 5000  # far fewer than the different scenes there are, so that another one is found at once
-_LOST = {
+MOST = 5000  # far fewer than there are different scenes, so a new one is found quickly
+_INVISIBLE = {  # weather -> colours that cannot be seen in it
     "night": {"black", "brown", "purple"},
     "foggy": {"white"},
     "snowy": {"white"},
@@ -22,25 +22,25 @@ _NARROW = 190  # units; a man is 100 high
 
 
 def choose_scenes(seed: int, number: int) -> list[Scene]:
-    """`number` scenes of which no two have the same signature; scene i does not depend on `number`.
+    """`number` scenes with different signatures; scene i does not depend on `number`.
 
     Raises:
-        InvalidParameter: the number is not from 1 to `MOST`.
+        InvalidParameter: `number` is not between 1 and `MOST`.
     """
     if not 1 <= number <= MOST:
-        raise InvalidParameter(f"--number must be from 1 to {MOST}, not {number}.")
-    taken: set[tuple[object, ...]] = set()
+        raise InvalidParameter(f"--number must be between 1 and {MOST}, not {number}.")
+    used: set[tuple[object, ...]] = set()
     scenes = []
     for index in range(1, number + 1):
         attempts = (choose_scene(f"{seed}/{index}/{attempt}") for attempt in count())
-        scene = next(scene for scene in attempts if scene.signature not in taken)
-        taken.add(scene.signature)
+        scene = next(scene for scene in attempts if scene.signature not in used)
+        used.add(scene.signature)
         scenes.append(scene)
     return scenes
 
 
 def choose_scene(key: str) -> Scene:
-    """The scene that belongs to a key: always the same one."""
+    """The scene of a key; the same key always gives the same scene."""
     rng = Random(key)
     name = rng.choice(tuple(PLACES))
     place = PLACES[name]
@@ -55,7 +55,7 @@ def choose_scene(key: str) -> Scene:
 
 
 def _is_narrow(scene: Scene) -> bool:
-    """Whether the subjects are large enough in a picture that is higher than wide."""
+    """Whether the subjects are large enough in an upright picture."""
     if scene.main.action == "flying":
         return scene.main.count <= 2 and (scene.other is None or scene.other.count == 1)
     side = scene.other if scene.relation in SIDES else None
@@ -63,15 +63,8 @@ def _is_narrow(scene: Scene) -> bool:
 
 
 def _hidden(place: Place, weather: str | None) -> set[str]:
-    """The colours that nobody would see in this place and light."""
-    dark = {
-        "night": {"black", "brown", "purple"},
-        "foggy": {"white"},
-        "snowy": {"white"},
-        "rainy": {"gray"},
-        "sunset": {"brown"},
-    }
-    return {*place.hides, *dark.get(weather or "", set())}
+    """The colours that cannot be seen in this place and light."""
+    return {*place.hides, *_INVISIBLE.get(weather or "", set())}
 
 
 def _group(rng: Random, kind: str, action: str, hidden: set[str], weather: str | None, place: str) -> Group:
@@ -112,8 +105,8 @@ def _with_other(rng: Random, scene: Scene, place: Place, hidden: set[str]) -> Sc
     if not pairs:
         return scene
     kind, relation = rng.choices(pairs, [_weight(*pair) for pair in pairs])[0]
-    taken = {*hidden, main.colour, main.prop.colour if main.prop else None}
-    colours = [colour for colour in KINDS[kind].colours if colour not in taken]
+    unfit = {*hidden, main.colour, main.prop.colour if main.prop else None}
+    colours = [colour for colour in KINDS[kind].colours if colour not in unfit]
     if KINDS[kind].colours and not colours:
         return scene
     if kind in PEOPLE:
@@ -130,7 +123,7 @@ def _with_other(rng: Random, scene: Scene, place: Place, hidden: set[str]) -> Sc
 
 
 def _weight(kind: str, relation: str) -> int:
-    """Few pairs allow the relations that tell most; they are chosen more often for it."""
+    """The most telling relations fit few pairs, so those pairs are chosen more often."""
     if kind in _FLIERS:
         return 1
     return {"on": 9, "under": 5, "front": 3}.get(relation, 1)

@@ -1,7 +1,4 @@
-"""The kinds of subject, as data: extents, sizes, colours.
-
-What is in a picture, as data: drawing and sentences both start from a `Scene`.
-"""
+"""A `Scene` says what a picture shows; drawings and sentences are both made from it. `KINDS` lists the subjects."""
 
 from dataclasses import dataclass
 
@@ -22,14 +19,14 @@ PROPS = {  # action -> prop and the colours it comes in
 
 @dataclass(frozen=True)
 class Kind:
-    """Extents are in drawing units around the point it stands on; `size` scales them to a man of 100 units."""
+    """Extents in drawing units around the base point; `size` scales them to a man of 100 units."""
 
     left: float
     right: float
     height: float
     size: float
     colours: tuple[str, ...] = ()
-    most: int = 1  # of them in one picture
+    most: int = 1  # in one picture
 
 
 KINDS = {
@@ -80,7 +77,7 @@ class Prop:
 
 @dataclass(frozen=True)
 class Group:
-    """`count` of one kind, all alike; for people `colour` is that of the `clothes`."""
+    """`count` subjects of one kind, all alike; for people `colour` is the colour of their `clothes`."""
 
     kind: str
     count: int = 1
@@ -92,7 +89,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Scene:
-    """One picture. `relation` says where `main` is, seen from `other`; `key` seeds all that no sentence tells."""
+    """One picture. `relation` places `main` relative to `other`; `key` seeds everything that no sentence mentions."""
 
     key: str
     place: str
@@ -109,5 +106,5 @@ class Scene:
 
     @property
     def signature(self) -> tuple[object, ...]:
-        """What no two scenes of a gallery share; `other` is left out so that no sentence is true of two pictures."""
+        """Unique within a gallery; `other` is left out so that no sentence is true of two pictures."""
         return (self.place, self.weather, self.main)

@@ -1,14 +1,10 @@
-"""SVG text to JPEG bytes.
-
-The whole picture of a scene as SVG text.
-
-A gallery on disk, in the layout of Flickr8k:
+"""Draws scenes as SVG, renders them to JPEG and writes a gallery in the layout of Flickr8k:
 
 <out>/Images/scene-000001.jpg
 <out>/captions.token.txt       scene-000001.jpg#0<TAB>A sentence .
-<out>/trainImages.txt          with a split: the names to learn from
-<out>/devImages.txt            with a split: the names held back
-<out>/gallery.json             what was drawn: read by the next run to know that nothing is left to do
+<out>/trainImages.txt          with a split: names of the training pictures
+<out>/devImages.txt            with a split: names of the dev pictures
+<out>/gallery.json             what was drawn, so that the next run knows what is left to do
 """
 
 import io
@@ -26,7 +22,7 @@ from resvg_py import svg_to_bytes
 
 from gallery.choice import choose_scenes
 from gallery.drawing.figures import figure
-from gallery.drawing.places import SCENERY
+from gallery.drawing.scenery import SCENERY
 from gallery.drawing.svg import document, ellipse, glow, put
 from gallery.drawing.view import LIGHTS, View, fog_behind, weather_in_front
 from gallery.layout import Spot, arrange, span
@@ -35,7 +31,19 @@ from gallery.sentences import describe
 from imagetext.files import replacing
 from imagetext.wire.errors import Unavailable
 
-QUALITY = 88
+VERSION = 3  # of the generator; a new number redraws every picture
+QUALITY = 88  # of the JPEGs
+_RECORD = "gallery.json"
+
+
+@dataclass(frozen=True)
+class Order:
+    """The gallery to draw: `number` scenes, of which the last `dev` are held back if there is a `split`."""
+
+    number: int
+    seed: int
+    split: bool = False
+    dev: int = 0
 
 
 def render_jpeg(svg: str) -> bytes:
@@ -90,33 +98,19 @@ def _water_line(scene: Scene, group: Group, spot: Spot) -> str:
     )
 
 
-VERSION = 3  # of the generator: another number draws every picture again
-_RECORD = "gallery.json"
-
-
-@dataclass(frozen=True)
-class Order:
-    """What was asked for."""
-
-    number: int
-    seed: int
-    split: bool = False
-    dev: int = 0
-
-
 def picture_name(index: int) -> str:
     return f"scene-{index:06d}.jpg"
 
 
 def is_complete(out: Path, order: Order) -> bool:
-    """Whether the folder already holds exactly this gallery."""
+    """Whether the folder holds exactly this gallery."""
     return _read_record(out) == {**_record(order), "complete": True} and not _missing(out, order)
 
 
 def write_gallery(out: Path, order: Order, processes: int) -> Iterator[int]:
-    """Draw what is missing and yield after each picture how many there are.
+    """Draw the missing pictures; yields the number of finished pictures after each one.
 
-    A folder that was left half-way is gone on with if it was for the same seed and generator.
+    An unfinished folder is completed if its seed and generator version match, and redrawn otherwise.
 
     Raises:
         OSError: the folder cannot be written.
@@ -128,7 +122,7 @@ def write_gallery(out: Path, order: Order, processes: int) -> Iterator[int]:
     before = _read_record(out)
     if before is None or any(before.get(name) != value for name, value in (("seed", order.seed), ("version", VERSION))):
         _remove_pictures(out)
-    _remove_what_is_not_ordered(out, order)
+    _remove_surplus(out, order)
     _write(out / _RECORD, json.dumps({**_record(order), "complete": False}))
     missing = _missing(out, order)
     for drawn, _ in enumerate(_draw(out, scenes, missing, processes), 1):
@@ -146,7 +140,7 @@ def _draw(out: Path, scenes: list[Scene], missing: list[int], processes: int) ->
         try:
             yield from pool.map(_draw_one, jobs, chunksize=4)
         except BrokenProcessPool as error:
-            message = "A drawing process ended before its work was done; the same command goes on from here."
+            message = "A drawing process was killed; run the same command again to continue."
             raise Unavailable(message) from error
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
@@ -198,8 +192,8 @@ def _remove_pictures(out: Path) -> None:
         path.unlink()
 
 
-def _remove_what_is_not_ordered(out: Path, order: Order) -> None:
-    """Pictures past the number and texts of an earlier run: captions come only when their pictures are there."""
+def _remove_surplus(out: Path, order: Order) -> None:
+    """Removes pictures beyond the number, and the texts: captions are written only once all pictures exist."""
     ordered = {picture_name(index) for index in range(1, order.number + 1)}
     for path in (out / "Images").glob("scene-*.jpg"):
         if path.name not in ordered:
@@ -215,7 +209,7 @@ def _lines(lines: Iterable[str]) -> str:
 
 
 def _write(path: Path, content: str | bytes) -> None:
-    """All or nothing: a temporary file takes the name when it is whole."""
+    """Atomic: a temporary file is renamed once it is complete."""
     data = content.encode() if isinstance(content, str) else content
     with replacing(path) as temporary:
         temporary.write_bytes(data)

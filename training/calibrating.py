@@ -6,25 +6,25 @@ from torch.nn import functional as F
 
 from imagetext.models.encoder.calibration import Calibration
 
-STRANGERS = 50  # how many pictures that don't fit stand against one that does
+NEGATIVES = 50  # weight of all negatives for each positive
 STEPS = 200
 
 
 def fit_calibration(texts: Tensor, pictures: Tensor) -> Calibration:
     """A logistic regression of "belongs together" on similarity (Platt, 1999).
 
-    Texts (m, d) and pictures (n, d) are unit rows, m a multiple of n in the pictures' order. All other pictures count
-    as not fitting, weighted so that `STRANGERS` of them stand against the own one: a picture shown first for a
-    fitting query should be near 1, the best of a collection without anything fitting near 0.
+    Texts (m, d) and pictures (n, d) are unit rows, m a multiple of n in the pictures' order. All other pictures are
+    negatives, with a total weight of `NEGATIVES` for each positive: the first hit of a query with a match should be
+    near 1, the best of a collection without a match near 0.
     """
     similarity = texts @ pictures.T
     own = torch.arange(len(texts)) // (len(texts) // len(pictures))
     fits = F.one_hot(own, len(pictures)).bool()
-    return fit_curve(similarity, fits, torch.where(fits, 1.0, STRANGERS / (len(pictures) - 1)))
+    return fit_curve(similarity, fits, torch.where(fits, 1.0, NEGATIVES / (len(pictures) - 1)))
 
 
 def fit_curve(nearness: Tensor, fits: Tensor, weights: Tensor) -> Calibration:
-    """A logistic regression of `fits` on `nearness`, each answer counted by its weight; all of one shape."""
+    """A weighted logistic regression of `fits` on `nearness`; all of one shape."""
     line = torch.tensor([20.0, -8.0], requires_grad=True)
     optimizer = torch.optim.LBFGS([line], max_iter=STEPS, line_search_fn="strong_wolfe")
 

@@ -44,8 +44,13 @@ def caption_set(
         for column, caption in enumerate(picture.captions):
             ids = [*vocabulary.encode(caption), END][: max_words + 1]
             tokens[row, column, : len(ids)] = torch.tensor(ids)
-    sided = torch.tensor([any(SIDES & set(words_of(c)) for c in p.captions) for p in pictures])
-    return CaptionSet(pictures, features, tokens, sided)
+    sides = torch.tensor([bool(sided(picture.captions).any()) for picture in pictures])
+    return CaptionSet(pictures, features, tokens, sides)
+
+
+def sided(captions: Sequence[str]) -> Tensor:
+    """Of each caption, whether no mirrored view of its picture fits it."""
+    return torch.tensor([bool(SIDES & set(words_of(caption))) for caption in captions])
 
 
 def batches(sets: Sequence[CaptionSet], size: int, processes: Processes) -> Iterator[tuple[CaptionSet, Tensor]]:

@@ -1,7 +1,7 @@
-"""Model cards: what a model is, what made it, what it reaches and who owns its parts."""
+"""Model cards: what a model is, how it was made, its scores, and the licences of its parts."""
 
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 DATA = """\
 - Photographs: Flickr8k, train split, 6000 pictures with five captions each. M. Hodosh, P. Young, J. Hockenmaier
@@ -12,7 +12,7 @@ DATA = """\
 
 CAPTIONERS = {
     "gru-attention": "two GRU layers with additive attention between them",
-    "vit-bert": "a small ViT over its places, a small BERT that writes (begun as layers of MiniLM)",
+    "vit-bert": "a small ViT over its places, a small BERT that writes (initialised from MiniLM)",
 }
 
 
@@ -39,8 +39,8 @@ Flickr8k dev split, 1000 pictures, beam {config["beams"]}, by the definitions of
 - The tensors in this folder were trained by this project on Flickr8k, which is given for research use.
 
 ## Limits
-Trained on eight thousand everyday scenes: it speaks of people, dogs, sport and outdoor life, and names what it does not
-know by what is nearest.
+Trained on eight thousand everyday scenes: it describes people, dogs, sport and outdoor life, and names what it
+does not know after the closest thing it knows.
 """
 
 
@@ -115,7 +115,7 @@ def concepts_card(
 Pictures and texts in one space of {served["dimensions"]} dimensions: EfficientNet-Lite0 (mean over the grid) and
 all-MiniLM-L6-v2 (mean over the tokens), each with a trained head. The picture network's last five layers and MiniLM's
 last three are fine-tuned; the picture network computes in int8, with weights of 7 bits (`docs/decisions/int8.md`). A
-layer beside the picture head names 1000 kinds of things, and what it names joins the vector.
+layer beside the picture head recognises 1000 kinds of things, which are added to the vector.
 
 ## Data
 {OPEN_DATA}
@@ -141,6 +141,67 @@ It knows 1000 kinds of things by name, and everyday scenes in English; a query i
 """
 
 
+def scratch_card(name: str, config: Mapping[str, object], scores: Mapping[str, float]) -> str:
+    return f"""# {name}
+
+A CLIP trained from random weights: a small residual network for pictures, word embeddings under a transformer of one
+layer for texts, one space of {config["dimensions"]} dimensions.
+
+## Data
+Flickr8k, train split, 6000 pictures with five captions each, and nothing else. M. Hodosh, P. Young, J. Hockenmaier
+(2013), Framing Image Description as a Ranking Task, JAIR 47:853-899. For research use; no picture of it is part of this
+model.
+
+## Recipe
+`python -m training.clip scratch`: InfoNCE on unit vectors with a learned temperature (Radford et al., 2021), random
+crops, mirrored where no caption says left or right, colour jitter; averaged weights of the last pass.
+
+{_table(config)}
+
+## Scores
+Flickr8k dev split, 1000 pictures and their 5000 captions; recall in percent. Chance is 1 for ten of a thousand.
+
+{_table(scores)}
+
+## Limits
+It shows that contrastive training from scratch works on eight thousand pictures; it knows scenes and colours rather
+than things. For search, use the compact dual encoder or a full-size CLIP.
+"""
+
+
+def tuned_card(
+    name: str,
+    start: str,
+    data: Sequence[str],
+    config: Mapping[str, object],
+    scores: Mapping[str, Mapping[str, float]],
+) -> str:
+    tables = "\n\n".join(f"{title}:\n\n{_table(values)}" for title, values in scores.items())
+    lines = "\n".join(f"- {one}" for one in data)
+    return f"""# {name}
+
+A CLIP, fine-tuned from `{start}`. A plain transformers folder: `CLIPModel.from_pretrained` and
+`CLIPProcessor.from_pretrained` load it.
+
+## Data
+{lines}
+
+## Recipe
+`python -m training.clip tune`: InfoNCE over large batches by gradient caching; other captions of a picture are no
+negatives; averaged with the start weights.
+
+{_table(config)}
+
+## Scores
+Recall in percent, on the dev splits of the data.
+
+{tables}
+
+## Licences
+Those of the start model and of the data; neither allows more than the stricter of the two.
+"""
+
+
 def quantized_card(card: str, scores: Mapping[str, Mapping[str, float]]) -> str:
     """The card of a retrieval model, for the same model in int8."""
     tables = "\n\n".join(f"{SPLITS[split]}:\n\n{_table(values)}" for split, values in scores.items())
@@ -148,7 +209,7 @@ def quantized_card(card: str, scores: Mapping[str, Mapping[str, float]]) -> str:
     rest = after[after.find("\n## ") + 1 :]
     return f"""{before}## Int8
 `python -m training.quantize`: the picture network computes in int8, with weights of 7 bits, in steps that are powers of
-two, so that every engine gives the same bits; the head over it learned the vectors of the model in floating point.
+two, so that all engines agree bit for bit; the head over it was adapted to the vectors of the floating-point model.
 
 ## Scores
 Recall in percent, by `make evaluate`.
@@ -164,7 +225,7 @@ def quantized_captioner_card(card: str, scores: Mapping[str, float], beams: int)
     rest = after[after.find("\n## ") + 1 :]
     return f"""{before}## Int8
 `python -m training.quantize`: the picture network computes in int8, with weights of 7 bits, in steps that are powers of
-two, so that every engine gives the same bits; the decoder over it is the one in floating point.
+two, so that all engines agree bit for bit; the decoder over it is unchanged.
 
 ## Scores
 Flickr8k dev split, 1000 pictures, beam {beams}, by the definitions of the COCO toolkit: `make evaluate`.
@@ -181,12 +242,12 @@ def open_captions_card(card: str, config: Mapping[str, object], scores: Mapping[
     rest = after[after.find("\n## ") + 1 :].partition("## Limits\n")[0]
     rest = rest.replace("on Flickr8k, which is given for research use", "on data that is given for research use")
     return f"""{before}## Beyond Flickr8k
-`python -m training.open_captions`: the decoder over the picture network as it is served got more words, and a
-classifier of ImageNet's 1000 classes whose names it attends to and may copy; with the settings below, which
-`training/open_captions.toml` explains. For research use, and no picture or sentence of it is part of this model: 5,787
-pictures of MS-COCO without captions and 64,000 COCO captions without pictures (Lin et al., 2014), 47,000 captions of
-Flickr30k (Young et al., 2014), 16,000 alt texts of Conceptual Captions (Sharma et al., 2018), the names of ImageNet's
-classes (Russakovsky et al., 2015).
+`python -m training.open_captions`: the decoder over the served picture network got more words, and a classifier of
+ImageNet's 1000 classes whose names it attends to and may copy; `training/open_captions.toml` explains the settings
+below. For research use, and no picture or sentence of it is part of this model: 5,787 pictures of MS-COCO without
+captions and 64,000 COCO captions without pictures (Lin et al., 2014), 47,000 captions of Flickr30k (Young et al.,
+2014), 16,000 alt texts of Conceptual Captions (Sharma et al., 2018), the names of ImageNet's classes (Russakovsky et
+al., 2015).
 
 {_table(config)}
 
@@ -196,7 +257,7 @@ Beam 3, by the definitions of the COCO toolkit.
 {tables}
 
 {rest}## Limits
-It speaks of everyday scenes and names about 400 kinds of things; what it does not know it names by what is nearest.
+It describes everyday scenes and names about 400 kinds of things; other things it names after the closest one it knows.
 """
 
 
@@ -204,7 +265,7 @@ CAPTIONED = {
     "photos": "Flickr8k dev split, 1000 pictures",
     "coco": "COCO dev set, 221 pictures",
     "things": "ImageNet dev set, 500 pictures: the share of captions that name the thing or its kind, by "
-    "`training/kinds.txt`, and of those that speak of people or dogs where it is neither",
+    "`training/kinds.txt`, and of those that mention people or dogs where there are none",
 }
 SPLITS = {
     "photos": "Flickr8k dev split, 1000 pictures and their 5000 captions",

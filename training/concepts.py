@@ -1,62 +1,178 @@
-"""Teach a retrieval model what ImageNet's classifier knows, and the words of sentences that have no pictures.
+"""Teach a retrieval model what ImageNet's classifier knows, and the words of captions that have no pictures.
 
     python -m training.concepts --photos DIR --drawn DIR --open DIR --model models/retrieval --out models/retrieval
 
-The towers stay as they are served; what is trained lies over them: both heads, and a layer that names what is in a
-picture (`Concepts`). The losses:
+The towers stay as they are served; both heads over them are trained, and a layer that names what is in a picture
+(`Concepts`), which starts as a regression to the classifier. The losses:
 
 - InfoNCE on captioned pictures, as before;
-- on pairs of sentences that describe one picture, so that words that no photograph here has are not forgotten;
-- on names in two prompts, so that those that no picture here shows stay apart;
-- the divergence of the classifier's probabilities from the similarity of picture and names, on pictures with and
+- InfoNCE on pairs of captions of one picture, so that words that no photograph here shows are not forgotten;
+- InfoNCE on names in two prompts, so that names that no picture here shows stay apart;
+- the divergence of the similarities of pictures and names from the classifier's probabilities, on pictures with and
   without captions (Hinton et al., 2015, "Distilling the Knowledge in a Neural Network").
 
-The layer itself is a regression to what the classifier says.
-
-Stopped at any moment it goes on from its last pass.
+An interrupted run continues after its last finished epoch.
 """
 
-import argparse
 import copy
-import hashlib
 import json
 import shutil
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.optim import AdamW
-from torch.optim.lr_scheduler import OneCycleLR
 from tqdm import tqdm
 
-from imagetext.models.backbone import load_backbone
 from imagetext.models.encoder.calibration import BACKGROUND
 from imagetext.models.encoder.dual import DualEncoder
 from imagetext.models.encoder.labels import Labels
 from imagetext.models.encoder.load import load_in_torch
-from imagetext.models.encoder.minilm import Concepts, Head, load_minilm
+from imagetext.models.encoder.minilm import Concepts, Head
 from imagetext.models.folder import CONFIG
-from imagetext.models.weights import changed_tensors, write_model_folder
-from imagetext.wire.errors import ImageTextError, InvalidParameter
+from imagetext.wire.contracts import LABEL_PROMPT
+from imagetext.wire.errors import InvalidParameter
+from training.captions import sided
 from training.cards import concepts_card
-from training.concept_data import PROMPTS, Captioned, ConceptsConfig, Data, Taught
+from training.command import add_folders, add_run, command_parser, exit_status
 from training.contrastive import LARGEST_SCALE, info_nce
-from training.evaluation import retrieval_scores
-from training.loop import Average, Checkpoint, Stateful, Stepper, parameter_groups, read_config
+from training.dataset import CaptionedPicture, read_split
+from training.loop import Fit, identity_of, one_cycle, parameter_groups, read_config
+from training.model_folders import write_encoder
+from training.open_world import class_names, read_coco_dev, read_paraphrases, read_things, read_unlabelled
+from training.pairs import pair_batches
+from training.ranking import retrieval_scores
 from training.run_log import RunLog
+from training.served_features import classifier_log_probabilities, picture_features, text_states
 
+PROMPTS = (LABEL_PROMPT, "{}", "a {} in a picture", "there is a {} here")  # each step uses the next one
+SENTENCES = 2  # captions used of each Flickr30k picture
 RIDGE = 100.0
 FACTORS = (1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0)
 
 
+@dataclass(frozen=True)
+class ConceptsConfig:
+    """The keys of concepts.toml, which explains them."""
+
+    seed: int = 1
+    views: int = 4
+    taught_views: int = 2
+    drawn_share: float = 0.1
+    epochs: int = 16
+    batch: int = 1000
+    captions: int = 2
+    unlabelled: int = 500
+    labelled: int = 250
+    described: int = 10000
+    paraphrases: int = 1000
+    learning_rate: float = 5e-4
+    weight_decay: float = 0.1
+    average: float = 0.95
+    picture_dropout: float = 0.3
+    text_dropout: float = 0.1
+    concept_weight: float = 1.5
+    naming: float = 0.3
+    telling_apart: float = 1.0
+    paraphrasing: float = 0.3
+
+
+@dataclass(frozen=True)
+class Captioned:
+    """Pictures with captions: `pooled` (n, views, channels), `states` (n, captions, width); `sided` (n, captions): the
+    caption says left or right, so no mirrored view fits."""
+
+    pooled: Tensor
+    states: Tensor
+    sided: Tensor
+    share: float = 1.0  # of the pictures, drawn anew for each pass
+
+    def __len__(self) -> int:
+        return len(self.pooled)
+
+    @property
+    def rows_each_pass(self) -> int:
+        return round(len(self) * self.share)
+
+    def draw(self, rows: Tensor, captions: int) -> tuple[Tensor, Tensor]:
+        """Of each picture a random view (n, channels) and `captions` different captions (n, captions, width)."""
+        views = torch.randint(self.pooled.shape[1], rows.shape)
+        chosen = torch.rand(len(rows), self.states.shape[1]).topk(captions).indices
+        untrue = (views % 2 == 1) & self.sided[rows].gather(1, chosen).any(1)
+        return self.pooled[rows, torch.where(untrue, 0, views)], self.states[rows[:, None], chosen]
+
+
+@dataclass(frozen=True)
+class Taught:
+    """Pictures with the classifier's opinion: `pooled` (n, views, channels), `probabilities` (n, names)."""
+
+    pooled: Tensor
+    probabilities: Tensor
+
+    def draw(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        views = torch.randint(self.pooled.shape[1], rows.shape)
+        return self.pooled[rows, views], self.probabilities[rows]
+
+
+class Data:
+    """Everything to train and score on, as features of the served towers."""
+
+    def __init__(
+        self, encoder: DualEncoder, config: ConceptsConfig, photos: Path, drawn: Path, open_world: Path, cache: Path
+    ) -> None:
+        def pooled(pictures: Sequence[CaptionedPicture], views: int) -> Tensor:
+            return _tensor(picture_features(encoder, pictures, views, cache))
+
+        def states(texts: Sequence[str]) -> Tensor:
+            return _tensor(text_states(encoder, texts, cache))
+
+        def captioned(pictures: Sequence[CaptionedPicture], views: int, share: float = 1.0) -> Captioned:
+            captions = [caption for picture in pictures for caption in picture.captions]
+            each = len(pictures[0].captions)
+            return Captioned(
+                pooled(pictures, views),
+                states(captions).view(len(pictures), each, -1),
+                sided(captions).view(len(pictures), each),
+                share,
+            )
+
+        def taught(pictures: Sequence[CaptionedPicture], features: Tensor) -> Taught:
+            return Taught(
+                features[:, : config.taught_views], _tensor(classifier_log_probabilities(pictures, cache))[:, 0].exp()
+            )
+
+        self.names = class_names(open_world)
+        self.name_states = states([prompt.format(name) for prompt in PROMPTS for name in self.names])
+        self.name_states = self.name_states.view(len(PROMPTS), len(self.names), -1)
+        train = read_split(photos, "train")
+        self.sets = [captioned(train, config.views), captioned(read_split(drawn, "train"), 1, config.drawn_share)]
+        without = read_unlabelled(open_world)
+        self.unlabelled = taught(without, pooled(without, config.taught_views))
+        self.labelled = taught(train, self.sets[0].pooled)
+        groups = [group[:SENTENCES] for group in read_paraphrases(open_world)[: config.described]]
+        self.paraphrases = states([text for group in groups for text in group]).view(len(groups), SENTENCES, -1)
+        self.dev = {
+            "photos": captioned(read_split(photos, "dev"), 1),
+            "coco": captioned(read_coco_dev(open_world), 1),
+            "drawn": captioned(read_split(drawn, "dev"), 1),
+        }
+        things = read_things(open_world)
+        self.things, self.thing_numbers = pooled(things.pictures, 1)[:, 0], torch.tensor(things.numbers)
+        self.kept_out = torch.tensor(things.kept_out())
+
+
+def _tensor(rows: NDArray[Any]) -> Tensor:
+    return torch.from_numpy(np.asarray(rows, dtype=np.float32))
+
+
 class Classifying(Protocol):
-    """Standardised features and a layer over them that names what they show."""
+    """A classifier over standardised features."""
 
     mean: Tensor
     std: Tensor
@@ -64,7 +180,7 @@ class Classifying(Protocol):
 
 
 class Network(nn.Module):
-    """What is trained, and the temperature of the losses (Radford et al., 2021, 2.3)."""
+    """The trained heads, and the temperature of the losses (Radford et al., 2021, 2.3)."""
 
     def __init__(self, picture: Head, text: Head, concepts: Concepts) -> None:
         super().__init__()
@@ -86,8 +202,28 @@ class Network(nn.Module):
         return self.concepts.joined(self.picture(pooled), logits, names), logits
 
 
+def start_classifier(concepts: Classifying, taught: Sequence[Taught]) -> None:
+    """Ridge regression from the served features to the centred log probabilities of the packaged classifier."""
+    features = torch.cat([each.pooled.flatten(0, 1) for each in taught])
+    probabilities = [each.probabilities[:, None].expand(-1, each.pooled.shape[1], -1).flatten(0, 1) for each in taught]
+    targets = torch.cat(probabilities).clamp(min=1e-7).log()
+    targets = targets - targets.mean(1, keepdim=True)
+    inputs = F.pad((features - concepts.mean) / concepts.std, (0, 1), value=1.0)
+    square = inputs.T @ inputs + RIDGE * torch.eye(inputs.shape[1])
+    solved = torch.linalg.solve(square, inputs.T @ targets)
+    # A regression gives all classes similar probabilities, so a factor for its logits is searched.
+    taught_probabilities = targets.softmax(-1)
+    factor = min(FACTORS, key=lambda each: float(_divergence(each * (inputs @ solved), taught_probabilities)))
+    concepts.classifier.weight.data.copy_(factor * solved[:-1].T)
+    concepts.classifier.bias.data.copy_(factor * solved[-1])
+
+
+def _divergence(logits: Tensor, probabilities: Tensor) -> Tensor:
+    return F.kl_div(logits.log_softmax(-1), probabilities, reduction="batchmean")
+
+
 class Run:
-    """One training run: its network, log and checkpoints."""
+    """One training run: network, log and checkpoints."""
 
     def __init__(self, encoder: DualEncoder, data: Data, config: ConceptsConfig, work: Path) -> None:
         torch.manual_seed(config.seed)
@@ -100,39 +236,37 @@ class Run:
         start_classifier(concepts, [data.unlabelled, data.labelled])
         self.network = Network(picture, text, concepts).requires_grad_(True)
         concepts.sharpness.requires_grad_(False)
-        concepts.classifier.requires_grad_(False)  # trained on these pictures it forgets what they do not show
-        # Photographs of people and dogs need no names: learned on them, the weight would fall.
+        concepts.classifier.requires_grad_(False)  # trained on these pictures, it forgets what they do not show
+        # Photographs of people and dogs need no names: a weight learned on them would fall.
         concepts.weight.requires_grad_(False).fill_(config.concept_weight)
-        self.identity = hashlib.sha256(json.dumps([asdict(config), encoder.fingerprint]).encode()).hexdigest()
+        self.identity = identity_of(config, [encoder.fingerprint])
         self.checkpoint_file = work / "concepts.pt"
 
     def train(self) -> Network:
         """Returns the averaged weights."""
         config, data = self.config, self.data
-        average = Average(self.network, config.average)
-        optimizer = AdamW(parameter_groups((self.network, config.learning_rate)), weight_decay=config.weight_decay)
         steps = config.epochs * sum(-(-part.rows_each_pass // config.batch) for part in data.sets)
-        schedule = OneCycleLR(optimizer, config.learning_rate, total_steps=steps, pct_start=0.15)
-        stepper = Stepper(self.network, optimizer, schedule, average)
-        parts: dict[str, Stateful] = {
-            "network": self.network,
-            "average": average,
-            "optimizer": optimizer,
-            "schedule": schedule,
-        }
-        checkpoint = Checkpoint(self.checkpoint_file, self.identity, **parts)
-        for epoch in range(checkpoint.restore(), config.epochs):
+        fit = Fit(
+            self.network,
+            parameter_groups((self.network, config.learning_rate)),
+            one_cycle(steps),
+            self.checkpoint_file,
+            self.identity,
+            weight_decay=config.weight_decay,
+            average=config.average,
+        )
+        for epoch in range(fit.checkpoint.restore(), config.epochs):
             self.network.train()
             losses = [
-                stepper.step(self._loss(part, rows, number))
+                fit.stepper.step(self._loss(part, rows, number))
                 for number, (part, rows) in enumerate(
-                    tqdm(list(_batches(data.sets, config.batch)), desc=f"{epoch + 1}/{config.epochs}", leave=False)
+                    tqdm(list(pair_batches(data.sets, config.batch)), desc=f"{epoch + 1}/{config.epochs}", leave=False)
                 )
             ]
-            checkpoint.save(epoch + 1)
-            found = scores(average.module, data)
+            fit.checkpoint.save(epoch + 1)
+            found = scores(fit.average.module, data)
             self.log.write(phase="concepts", epoch=epoch + 1, loss=float(np.mean(losses)), **found)
-        return average.module
+        return fit.average.module
 
     def _loss(self, part: Captioned, rows: Tensor, step: int) -> Tensor:
         config, data, network = self.config, self.data, self.network
@@ -152,7 +286,7 @@ class Run:
         return loss
 
     def _names_loss(self) -> Tensor:
-        """Each name in one prompt is nearest to itself in another, and none falls together with the next."""
+        """Each name in one prompt is nearest to itself in another, and different names stay apart."""
         first, second = torch.randperm(len(PROMPTS))[:2].tolist()
         states = self.data.name_states
         return info_nce(
@@ -165,39 +299,10 @@ class Run:
         return info_nce(first[None] @ second.T * self.network.scale)
 
 
-def _divergence(logits: Tensor, probabilities: Tensor) -> Tensor:
-    return F.kl_div(logits.log_softmax(-1), probabilities, reduction="batchmean")
-
-
-def _batches(sets: Sequence[Captioned], size: int) -> Iterator[tuple[Captioned, Tensor]]:
-    """One pass in shuffled batches, each from one set."""
-    whole = [
-        (part, rows) for part in sets for rows in torch.split(torch.randperm(len(part))[: part.rows_each_pass], size)
-    ]
-    for number in torch.randperm(len(whole)).tolist():
-        yield whole[number]
-
-
-def start_classifier(concepts: Classifying, taught: Sequence[Taught]) -> None:
-    """Ridge regression from the served features to the centred log probabilities of the packaged classifier."""
-    features = torch.cat([each.pooled.flatten(0, 1) for each in taught])
-    probabilities = [each.probabilities[:, None].expand(-1, each.pooled.shape[1], -1).flatten(0, 1) for each in taught]
-    targets = torch.cat(probabilities).clamp(min=1e-7).log()
-    targets = targets - targets.mean(1, keepdim=True)
-    inputs = F.pad((features - concepts.mean) / concepts.std, (0, 1), value=1.0)
-    square = inputs.T @ inputs + RIDGE * torch.eye(inputs.shape[1])
-    solved = torch.linalg.solve(square, inputs.T @ targets)
-    # Regression gives all classes much the same probability: what it is to be multiplied by is looked for.
-    taught_probabilities = targets.softmax(-1)
-    factor = min(FACTORS, key=lambda each: float(_divergence(each * (inputs @ solved), taught_probabilities)))
-    concepts.classifier.weight.data.copy_(factor * solved[:-1].T)
-    concepts.classifier.bias.data.copy_(factor * solved[-1])
-
-
 @torch.no_grad()
 def scores(network: Network, data: Data) -> dict[str, dict[str, float]]:
-    """Recall on each dev split; of drawn scenes each has one full sentence, its first. Things are scored apart for
-    the half of the classes that nothing is fitted on."""
+    """Recall on each dev split; of a drawn scene only the first caption counts. Things of the half of the classes that
+    nothing is fitted on are scored separately."""
     names = network.names(data.name_states)
     found: dict[str, dict[str, float]] = {}
     for split, part in data.dev.items():
@@ -227,8 +332,8 @@ def _percent(right: Tensor) -> float:
 
 @torch.no_grad()
 def fit_sharpness(network: Network, data: Data) -> float:
-    """What the logits are multiplied by, so that probabilities are right on the first half of the dev set of things:
-    temperature scaling (Guo et al., 2017, "On Calibration of Modern Neural Networks")."""
+    """The factor of the logits that calibrates probabilities on the first half of the dev set of things: temperature
+    scaling (Guo et al., 2017, "On Calibration of Modern Neural Networks")."""
     rows = ~data.kept_out
     _, logits = network.pictures(data.things[rows], network.names(data.name_states))
     values = torch.linspace(0.5, 2.0, 151)
@@ -247,45 +352,31 @@ def write(
     labels = Labels(tuple(data.names), round(float(network.scale.detach()), 2))
     folder.mkdir(parents=True, exist_ok=True)
     settings = json.loads((source / CONFIG).read_text(encoding="utf-8")) | {"labels": labels.save(folder)}
-    tensors = (
-        changed_tensors("picture_head", network.picture)
-        | changed_tensors("text_head", network.text)
-        | changed_tensors("concepts", concepts)
-        | changed_tensors("backbone", encoder.backbone, load_backbone(settings["backbone"]).state_dict())
-        | changed_tensors("bert", encoder.text_tower.bert, load_minilm()[0].state_dict())
-    )
     card = concepts_card(settings["name"], asdict(config), scores(network, data), settings["picture_head"])
     if (source / BACKGROUND).exists() and source != folder:
         shutil.copy(source / BACKGROUND, folder / BACKGROUND)
-    write_model_folder(folder, settings, tensors, card)
+    trained = {"picture_head": network.picture, "text_head": network.text, "concepts": concepts}
+    write_encoder(folder, settings, trained, encoder.backbone, encoder.text_tower.bert, card)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m training.concepts", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--photos", type=Path, required=True, help="a folder in the layout of Flickr8k")
-    parser.add_argument("--drawn", type=Path, required=True, help="drawn scenes in the same layout")
-    parser.add_argument("--open", type=Path, required=True, help="pictures and sentences from beyond it")
-    parser.add_argument("--model", type=Path, default=Path("models/retrieval"), help="a quantised retrieval model")
-    parser.add_argument("--out", type=Path, required=True, help="the model folder to write")
-    parser.add_argument("--config", type=Path, default=Path(__file__).with_name("concepts.toml"))
-    parser.add_argument("--cache", type=Path, default=Path(".cache/features"), help="where features are kept")
-    parser.add_argument("--work", type=Path, default=Path(".cache/concepts"), help="checkpoints and the log")
+    parser = command_parser("concepts", __doc__)
+    add_folders(parser, "photos", "drawn", "open", "out")
+    parser.add_argument("--model", type=Path, default=Path("models/retrieval"), help="an int8 retrieval model")
+    add_run(parser, Path(__file__).with_name("concepts.toml"), ".cache/concepts")
     options = parser.parse_args(argv)
-    try:
+
+    def train() -> None:
         config = read_config(ConceptsConfig, options.config)
         encoder = load_in_torch(options.model)
         if not isinstance(encoder, DualEncoder):
-            raise InvalidParameter(f"{options.model} is no dual encoder.")
+            raise InvalidParameter(f"{options.model} is not a dual encoder.")
         data = Data(encoder, config, options.photos, options.drawn, options.open, options.cache)
-        run = Run(encoder, data, config, options.work)
-        network = run.train()
+        network = Run(encoder, data, config, options.work).train()
         write(options.model, options.out, encoder, network, data, config)
-        found: Mapping[str, Mapping[str, float]] = scores(network, data)
-    except ImageTextError as error:
-        sys.stderr.write(f"{error.detail}\n")
-        return 1
-    sys.stdout.write(json.dumps(found, indent=2) + "\n")
-    return 0
+        sys.stdout.write(json.dumps(scores(network, data), indent=2) + "\n")
+
+    return exit_status(train)
 
 
 if __name__ == "__main__":

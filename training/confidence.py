@@ -1,14 +1,13 @@
-"""How sure a captioner may be: the probability that a caption is right; and how captions do beyond Flickr8k.
+"""The confidence of a captioner, which is the probability that a caption is right, and its captions beyond Flickr8k.
 
     python -m training.confidence --photos DIR --open DIR --model models/caption-gru [--write]
 
-Nobody has judged these captions, so two measures stand in for a person. A caption of a photograph or of COCO is right
-when most of its words that mean something are in the references; a caption of a thing, when it names the thing or its
-kind (`kinds.txt`), and neither people nor dogs that are not there. The curve is fitted on every second picture of each
-domain, each domain counting alike, and reported on the others.
+Two measures stand in for human judgement. A caption of a photograph or of COCO is right if most of its content words
+are in the references; a caption of a thing is right if it names the thing or its kind (`kinds.txt`), and neither people
+nor dogs that are not there. The curve is fitted on every second picture of each domain, with equal weight for each
+domain, and reported on the others.
 """
 
-import argparse
 import json
 import os
 import sys
@@ -19,25 +18,23 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from imagetext.engines import Engines
-from imagetext.models.captioner.engine import Captioner, Confidence, DecodedCaption, DecodingOptions, load_captioner
+from imagetext.models.captioner.engine import Captioner, Confidence, DecodedCaption, load_captioner
 from imagetext.models.captioner.vocabulary import words_of
 from imagetext.models.folder import CONFIG
-from imagetext.pictures import open_picture
-from imagetext.wire.errors import ImageTextError
 from training.calibrating import fit_curve
-from training.dataset import CaptionedPicture, read_split
+from training.command import add_folders, command_parser, exit_status
+from training.dataset import read_split
+from training.encoded import caption_pictures
 from training.open_world import Naming, read_coco_dev, read_kinds, read_things
 from training.ranking import Rows, bootstrap
 from training.scored_captions import ScoredCaptions
 
-SURE = 0.6  # from here on the page calls a caption sure
-AGREES = 0.6  # of a caption's words that mean something must be in the references
-BATCH = 16
-OPTIONS = DecodingOptions(num_beams=3)
-# Words that say nothing of what is in a picture.
+SURE = 0.6  # confidence from which the page calls a caption sure
+AGREES = 0.6  # share of a caption's content words that must be in the references
+BEAMS = 3
+# Words without content.
 EMPTY = frozenset(
     {"a", "an", "the", "of", "in", "on", "at", "to", "with", "and", "or", "is", "are", "be", "its", "his", "her"}
     | {"by", "for", "from", "up", "it", "that", "there", "some", "while", "as", "into", "next", "over", "through"}
@@ -46,15 +43,15 @@ EMPTY = frozenset(
 
 
 def agrees(caption: str, references: Sequence[str]) -> bool:
-    """Whether most of what a caption says is said by a reference, too."""
-    said = [word for word in words_of(caption) if word not in EMPTY]
+    """Whether most content words of a caption are in the references."""
+    content = [word for word in words_of(caption) if word not in EMPTY]
     known = {word for reference in references for word in words_of(reference)}
-    return bool(said) and sum(word in known for word in said) >= AGREES * len(said)
+    return bool(content) and sum(word in known for word in content) >= AGREES * len(content)
 
 
 @dataclass(frozen=True)
 class Judged:
-    """The best captions of some pictures, and whether each is right."""
+    """The best caption of each picture, and whether it is right."""
 
     captions: list[DecodedCaption]
     right: NDArray[np.bool_]
@@ -66,7 +63,7 @@ class Judged:
 
 @dataclass(frozen=True)
 class Captions:
-    """What a served captioner says of the dev pictures; `lines` are tables without its confidence."""
+    """A served captioner's captions of the dev pictures; `lines` are scores that need no confidence."""
 
     domains: dict[str, Judged]
     lines: list[str]
@@ -77,14 +74,14 @@ def caption_dev(captioner: Captioner, photos: Path, open_world: Path) -> Caption
     naming = Naming(things.names, read_kinds())
     domains, lines = {}, list[str]()
     for name, pictures in (("photographs", dev), ("COCO", coco)):
-        found = captioned(captioner, pictures)
+        found = caption_pictures(captioner, pictures, BEAMS)
         texts = [caption.text for caption in found]
         right = [agrees(text, picture.captions) for text, picture in zip(texts, pictures, strict=True)]
         domains[name] = Judged(found, np.array(right))
         if pictures is coco:
             scored = ScoredCaptions(texts, [picture.captions for picture in pictures])
             lines += _lines(scored, len(pictures))
-    found = captioned(captioner, things.pictures)
+    found = caption_pictures(captioner, things.pictures, BEAMS)
     pairs = [(caption.text, number) for caption, number in zip(found, things.numbers, strict=True)]
     named = np.array([naming.named(*pair) for pair in pairs])
     mistaken = np.array([naming.mistaken(*pair) for pair in pairs])
@@ -97,15 +94,6 @@ def caption_dev(captioner: Captioner, photos: Path, open_world: Path) -> Caption
     ):
         lines += _shares(f"{half}: named", named[rows]) + _shares(f"{half}: people or dogs", mistaken[rows & ~of_dogs])
     return Captions(domains, lines)
-
-
-def captioned(captioner: Captioner, pictures: Sequence[CaptionedPicture]) -> list[DecodedCaption]:
-    found: list[DecodedCaption] = []
-    for start in tqdm(range(0, len(pictures), BATCH), desc="captions", unit="batch", leave=False):
-        batch = pictures[start : start + BATCH]
-        inputs = [captioner.prepare(open_picture(picture.path, target=captioner.decoded_side)) for picture in batch]
-        found += [captions[0] for captions in captioner.caption(inputs, OPTIONS)]
-    return found
 
 
 def _lines(scored: ScoredCaptions, count: int) -> list[str]:
@@ -136,8 +124,7 @@ def fit(domains: dict[str, Judged]) -> Confidence:
 
 
 def report(domains: dict[str, Judged], confidence: Confidence) -> list[str]:
-    """Of the pictures that nothing was fitted on: how many captions are right, how many are called sure, and how many
-    of those are right."""
+    """Shares of right captions, of sure ones, and of right ones among the sure, where nothing was fitted."""
     lines = []
     for name, judged in domains.items():
         sure = np.array([confidence.of(score) for score in judged.scores[1::2]])
@@ -145,7 +132,7 @@ def report(domains: dict[str, Judged], confidence: Confidence) -> list[str]:
         of_sure = f"{right[sure >= SURE].mean():.2f}" if (sure >= SURE).any() else "-"
         lines.append(
             f"{name:20s} right {right.mean():.2f}, mean confidence {sure.mean():.2f}, at {SURE} or more"
-            f" {(sure >= SURE).mean():.2f} of all, of which right {of_sure}"
+            f" {(sure >= SURE).mean():.2f} of all, {of_sure} of these right"
         )
     return lines
 
@@ -159,24 +146,22 @@ def write(folder: Path, confidence: Confidence) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m training.confidence", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--photos", type=Path, required=True, help="a folder in the layout of Flickr8k")
-    parser.add_argument("--open", type=Path, required=True, help="pictures and sentences from beyond it")
+    parser = command_parser("confidence", __doc__)
+    add_folders(parser, "photos", "open")
     parser.add_argument("--model", type=Path, required=True, help="a captioner's folder")
     parser.add_argument("--write", action="store_true", help="fit the curve and write it into the model folder")
     options = parser.parse_args(argv)
-    try:
+
+    def run() -> None:
         captioner = load_captioner(options.model, Engines())
         found = caption_dev(captioner, options.photos, options.open)
         confidence = fit(found.domains) if options.write else captioner.facts.confidence
         if options.write and confidence is not None:
             write(options.model, confidence)
-    except ImageTextError as error:
-        sys.stderr.write(f"{error.detail}\n")
-        return 1
-    lines = found.lines + (report(found.domains, confidence) if confidence is not None else [])
-    sys.stdout.write("\n".join([f"# {options.model}", *lines]) + "\n")
-    return 0
+        lines = found.lines + (report(found.domains, confidence) if confidence is not None else [])
+        sys.stdout.write("\n".join([f"# {options.model}", *lines]) + "\n")
+
+    return exit_status(run)
 
 
 if __name__ == "__main__":

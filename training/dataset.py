@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imagetext.wire.errors import InvalidParameter
-from training.data.folder import SPLITS, is_merged, read_records
+from training.data.records import SPLITS, is_merged, read_records
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,10 @@
-"""The scores of model folders as they are served, on the dev split: a table, and a report with pictures.
+"""Scores of served models on the dev split: a table, and a report with pictures.
 
 python -m training.evaluate --photos DIR [--drawn DIR] [--retrieval FOLDER]... [--captioner FOLDER]...
 """
 
 import argparse
+import hashlib
 import json
 import os
 import sys
@@ -24,11 +25,12 @@ from imagetext.models.encoder.engine import Encoder, load_encoder
 from imagetext.pictures import open_picture
 from imagetext.wire.errors import ImageTextError
 from training.dataset import CaptionedPicture, read_split
+from training.encoded import encode_pictures, encode_texts
 from training.meteor import JAR_VARIABLE, meteor_if_possible
 from training.ranking import bootstrap, rank
 from training.report.page import write_report
 from training.report.tables import CaptionFindings, Findings, SearchFindings, tables
-from training.scored_captions import KeptCaptions, ScoredCaptions
+from training.scored_captions import ScoredCaptions
 
 Item = TypeVar("Item")
 
@@ -45,8 +47,40 @@ class Preparing(Protocol):
     def prepare(self, picture: Image.Image) -> NDArray[np.uint8]: ...
 
 
+class KeptCaptions:
+    """Captions in a file of JSON lines, deleted after the evaluation, so that changed code never meets old captions.
+
+    Args:
+        folder: of the file.
+        identity: everything besides code that the captions depend on.
+    """
+
+    def __init__(self, folder: Path, identity: Sequence[object]) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        key = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]
+        self.file = folder / f"captions-{key}.jsonl"
+        self.captions: list[str] = []
+        if self.file.exists():
+            lines = self.file.read_text(encoding="utf-8").splitlines(keepends=True)
+            self.captions = [json.loads(line) for line in lines if line.endswith("\n")]
+            self._rewrite()  # without a truncated last line
+
+    def _rewrite(self) -> None:
+        unfinished = self.file.with_suffix(".unfinished")
+        unfinished.write_text("".join(json.dumps(caption) + "\n" for caption in self.captions), encoding="utf-8")
+        os.replace(unfinished, self.file)
+
+    def add(self, captions: Sequence[str]) -> None:
+        self.captions += captions
+        with self.file.open("a", encoding="utf-8") as out:
+            out.write("".join(json.dumps(caption) + "\n" for caption in captions))
+
+    def forget(self) -> None:
+        self.file.unlink(missing_ok=True)
+
+
 def caption_all(captioner: Captioner, name: str, pictures: Sequence[CaptionedPicture], work: Path) -> list[str]:
-    """The best caption of each picture, beam 3; after an interruption it goes on where it was."""
+    """The best caption of each picture, beam 3; continues after an interruption."""
     options = DecodingOptions(num_beams=BEAMS)
     kept = KeptCaptions(work, [captioner.fingerprint, BEAMS, [str(picture.path) for picture in pictures]])
     for inputs in _prepared(captioner, name, pictures[len(kept.captions) :]):
@@ -62,19 +96,17 @@ def evaluate_captions(
     known: Sequence[str] | None = None,
     jar: str | None = None,
 ) -> CaptionFindings:
-    """One caption for each picture; `known` are the captions of training."""
+    """Scores of one caption per picture; `known` are the training captions."""
     references = [picture.captions for picture in pictures]
     scored = ScoredCaptions(captions, references, known, meteor_if_possible(captions, references, jar))
     return CaptionFindings(name, scored, bootstrap(scored.scores, len(pictures)))
 
 
 def evaluate_encoder(encoder: Encoder, name: str, pictures: Sequence[CaptionedPicture]) -> SearchFindings:
-    """Both directions, with all captions of every picture."""
-    vectors = np.concatenate([encoder.encode_pictures(inputs) for inputs in _prepared(encoder, name, pictures)])
+    """Recall both ways, with all captions of every picture."""
     texts = [caption for picture in pictures for caption in picture.captions]
     owner = [row for row, picture in enumerate(pictures) for _ in picture.captions]
-    encoded = np.concatenate([encoder.encode_texts(batch) for batch in tqdm(_batches(texts), desc="captions")])
-    ranking = rank(encoded, vectors, owner)
+    ranking = rank(encode_texts(encoder, texts), encode_pictures(encoder, pictures), owner)
     return SearchFindings(name, texts, ranking, bootstrap(ranking.scores, len(pictures)))
 
 
@@ -97,19 +129,19 @@ def _batches(items: Sequence[Item]) -> list[list[Item]]:
 
 
 def _first_caption(pictures: Sequence[CaptionedPicture]) -> list[CaptionedPicture]:
-    """Of a drawn scene only the first sentence is full."""
+    """Of a drawn scene only the first caption is complete."""
     return [CaptionedPicture(picture.path, picture.captions[:1]) for picture in pictures]
 
 
 def _training_captions(folders: Sequence[Path]) -> list[str] | None:
-    """The captions of the train splits, or None where no folder has one."""
+    """The captions of the train splits, or None if no folder has one."""
     with_split = [folder for folder in folders if list(folder.glob("*trainImages.txt"))]
     found = [caption for folder in with_split for one in read_split(folder, "train") for caption in one.captions]
     return found or None
 
 
 def _titles(models: Sequence[Preparing], sources: Sequence[str]) -> list[str]:
-    """Each model's own name, or its source where two have the same."""
+    """Each model's name, or its source if two have the same name."""
     counts = Counter(model.name for model in models)
     return [m.name if counts[m.name] == 1 else source for m, source in zip(models, sources, strict=True)]
 
@@ -160,7 +192,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.write(json.dumps(findings.to_json()) + "\n")
         return 0
     sys.stdout.write("\n".join(table.to_text() for table in tables(findings)))
-    sys.stdout.write(f"\n{len(findings.pictures)} pictures; beside each score 95 % of its resamples. {page}\n")
+    sys.stdout.write(f"\n{len(findings.pictures)} pictures; intervals contain 95 % of the resamples. {page}\n")
     return 0
 
 

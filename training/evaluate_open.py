@@ -1,11 +1,10 @@
-"""How a retrieval model does beyond Flickr8k's world, as it is served: COCO, ImageNet, and short searches.
+"""A served retrieval model beyond Flickr8k: COCO, ImageNet, and short searches.
 
     python -m training.evaluate_open --photos DIR --open DIR [--model FOLDER]
 
-Intervals are those of `training.ranking`. Things are scored in two halves; nothing was fitted on the second.
+Intervals are by the bootstrap. Things are scored in two halves; nothing was fitted on the second.
 """
 
-import argparse
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,7 +18,8 @@ from imagetext.models.captioner.vocabulary import words_of
 from imagetext.models.encoder.engine import Encoder, load_encoder
 from imagetext.pictures import open_picture
 from imagetext.wire.contracts import LABEL_PROMPT
-from imagetext.wire.errors import ImageTextError, InvalidParameter
+from imagetext.wire.errors import InvalidParameter
+from training.command import add_folders, command_parser, exit_status
 from training.dataset import read_split
 from training.encoded import BATCH, encode_pictures, encode_texts
 from training.open_world import Things, numbers_of, read_coco_dev, read_things, with_plurals
@@ -27,16 +27,16 @@ from training.ranking import Rows, bootstrap, rank
 
 QUERIES = Path(__file__).with_name("short_queries.txt")
 BINS = 10  # of probabilities, for the calibration error
-FIRST = 10  # hits of a short search that are looked at
-LEAST = 2  # captions of a picture that must say a word: one alone may be mistaken
+FIRST = 10  # hits of a short search that count
+LEAST = 2  # captions of a picture that must have a word; a single one may be mistaken
 Vectors = NDArray[np.float32]
 Scores = Callable[[Rows], dict[str, float]]
 
 
 @dataclass(frozen=True)
 class ShortQuery:
-    """A search of one or two words. A picture is right when its captions have a word of each group of `words`, or when
-    it shows one of the classes."""
+    """A search of one or two words. A picture is right if its captions have a word of each group of `words`, or if it
+    shows one of the classes."""
 
     text: str
     words: tuple[frozenset[str], ...]
@@ -49,7 +49,7 @@ class ShortQuery:
 
 
 def read_queries(file: Path = QUERIES) -> list[ShortQuery]:
-    """Raises InvalidParameter for a line that is no query."""
+    """Raises InvalidParameter for a line that is not a query."""
     found = []
     for line in file.read_text(encoding="utf-8").splitlines():
         if not line or line.startswith("#"):
@@ -65,7 +65,7 @@ def read_queries(file: Path = QUERIES) -> list[ShortQuery]:
 
 @dataclass(frozen=True)
 class Collection:
-    """The joined dev pictures, and which are right for a query."""
+    """All dev pictures, and which of them are right for a query."""
 
     pictures: Vectors
     captions: list[tuple[str, ...]]  # of those with captions, which come first
@@ -77,13 +77,13 @@ class Collection:
 
 
 def short_scores(queries: Sequence[ShortQuery], vectors: Vectors, collection: Collection) -> Scores:
-    """The first hit, the share of right ones among the first ten (of as many as there are) and mean average precision;
-    queries are drawn again."""
+    """Precision of the first hit and of the first ten (at most as many as are right), and mean average precision; the
+    bootstrap resamples queries."""
     first, tenth, precision = [], [], []
     for query, vector in zip(queries, vectors, strict=True):
         right = collection.right(query)
         scores = collection.pictures @ vector
-        if not query.classes:  # nobody knows whether a picture without captions shows it
+        if not query.classes:  # unknown for pictures without captions
             right, scores = right[: len(collection.captions)], scores[: len(collection.captions)]
         if not right.any():
             continue
@@ -164,20 +164,16 @@ def _lines(scores: Scores, count: int) -> list[str]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m training.evaluate_open", description=(__doc__ or "").splitlines()[0]
-    )
-    parser.add_argument("--photos", type=Path, required=True, help="a folder in the layout of Flickr8k")
-    parser.add_argument("--open", type=Path, required=True, help="pictures and sentences from beyond it")
+    parser = command_parser("evaluate_open", __doc__)
+    add_folders(parser, "photos", "open")
     parser.add_argument("--model", type=Path, default=Path("models/retrieval"), help="an encoder's folder")
     options = parser.parse_args(argv)
-    try:
+
+    def run() -> None:
         lines = evaluate(load_encoder(options.model, Engines()), options.photos, options.open)
-    except ImageTextError as error:
-        sys.stderr.write(f"{error.detail}\n")
-        return 1
-    sys.stdout.write("\n".join(lines) + "\n")
-    return 0
+        sys.stdout.write("\n".join(lines) + "\n")
+
+    return exit_status(run)
 
 
 if __name__ == "__main__":

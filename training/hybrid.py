@@ -1,10 +1,10 @@
-"""What the words of stored captions add to a search by vectors, on an index whose pictures have known sentences.
+"""What stored captions add to a search by vectors, on an index of pictures with reference captions.
 
 python -m indexer build --images DEV --index DIR --captions models/caption-vit-bert
 python -m training.hybrid --index DIR --queries Flickr8k.token.txt [--model models/retrieval]
 
-Each sentence of a picture of the index is a query that should find the picture. Prints recall at 1, 5 and 10 in percent
-of the vectors alone, of BM25 alone, and of both fused.
+Each reference caption is a query that should find its picture. Prints recall at 1, 5 and 10 in percent for vectors
+alone, for BM25 alone, and for both fused.
 """
 
 import argparse

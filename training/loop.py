@@ -1,36 +1,37 @@
-"""One run, one readable TOML file; a key that the run does not know is refused.
-
-A run that can be killed: its whole state in one file, replaced atomically.
-
-Averages of weights: over the steps of a run, and between two states of it.
-
-One optimisation step: backward, clip, update, schedule, average.
+"""The parts that every training loop is made of: settings from a TOML file, a checkpoint of the whole run, averaged
+weights, and one optimisation step.
 """
 
 import copy
+import hashlib
+import json
 import math
 import os
 import tomllib
-from dataclasses import fields
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
+from torch.optim import AdamW, Optimizer
+from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
 
 from imagetext.wire.errors import InvalidParameter
 from training.processes import ALONE, Processes
 
 Config = TypeVar("Config")
+Module = TypeVar("Module", bound=nn.Module)
+Schedule = Callable[[Optimizer], LRScheduler]
+Groups = list[dict[str, Any]]
 
 
 def read_config(kind: type[Config], file: Path, **overrides: Any) -> Config:
     """A dataclass filled from a TOML file; overrides that are not None win.
 
     Raises:
-        InvalidParameter: the file is unreadable, has an unknown key, or a value of the wrong type.
+        InvalidParameter: the file is unreadable, or has an unknown key or a value of the wrong type.
     """
     try:
         values: dict[str, Any] = tomllib.loads(file.read_text(encoding="utf-8"))
@@ -47,16 +48,16 @@ def read_config(kind: type[Config], file: Path, **overrides: Any) -> Config:
 
 
 class Stateful(Protocol):
-    """Modules, optimizers, schedules: whatever gives and takes its state."""
+    """Modules, optimizers, schedules: anything whose state can be saved and loaded."""
 
     def state_dict(self) -> Any: ...
     def load_state_dict(self, state: Any) -> Any: ...
 
 
 class Checkpoint:
-    """Saves and restores the parts of a run, with the state of torch's random numbers.
+    """Saves and restores the parts of a run and the state of torch's generator, atomically in one file.
 
-    Every random choice of a run is drawn from torch's generator, so a resumed run goes on as if never stopped.
+    All random numbers of a run come from torch's generator, so a resumed run continues as if never interrupted.
     """
 
     def __init__(self, file: Path, identity: str, **parts: Stateful) -> None:
@@ -73,7 +74,7 @@ class Checkpoint:
         os.replace(unfinished, self.file)
 
     def restore(self) -> int:
-        """The number of epochs done: 0 where there is no checkpoint of this very run."""
+        """The number of finished epochs; 0 if there is no checkpoint of a run with this identity."""
         if not self.file.exists():
             return 0
         whole = torch.load(self.file, map_location="cpu", weights_only=True)
@@ -85,11 +86,8 @@ class Checkpoint:
         return int(whole["epoch"])
 
 
-Module = TypeVar("Module", bound=nn.Module)
-
-
 class Average(Generic[Module]):
-    """Follows the module: after n updates it forgets at most by `decay`, and faster at the start."""
+    """A running average of a module's weights with the given decay, faster in the first updates."""
 
     def __init__(self, module: Module, decay: float) -> None:
         self.module: Module = copy.deepcopy(module).eval()
@@ -113,13 +111,13 @@ class Average(Generic[Module]):
 
 @torch.no_grad()
 def blend_weights(into: nn.Module, start: nn.Module, end: nn.Module, share: float) -> None:
-    """Sets `into` to the line between two states of one run (Wortsman et al., "WiSE-FT", 2022)."""
+    """Sets `into` to a point between two states of one run, `share` of the way (Wortsman et al., 2022, "WiSE-FT")."""
     for mine, first, last in zip(into.parameters(), start.parameters(), end.parameters(), strict=True):
         mine.copy_(first + share * (last - first))
 
 
 class Stepper:
-    """Applies losses to a module; keeps its schedule and its average in step."""
+    """One optimisation step: backward, clip, update, schedule, average."""
 
     def __init__(
         self,
@@ -138,8 +136,7 @@ class Stepper:
         self.clip = clip
 
     def step(self, loss: Tensor) -> float:
-        """Returns the mean loss of all processes; one that is not finite is left out rather than spread into the
-        weights."""
+        """Returns the mean loss over all processes. If it is not finite, the weights are left as they are."""
         value = self.processes.mean(loss.detach())
         self.optimizer.zero_grad(set_to_none=True)
         if math.isfinite(value):
@@ -152,13 +149,47 @@ class Stepper:
         return value
 
 
-def parameter_groups(*parts: tuple[nn.Module, float]) -> list[dict[str, Any]]:
-    """For an optimizer: the parameters of each module that may change, with the module's learning rate."""
+def parameter_groups(*parts: tuple[nn.Module, float]) -> Groups:
+    """For an optimizer: the trainable parameters of each module with its learning rate."""
     groups = [{"params": [p for p in part.parameters() if p.requires_grad], "lr": rate} for part, rate in parts]
     return [group for group in groups if group["params"]]
 
 
-def rise_and_fall(step: int, steps: int, rise: float) -> float:
-    """Factor of the rate at a step: it rises evenly in the first share `rise` of the steps, then falls evenly to 0."""
-    top = rise * steps
-    return (step + 1) / (top + 1) if step < top else (steps + 1 - step) / (steps + 1 - top)
+def one_cycle(steps: int, rise: float = 0.15) -> Schedule:
+    """Every group's rate rises to its peak in the share `rise` of the steps, and falls (Smith and Topin, 2018)."""
+    return lambda optimizer: OneCycleLR(
+        optimizer, [group["lr"] for group in optimizer.param_groups], total_steps=steps, pct_start=rise
+    )
+
+
+class Fit(Generic[Module]):
+    """A network under training, with its optimizer, schedule, running average and checkpoint."""
+
+    def __init__(
+        self,
+        network: Module,
+        groups: Groups,
+        schedule: Schedule,
+        file: Path,
+        identity: str,
+        *,
+        weight_decay: float,
+        average: float,
+        processes: Processes = ALONE,
+        **more: Stateful,
+    ) -> None:
+        """`more` is kept in the checkpoint too."""
+        self.average: Average[Module] = Average(network, average)
+        self.optimizer = AdamW(groups, weight_decay=weight_decay)
+        self.schedule = schedule(self.optimizer)
+        self.stepper = Stepper(network, self.optimizer, self.schedule, self.average, processes)
+        parts: dict[str, Stateful] = {"network": network, "average": self.average}
+        parts |= {"optimizer": self.optimizer, "schedule": self.schedule, **more}
+        self.checkpoint = Checkpoint(file, identity, **parts)
+
+
+def identity_of(config: Any, sources: Sequence[object], ignored: frozenset[str] = frozenset()) -> str:
+    """Tells runs apart by their settings, a dataclass, and what they start from: only the same run is resumed."""
+    settings = {name: value for name, value in asdict(config).items() if name not in ignored}
+    whole = {"settings": settings, "sources": [str(source) for source in sources]}
+    return hashlib.sha256(json.dumps(whole).encode()).hexdigest()

@@ -1,7 +1,7 @@
-"""METEOR 1.5 (Denkowski and Lavie, 2014) as in the COCO caption toolkit: its own jar finds the matches.
+"""METEOR 1.5 (Denkowski and Lavie, 2014) as in the COCO caption toolkit, with its own jar for the matches.
 
-What the jar says of each caption can be added up, so that the score of any part of a set is a formula, and resampling
-needs no further run of Java. A set's score is exactly the one that the jar's EVAL command gives.
+The jar's counts for each caption are additive, so the score of any subset is a formula, and resampling needs no further
+run of Java. The score of a set equals that of the jar's EVAL command.
 """
 
 import importlib.util
@@ -32,7 +32,7 @@ CHUNKS = 20
 def meteor_if_possible(
     captions: Sequence[str], references: Sequence[Sequence[str]], jar: str | None
 ) -> NDArray[np.float64] | None:
-    """As `meteor_counts`; None where METEOR cannot be had, and then standard error says why."""
+    """As `meteor_counts`; None if METEOR is not available, with the reason on standard error."""
     try:
         return meteor_counts(captions, references, find_jar(jar))
     except Unavailable as error:
@@ -59,7 +59,7 @@ def find_jar(named: str | None) -> Path:
 
 
 def meteor_counts(captions: Sequence[str], references: Sequence[Sequence[str]], jar: Path) -> NDArray[np.float64]:
-    """What each caption adds to METEOR, rows of 23 counts in the jar's order.
+    """The contribution of each caption to METEOR, rows of 23 counts in the jar's order.
 
     Raises:
         Unavailable: Java is missing or the jar does not work.

@@ -1,10 +1,10 @@
-"""How far an unwanted word should push: searches for one thing without another, on captioned pictures.
+"""The weight of an unwanted word: searches for one thing without another, on captioned pictures.
 
 python -m training.negation --photos DIR [--model FOLDER]
 
-For each pair of frequent nouns that go together in some pictures and not in others, the query `A -B` should find the
-pictures with A in a caption and B in none. The table has the mean average precision (Manning et al., 2008, section 8.4)
-over all pairs, for several strengths; 0 is the wanted word alone. `imagetext.composition.AWAY` is the one that serves.
+For each pair of frequent nouns that occur together in some pictures but not in others, the query `A -B` should find the
+pictures with A in a caption and B in none. The table shows mean average precision (Manning et al., 2008, section 8.4)
+over all pairs for several weights; 0 is A alone. The services use `imagetext.composition.AWAY`.
 """
 
 import argparse
@@ -38,13 +38,13 @@ Marks = NDArray[np.bool_]  # (pictures,)
 
 
 def shown(pictures: Sequence[CaptionedPicture], nouns: Sequence[str]) -> dict[str, Marks]:
-    """Which pictures have the noun, or its plural, in one of their captions."""
+    """Which pictures have each noun, or its plural, in a caption."""
     words = [set(re.findall(r"\w+", " ".join(picture.captions).lower())) for picture in pictures]
     return {noun: np.array([not own.isdisjoint((noun, f"{noun}s")) for own in words]) for noun in nouns}
 
 
 def pairs_of(marks: dict[str, Marks]) -> list[Pair]:
-    """Wanted and unwanted nouns that are neither always nor never together."""
+    """(wanted, unwanted) nouns that are together in some pictures and not in others."""
     return [
         (wanted, unwanted)
         for wanted, unwanted in permutations(marks, 2)

@@ -1,11 +1,9 @@
-"""Pictures and sentences from beyond Flickr8k's world, in the layout that `data/README.md` beside them describes.
+"""Pictures and captions from beyond Flickr8k, and kinds of things.
 
 DIR/coco/Images/*.jpg             pictures; those in dev.token.txt have captions, the others have none
 DIR/imagenet/Images/0004.jpg      one picture for each of some classes of ImageNet, named after the class's number
 DIR/imagenet/names.txt            the names of all classes, in the order of the classifier
 DIR/sentences/*                   captions without their pictures
-
-Kinds of things, and whether a caption names the kind of what a picture shows.
 """
 
 from collections.abc import Sequence
@@ -16,29 +14,29 @@ from imagetext.models.captioner.vocabulary import words_of
 from imagetext.wire.errors import InvalidParameter
 from training.dataset import CaptionedPicture, read_captions
 
-KEPT_OUT = 4  # pictures of classes whose number is no multiple of it are scored apart
+KEPT_OUT = 4  # classes whose number is not a multiple of it are scored separately
 
 
 @dataclass(frozen=True)
 class Things:
-    """Pictures of ImageNet with what they show: `numbers[i]` is the class of `pictures[i]`, named `names[number]`."""
+    """Pictures of ImageNet with their classes: `numbers[i]` is the class of `pictures[i]`, named `names[number]`."""
 
     pictures: list[CaptionedPicture]
     numbers: list[int]
     names: list[str]
 
     def kept_out(self) -> list[bool]:
-        """Of each picture, whether it belongs to the half that nothing is fitted on."""
+        """Whether each picture belongs to the half that nothing is fitted on."""
         return [number % KEPT_OUT != 0 for number in self.numbers]
 
 
 def class_names(folder: Path) -> list[str]:
-    """Raises InvalidParameter where there are none."""
+    """Raises InvalidParameter if there are none."""
     return _lines(folder / "imagenet" / "names.txt")
 
 
 def read_things(folder: Path) -> Things:
-    """Raises InvalidParameter where there are none."""
+    """Raises InvalidParameter if there are none."""
     names = class_names(folder)
     files = sorted((folder / "imagenet" / "Images").glob("*.jpg"))
     if not files:
@@ -53,14 +51,14 @@ def read_coco_dev(folder: Path) -> list[CaptionedPicture]:
 
 
 def read_unlabelled(folder: Path) -> list[CaptionedPicture]:
-    """Pictures without captions, those of the dev set left out."""
+    """Pictures without captions, without those of the dev set."""
     dev = read_captions(folder / "coco" / "dev.token.txt")
     files = sorted((folder / "coco" / "Images").glob("*.jpg"))
     return [CaptionedPicture(file, ()) for file in files if file.name not in dev]
 
 
 def read_paraphrases(folder: Path) -> list[tuple[str, ...]]:
-    """Sentences that describe one picture, for each picture."""
+    """The captions of each picture of Flickr30k, without the picture."""
     return list(read_captions(folder / "sentences" / "flickr30k.token.txt").values())
 
 
@@ -89,7 +87,7 @@ class Kind:
 
 
 def read_kinds(file: Path = KINDS) -> list[Kind]:
-    """Raises InvalidParameter for a line that is no kind."""
+    """Raises InvalidParameter for a line that is not a kind."""
     found = []
     for line in file.read_text(encoding="utf-8").splitlines():
         if not line or line.startswith("#"):
@@ -128,6 +126,6 @@ class Naming:
         return not self.words[number].isdisjoint(words_of(caption))
 
     def mistaken(self, caption: str, number: int) -> bool:
-        """It speaks of dogs where there are none, or of people, whom none of the classes is about."""
+        """It mentions dogs where there are none, or people, whom no class is about."""
         words = set(words_of(caption))
         return bool(words & PEOPLE) or (number not in self.of_dogs and bool(words & self.dogs))

@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -12,10 +13,9 @@ from torch import Tensor
 from tqdm import tqdm
 
 from imagetext.models.backbone import Backbone
-from imagetext.models.captioner.vocabulary import words_of
 from imagetext.models.encoder.dual import TextTower
 from imagetext.models.encoder.minilm import PAD, pooled_grid, text_states
-from training.captions import SIDES
+from training.captions import sided
 from training.dataset import CaptionedPicture
 from training.features import WHOLE, Features
 from training.processes import mixed_precision
@@ -23,9 +23,20 @@ from training.processes import mixed_precision
 BATCH = 100
 
 
+class Drawing(Protocol):
+    """A set of which each epoch takes some pictures."""
+
+    def __len__(self) -> int: ...
+    @property
+    def rows_each_pass(self) -> int: ...
+
+
+Pairs = TypeVar("Pairs", bound=Drawing)
+
+
 @dataclass(frozen=True)
 class Drawn:
-    """Which view and which captions of which pictures: `rows` and `views` (n,), `captions` (n, captions drawn)."""
+    """The views and captions drawn for some pictures: `rows` and `views` (n,), `captions` (n, captions drawn)."""
 
     rows: Tensor
     views: Tensor
@@ -34,11 +45,11 @@ class Drawn:
 
 @dataclass(frozen=True)
 class PairSet:
-    """The pictures of one set with their captions, both as the towers take them and as the untuned towers give them.
+    """The pictures of one set with their captions, as inputs of the towers and as outputs of the untuned towers.
 
     `pooled` (n, views, channels), `tokens` (n, captions, steps) padded with 0, `states` (n, captions, width); `sided`
-    (n, captions) tells for which captions no mirrored view is true. `pooled` and `states` are empty where no heads are
-    trained alone.
+    (n, captions): the caption says left or right, so no mirrored view fits. `pooled` and `states` are empty if no
+    heads are trained alone.
     """
 
     features: Features
@@ -65,7 +76,7 @@ class PairSet:
 
 @dataclass(frozen=True)
 class Untuned:
-    """The picture network as it comes, and where what both towers give is kept."""
+    """The packaged picture network, and the folder that keeps the outputs of both untuned towers."""
 
     backbone: Backbone
     cache: Path
@@ -78,7 +89,7 @@ def pair_set(
     untuned: Untuned | None,
     share: float = 1.0,
 ) -> PairSet:
-    """What the untuned towers give, if it is asked for, is computed once and kept in the cache."""
+    """Outputs of the untuned towers, if asked for, are computed once and kept in the cache."""
     captions = [caption for picture in pictures for caption in picture.captions]
     each = len(pictures[0].captions)
     tokens = tower.tokens(captions)
@@ -97,11 +108,6 @@ def pair_set(
         sided(captions).view(len(pictures), each),
         share,
     )
-
-
-def sided(captions: Sequence[str]) -> Tensor:
-    """Of each caption, whether no mirrored view of its picture fits it."""
-    return torch.tensor([bool(SIDES & set(words_of(caption))) for caption in captions])
 
 
 def _kept(cache: Path, kind: str, identity: Sequence[str], compute: Callable[[], Tensor]) -> Tensor:
@@ -135,7 +141,7 @@ def _pooled(features: Features, backbone: Backbone) -> Tensor:
 @torch.inference_mode()
 def _states(tokens: Tensor, tower: TextTower) -> Tensor:
     """All captions (captions, width)."""
-    # Captions of like length together: less padding.
+    # Captions of similar length together need less padding.
     lengths = (tokens != PAD).sum(1)
     states = torch.empty(len(tokens), tower.width)
     for rows in tqdm(torch.split(lengths.argsort(), BATCH), desc="captions", unit="batch"):
@@ -143,8 +149,8 @@ def _states(tokens: Tensor, tower: TextTower) -> Tensor:
     return states
 
 
-def pair_batches(sets: Sequence[PairSet], size: int) -> Iterator[tuple[PairSet, Tensor]]:
-    """One pass in shuffled batches, each from one set: a picture's negatives are the others of its batch."""
+def pair_batches(sets: Sequence[Pairs], size: int) -> Iterator[tuple[Pairs, Tensor]]:
+    """One epoch in shuffled batches, each from one set: a picture's negatives are the others of its batch."""
     whole = [
         (part, rows) for part in sets for rows in torch.split(torch.randperm(len(part))[: part.rows_each_pass], size)
     ]

@@ -1,10 +1,8 @@
-"""Mixed precision where the processor multiplies in bfloat16 itself; elsewhere it would be several times slower.
+"""Mixed precision, and the processes of one run, one for each GPU, as `accelerate launch` starts them.
 
-The processes of one run, one for each GPU, as `accelerate launch` starts them.
-
-All hold the same weights. They share every batch and average their gradients, so settings mean on several GPUs what
-they mean on one. The main process alone scores, and writes checkpoints, logs and models. A process that is alone asks
-nobody, and draws no random number more.
+All processes hold the same weights, share every batch and average their gradients, so settings mean the same on several
+GPUs as on one. Only the main process scores, and writes checkpoints, logs and models. A single process talks to nobody
+and draws no extra random numbers.
 """
 
 from collections.abc import Iterator
@@ -16,10 +14,13 @@ from functools import cache
 import torch
 from torch import Tensor, nn
 
+# The others wait while the main process scores or fills a cache; torch's default is minutes.
+PATIENCE = timedelta(days=1)
+
 
 @cache
 def bfloat16_is_native(device: str) -> bool:
-    """Whether products of bfloat16 have instructions of their own on this device ("cpu", "cuda")."""
+    """Whether this device ("cpu", "cuda") has instructions for bfloat16; emulation is several times slower."""
     if device == "cuda":
         return bool(torch.cuda.is_bf16_supported())
     found = torch.cpu.get_capabilities()
@@ -27,17 +28,13 @@ def bfloat16_is_native(device: str) -> bool:
 
 
 def mixed_precision(device: str = "cpu", enabled: bool = True) -> torch.autocast:
-    """A context in which products are in bfloat16; losses and similarities belong outside or in float32."""
+    """A context for products in bfloat16 where they are native; losses and similarities belong in float32."""
     return torch.autocast(device, torch.bfloat16, enabled=enabled and bfloat16_is_native(device))
-
-
-# The others wait while the main process scores, or fills a cache; torch gives up after minutes.
-PATIENCE = timedelta(days=1)
 
 
 @dataclass(frozen=True)
 class Processes:
-    """How many there are, which of them this one is, and where it computes."""
+    """The number of processes, the index of this one, and its device."""
 
     count: int = 1
     index: int = 0
@@ -48,11 +45,11 @@ class Processes:
         return self.index == 0
 
     def share(self, rows: Tensor) -> Tensor:
-        """What this process takes of a batch (n, ...); nothing, where there are more processes than rows."""
+        """This process's share of a batch (n, ...); empty if there are more processes than rows."""
         return rows[self.index :: self.count]
 
     def every(self, number: int) -> list[int]:
-        """The number that each process has, the main one's first."""
+        """The number of each process, the main one first."""
         if self.count == 1:
             return [number]
         from accelerate.utils import gather
@@ -60,7 +57,7 @@ class Processes:
         return [int(one) for one in gather(torch.tensor([number], device=self.device))]
 
     def mean(self, value: Tensor) -> float:
-        """The mean of a value (); not a number where one of them is none."""
+        """The mean of a value () over the processes; NaN if one of them is NaN."""
         if self.count == 1:
             return float(value)
         from accelerate.utils import reduce
@@ -68,7 +65,7 @@ class Processes:
         return float(reduce(value.to(self.device), "mean"))
 
     def gather(self, rows: Tensor) -> list[Tensor]:
-        """The rows (n, ...) of every process, in the order of the processes; n may differ, no graph is kept."""
+        """The rows (n, ...) of every process, in order; n may differ, and no graph is kept."""
         if self.count == 1:
             return [rows]
         from accelerate.utils import gather, pad_across_processes
@@ -77,7 +74,7 @@ class Processes:
         return [part[:length] for part, length in zip(parts, self.every(len(rows)), strict=True)]
 
     def average_gradients(self, module: nn.Module) -> None:
-        """Give every process the mean of all gradients; each must have gradients of the same parameters."""
+        """Give every process the mean gradients; all must have gradients of the same parameters."""
         if self.count == 1:
             return
         from accelerate.utils import reduce
@@ -88,19 +85,19 @@ class Processes:
             gradient.copy_(part.view_as(gradient))
 
     def draw_alike(self) -> None:
-        """From here on all draw the random numbers that the main process draws."""
+        """From here on all processes draw the same random numbers as the main one."""
         if self.count > 1:
             from accelerate.utils import broadcast
 
             torch.set_rng_state(broadcast(torch.get_rng_state().to(self.device)).cpu())
 
     def draw_apart(self) -> None:
-        """From here on each draws its own, so that dropout differs; the main process as if it were alone."""
+        """From here on each process draws its own, so that dropout differs; the main one as if it were alone."""
         if not self.main:
             torch.manual_seed(int(torch.randint(2**62, ())) + self.index)
 
     def wait(self) -> None:
-        """Until all are here."""
+        """Wait for all processes."""
         if self.count > 1:
             from accelerate import PartialState
 
@@ -108,7 +105,7 @@ class Processes:
 
     @contextmanager
     def main_first(self) -> Iterator[None]:
-        """The main process does what is inside before the others do, who find it in a file."""
+        """The main process runs the block first; the others then find its result in a file."""
         if not self.main:
             self.wait()
         yield
@@ -128,9 +125,9 @@ ALONE = Processes()
 
 
 def launched(device: str = "") -> Processes:
-    """The processes that this one was started with, each on its own GPU; without GPUs on the processor.
+    """The processes that this one was launched with, each on its own GPU, or on the CPU without GPUs.
 
-    A device named ("cpu", "cuda:1") is taken instead; of several processes, each keeps its own GPU unless it is "cpu".
+    A given `device` ("cpu", "cuda:1") overrides that; with several processes only "cpu" does.
     """
     from accelerate import PartialState
 

@@ -1,7 +1,4 @@
-"""How sure a score is: the same score on pictures drawn again, with replacement (Efron, 1979; percentile interval).
-
-Where the right answers stand when words look for pictures and pictures for words.
-"""
+"""Rankings of pictures for texts and of texts for pictures, their scores, and intervals of scores by the bootstrap."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,13 +9,14 @@ from tqdm import tqdm
 
 Rows = NDArray[np.intp]
 
+CUTOFFS = (1, 5, 10)  # of recall
 RESAMPLES = 1000
 INTERVAL = (2.5, 97.5)  # percentiles
 
 
 @dataclass(frozen=True, eq=False)
 class Estimate:
-    """A score of all pictures, and the same score of each resample."""
+    """A score of all pictures, and of each resample (Efron, 1979; percentile interval)."""
 
     value: float
     samples: NDArray[np.float64]
@@ -32,17 +30,17 @@ class Estimate:
         return float(np.percentile(self.samples, INTERVAL[1]))
 
     def __sub__(self, other: "Estimate") -> "Estimate":
-        """The difference on the same resamples: surer than two intervals side by side."""
+        """The difference on the same resamples, which is more precise than comparing two intervals."""
         return Estimate(self.value - other.value, self.samples - other.samples)
 
 
 def bootstrap(
     scores: Callable[[Rows], dict[str, float]], pictures: int, resamples: int = RESAMPLES, seed: int = 0
 ) -> dict[str, Estimate]:
-    """Estimates of all that `scores` gives for rows of pictures.
+    """Estimates of all scores that `scores` gives for rows of pictures.
 
-    Pictures are drawn, not captions, since the captions of one picture are alike. The same seed and number of pictures
-    give the same resamples, so estimates of two models can be subtracted.
+    Pictures are drawn with replacement, not captions, since the captions of one picture are similar. The same seed and
+    number of pictures give the same resamples, so estimates of two models can be subtracted.
     """
     generator = np.random.default_rng(seed)
     whole = scores(np.arange(pictures))
@@ -53,12 +51,9 @@ def bootstrap(
     return {name: Estimate(value, np.array([one[name] for one in drawn])) for name, value in whole.items()}
 
 
-CUTOFFS = (1, 5, 10)
-
-
 @dataclass(frozen=True, eq=False)
 class Ranking:
-    """Ranks count from 0: how many others are more similar.
+    """Ranks count from 0: the number of more similar others.
 
     Attributes:
         similarity: (texts, pictures).
@@ -112,3 +107,25 @@ def rank(texts: NDArray[np.float32], pictures: NDArray[np.float32], owner: Seque
         picture_rank[picture] = above[0]
         precision[picture] = (nth / (above + nth)).mean()
     return Ranking(similarity, owners, text_rank, picture_rank, precision)
+
+
+def retrieval_scores(
+    texts: NDArray[np.float32], pictures: NDArray[np.float32], owner: Sequence[int]
+) -> dict[str, float]:
+    """Recall at 1, 5, 10 in percent and median rank, both ways; `owner[i]` is the picture of text i.
+
+    Texts (m, d) and pictures (n, d) are unit rows. Picture to text takes the best of the picture's own captions.
+    """
+    found = rank(texts, pictures, owner).scores(np.arange(len(pictures)))
+    return {name: round(score, 1) for name, score in found.items() if not name.endswith("_map")}
+
+
+def clip_scores(texts: NDArray[np.float32], pictures: NDArray[np.float32], captions: Sequence[int]) -> dict[str, float]:
+    """Recall at 1, 5 and 10 in percent, median rank and mean average precision, both ways.
+
+    Texts (m, d) and pictures (n, d) are unit rows, the texts in the order of the pictures; `captions` (n,) tells how
+    many each picture has.
+    """
+    owner = [picture for picture, count in enumerate(captions) for _ in range(count)]
+    found = rank(texts, pictures, owner).scores(np.arange(len(pictures)))
+    return {name: round(value, 4 if name.endswith("_map") else 2) for name, value in found.items()}

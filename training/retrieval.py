@@ -1,49 +1,51 @@
-"""Train the compact retrieval model: its heads first, then the upper layers of both towers with them.
+"""Train the compact retrieval model: first the heads, then the upper layers of both towers with them.
 
     python -m training.retrieval --photos DIR [--drawn DIR] --out models/retrieval
 
-Stopped at any moment it goes on from its last saved pass.
+An interrupted run continues after its last finished epoch.
 """
 
-import argparse
 import copy
-import hashlib
-import json
+import math
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
-from torch.optim import AdamW
-from torch.optim.lr_scheduler import OneCycleLR
+from torch import Tensor, nn
+from tqdm import tqdm
 
-from imagetext.models.backbone import backbone_transform, load_backbone
+from imagetext.models.backbone import Backbone, backbone_transform
 from imagetext.models.encoder.calibration import Calibration
 from imagetext.models.encoder.dual import ARCHITECTURE, TextTower
-from imagetext.models.encoder.minilm import Head, HeadShape, load_minilm
+from imagetext.models.encoder.minilm import PAD, Head, HeadShape, load_minilm, pooled_grid, text_states
 from imagetext.models.transform import PictureTransform
-from imagetext.models.weights import changed_tensors, write_model_folder
 from training.calibrating import fit_calibration
 from training.cards import retrieval_card
-from training.contrastive import Heads, Towers, contrastive_pass
+from training.command import add_folders, add_run, command_parser, exit_status
+from training.contrastive import LARGEST_SCALE, info_nce
 from training.dataset import CaptionedPicture, read_split
-from training.evaluation import retrieval_scores
 from training.features import DRAWN_VIEWS, WHOLE, cached_features
-from training.loop import Average, Checkpoint, Stateful, Stepper, blend_weights, parameter_groups, read_config
-from training.pairs import PairSet, Untuned, pair_set
+from training.loop import Fit, Groups, Stepper, blend_weights, identity_of, one_cycle, parameter_groups, read_config
+from training.model_folders import write_encoder
+from training.pairs import Drawn, PairSet, Untuned, pair_batches, pair_set
+from training.processes import mixed_precision
+from training.ranking import retrieval_scores
 from training.run_log import RunLog
-from training.tuning import starting_backbone, starting_encoder
+from training.tuning import starting_backbone, starting_encoder, tune_top
 
 NAME = "dual-encoder"
-SHARES = (0.3, 0.5, 0.7, 1.0)
+SHARES = (0.3, 0.5, 0.7, 1.0)  # of the end's weights, to choose from
 RECALLS = ("text_to_picture_r1", "text_to_picture_r5", "text_to_picture_r10")
-Network = TypeVar("Network", Heads, Towers)
+START_TEMPERATURE = 0.05
+ENCODED = 50  # pictures at once, with all their captions
 
 
 @dataclass(frozen=True)
 class RetrievalConfig:
-    """The keys of retrieval.toml, explained there."""
+    """The keys of retrieval.toml, which explains them."""
 
     seed: int = 1
     backbone: str = "efficientnet-lite0"
@@ -71,8 +73,99 @@ class RetrievalConfig:
     blend: float = 1.0
 
 
+class Heads(nn.Module):
+    """Both heads, over the untuned towers' outputs, and the temperature of the loss (Radford et al., 2021, 2.3)."""
+
+    def __init__(self, picture: Head, text: Head) -> None:
+        super().__init__()
+        self.picture = picture
+        self.text = text
+        self.log_scale = nn.Parameter(torch.tensor(math.log(1 / START_TEMPERATURE)))
+
+    def forward(self, part: PairSet, drawn: Drawn) -> Tensor:
+        # Products in bfloat16 halve the time of a step on processors that have them; similarities stay in float32.
+        with mixed_precision(enabled=self.training):
+            pictures = self.picture(part.pooled[drawn.rows, drawn.views])
+            texts = self.text(part.states[drawn.rows[:, None], drawn.captions])
+        return self.similarities(pictures, texts)
+
+    @torch.no_grad()
+    def encode(self, part: PairSet) -> tuple[Tensor, Tensor]:
+        """Unit rows of all captions (n, captions, dimensions) and of all whole pictures (n, dimensions)."""
+        return self.text(part.states), self.picture(part.pooled[:, WHOLE])
+
+    def similarities(self, pictures: Tensor, texts: Tensor) -> Tensor:
+        """Unit rows (n, dimensions) and (n, captions, dimensions) -> (captions, n texts, n pictures)."""
+        scale = self.log_scale.exp().clamp(max=LARGEST_SCALE)
+        return texts.float().transpose(0, 1) @ pictures.float().T * scale
+
+
+class Towers(nn.Module):
+    """The heads, and under them the trained parts of the towers: the picture network's top and MiniLM's last layers."""
+
+    def __init__(self, heads: Heads, backbone: Backbone, bert: nn.Module, text_layers: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.backbone = backbone
+        self.bert = bert
+        tune_top(backbone)
+        layers = bert.encoder.layer  # type: ignore[union-attr]
+        bert.requires_grad_(False)
+        for layer in layers[len(layers) - text_layers :]:  # type: ignore[arg-type,index]
+            layer.requires_grad_(True)
+
+    def train(self, mode: bool = True) -> "Towers":
+        super().train(mode)
+        self.backbone.eval()
+        return self
+
+    def forward(self, part: PairSet, drawn: Drawn) -> Tensor:
+        with mixed_precision(enabled=self.training):
+            pictures = self.pictures(part.features.of(drawn.rows, drawn.views))
+            texts = self.texts(part.tokens[drawn.rows[:, None], drawn.captions].flatten(0, 1))
+        return self.heads.similarities(pictures, texts.view(*drawn.captions.shape, -1))
+
+    @torch.no_grad()
+    def encode(self, part: PairSet) -> tuple[Tensor, Tensor]:
+        """Unit rows of all captions (n, captions, dimensions) and of all whole pictures (n, dimensions)."""
+        pictures, texts = [], []
+        with mixed_precision():
+            for rows in torch.split(torch.arange(len(part)), ENCODED):
+                pictures.append(self.pictures(part.features.of(rows, torch.full_like(rows, WHOLE))).float())
+                texts.append(
+                    self.texts(part.tokens[rows].flatten(0, 1)).float().view(len(rows), part.tokens.shape[1], -1)
+                )
+        return torch.cat(texts), torch.cat(pictures)
+
+    def pictures(self, maps: Tensor) -> Tensor:
+        """The trunk's maps -> unit rows (n, dimensions)."""
+        vectors: Tensor = self.heads.picture(pooled_grid(self.backbone.grid(maps)))
+        return vectors
+
+    def texts(self, tokens: Tensor) -> Tensor:
+        """Token ids (n, steps), padded with 0 -> unit rows (n, dimensions)."""
+        longest = int((tokens != PAD).sum(1).max())
+        vectors: Tensor = self.heads.text(text_states(self.bert, tokens[:, :longest]))
+        return vectors
+
+
+Network = TypeVar("Network", Heads, Towers)
+
+
+def contrastive_pass(
+    network: Heads | Towers, stepper: Stepper, sets: Sequence[PairSet], batch: int, captions: int, label: str
+) -> float:
+    """One epoch over each set's share; returns the mean loss in nats."""
+    network.train()
+    losses = []
+    total = sum(-(-part.rows_each_pass // batch) for part in sets)
+    for part, rows in tqdm(pair_batches(sets, batch), total=total, desc=label, unit="batch", leave=False):
+        losses.append(stepper.step(info_nce(network(part, part.draw(rows, captions)))))
+    return sum(losses) / len(losses)
+
+
 class Run:
-    """One training run: its data, log and checkpoints."""
+    """One training run: data, log and checkpoints."""
 
     def __init__(self, config: RetrievalConfig, photos: Path, drawn: Path | None, cache: Path, work: Path) -> None:
         self.config = config
@@ -80,7 +173,7 @@ class Run:
         self.log = RunLog(work / "log.jsonl")
         self.transform = backbone_transform(config.backbone)
         self.served = replace(self.transform, size=config.served_size)
-        self.identity = _identity(config, [photos, drawn])
+        self.identity = identity_of(config, [photos, drawn])
         self.start = starting_encoder(config.start) if config.start else None
         self.backbone = self.start.backbone if self.start else starting_backbone(config.backbone, config.picture_from)
         self.tower = self.start.text_tower if self.start else TextTower(*load_minilm())
@@ -123,7 +216,7 @@ class Run:
         return self._fit("heads", heads, groups, config.head_epochs, config.head_batch, captions=1)
 
     def _blended(self, start: Towers, end: Towers) -> Towers:
-        """On the line from start to end (Wortsman et al., 2022, "WiSE-FT")."""
+        """Between start and end (Wortsman et al., 2022, "WiSE-FT"): at `blend`, or else where the dev split is best."""
         shares = [self.config.blend] if self.config.blend else list(SHARES)
         best, best_recall = end, -1.0
         for share in shares:
@@ -136,29 +229,25 @@ class Run:
                 best, best_recall = mixed, recall
         return best
 
-    def _fit(
-        self, name: str, network: Network, groups: list[dict[str, Any]], epochs: int, batch: int, captions: int
-    ) -> Network:
+    def _fit(self, name: str, network: Network, groups: Groups, epochs: int, batch: int, captions: int) -> Network:
         """Returns the averaged weights."""
         torch.manual_seed(self.config.seed)
-        average = Average(network, self.config.average)
-        optimizer = AdamW(groups, weight_decay=self.config.weight_decay)
         steps = epochs * sum(-(-part.rows_each_pass // batch) for part in self.sets)
-        schedule = OneCycleLR(optimizer, [group["lr"] for group in groups], total_steps=steps, pct_start=0.15)
-        stepper = Stepper(network, optimizer, schedule, average)
-        parts: dict[str, Stateful] = {
-            "network": network,
-            "average": average,
-            "optimizer": optimizer,
-            "schedule": schedule,
-        }
-        checkpoint = Checkpoint(self.work / f"{name}.pt", self.identity, **parts)
-        for epoch in range(checkpoint.restore(), epochs):
+        fit = Fit(
+            network,
+            groups,
+            one_cycle(steps),
+            self.work / f"{name}.pt",
+            self.identity,
+            weight_decay=self.config.weight_decay,
+            average=self.config.average,
+        )
+        for epoch in range(fit.checkpoint.restore(), epochs):
             label = f"{name} {epoch + 1}/{epochs}"
-            loss = contrastive_pass(network, stepper, self.sets, batch, captions, label)
-            checkpoint.save(epoch + 1)
-            self.log.write(phase=name, epoch=epoch + 1, loss=loss, **self.scores(average.module))
-        return average.module
+            loss = contrastive_pass(network, fit.stepper, self.sets, batch, captions, label)
+            fit.checkpoint.save(epoch + 1)
+            self.log.write(phase=name, epoch=epoch + 1, loss=loss, **self.scores(fit.average.module))
+        return fit.average.module
 
     def _heads(self) -> Heads:
         config, photos = self.config, self.sets[0]
@@ -171,7 +260,7 @@ class Run:
         return heads
 
     def scores(self, network: Heads | Towers) -> dict[str, dict[str, float]]:
-        """Recall on each dev split; of drawn scenes each has one full sentence, its first."""
+        """Recall on each dev split; of a drawn scene only the first caption is complete, so only that one counts."""
         found = {}
         for name, part in self.dev.items():
             texts, pictures = network.encode(part)
@@ -195,38 +284,24 @@ class Run:
             "transform": self.served.to_config(),
             "calibration": calibration.to_config(),
         }
-        tensors = (
-            changed_tensors("picture_head", heads.picture)
-            | changed_tensors("text_head", heads.text)
-            | changed_tensors("backbone", towers.backbone, load_backbone(self.config.backbone).state_dict())
-            | changed_tensors("bert", towers.bert, load_minilm()[0].state_dict())
-        )
-        write_model_folder(folder, config, tensors, retrieval_card(NAME, asdict(self.config), self.scores(towers)))
+        card = retrieval_card(NAME, asdict(self.config), self.scores(towers))
+        trained = {"picture_head": heads.picture, "text_head": heads.text}
+        write_encoder(folder, config, trained, towers.backbone, towers.bert, card)
 
 
-def _identity(config: RetrievalConfig, folders: Sequence[Path | None]) -> str:
-    whole = json.dumps([asdict(config), [str(folder) for folder in folders]])
-    return hashlib.sha256(whole.encode()).hexdigest()
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = command_parser("retrieval", __doc__)
+    add_folders(parser, "photos", "out", optional=["drawn"])
+    add_run(parser, Path(__file__).with_name("retrieval.toml"), ".cache/retrieval")
+    options = parser.parse_args(argv)
 
+    def train() -> None:
+        config = read_config(RetrievalConfig, options.config)
+        run = Run(config, options.photos, options.drawn, options.cache, options.work)
+        run.write(run.train(), options.out)
 
-def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m training.retrieval", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--photos", type=Path, required=True, help="a folder in the layout of Flickr8k")
-    parser.add_argument("--drawn", type=Path, help="drawn scenes in the same layout")
-    parser.add_argument("--out", type=Path, required=True, help="the model folder to write")
-    parser.add_argument("--config", type=Path, default=Path(__file__).with_name("retrieval.toml"))
-    parser.add_argument("--cache", type=Path, default=Path(".cache/features"), help="where features are kept")
-    parser.add_argument("--work", type=Path, default=Path(".cache/retrieval"), help="checkpoints and the log")
-    arguments = parser.parse_args(argv)
-    run = Run(
-        read_config(RetrievalConfig, arguments.config),
-        arguments.photos,
-        arguments.drawn,
-        arguments.cache,
-        arguments.work,
-    )
-    run.write(run.train(), arguments.out)
+    return exit_status(train)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

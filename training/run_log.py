@@ -1,7 +1,4 @@
-"""The numbers of a run's passes, as TensorBoard reads them.
-
-What a run says of itself: one JSON object a line, and its passes as TensorBoard reads them.
-"""
+"""The log of a run: JSON lines, and the numbers of its epochs as TensorBoard reads them."""
 
 import json
 import time
@@ -11,8 +8,8 @@ from typing import Any
 
 
 class EventFile:
-    """A file in a folder that TensorBoard shows as one run. A run that goes on begins another file there: from the pass
-    `first` on it stands in the place of what was written before."""
+    """A file in a folder that TensorBoard shows as one run. A resumed run starts another file, which replaces earlier
+    ones from the epoch `first` on."""
 
     def __init__(self, folder: Path, first: int) -> None:
         from tensorboardX.event_file_writer import EventsWriter
@@ -23,7 +20,7 @@ class EventFile:
         self._file.write_event(Event(step=first, session_log=SessionLog(status=SessionLog.START)))
 
     def write(self, step: int, wall_time: float, numbers: Mapping[str, Any]) -> None:
-        """The numbers of one pass; `wall_time` in seconds since 1970."""
+        """The numbers of one epoch; `wall_time` in seconds since 1970."""
         from tensorboardX.proto.event_pb2 import Event
         from tensorboardX.proto.summary_pb2 import Summary
 
@@ -33,7 +30,7 @@ class EventFile:
 
 
 def tagged(numbers: Mapping[str, Any], within: str = "") -> Iterator[tuple[str, float]]:
-    """Each number with its tag, "outer/inner" for those in mappings within; what is no number is left out."""
+    """All numbers with their tags, "outer/inner" in nested mappings; other values are left out."""
     for name, value in numbers.items():
         if isinstance(value, Mapping):
             yield from tagged(value, f"{within}{name}/")
@@ -42,9 +39,9 @@ def tagged(numbers: Mapping[str, Any], within: str = "") -> Iterator[tuple[str, 
 
 
 class RunLog:
-    """Appends records to a file and remembers when it began.
+    """Appends records to a file, with the seconds since the start.
 
-    The numbers of a record with an `epoch` also go to an event file, in the folder of its `phase` beside the file.
+    The numbers of a record with an `epoch` also go to an event file in a folder named after its `phase`.
     """
 
     def __init__(self, file: Path) -> None:

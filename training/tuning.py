@@ -1,4 +1,4 @@
-"""How networks start, and what of the picture network is tuned."""
+"""Where a training run starts from, and which part of the picture network it trains."""
 
 from torch import nn
 
@@ -12,10 +12,10 @@ from imagetext.wire.errors import InvalidParameter
 
 
 def starting_backbone(name: str, picture_from: str) -> Backbone:
-    """The picture network as it comes or, where a captioner's model folder is named, as that one's training left it.
+    """The packaged picture network or, if a captioner's model folder is given, the one trained there.
 
     Raises:
-        InvalidParameter: the captioner's picture network is of another kind, or in integers.
+        InvalidParameter: the captioner's picture network is of another kind, or in int8.
     """
     backbone = load_backbone(name)
     if picture_from:
@@ -23,16 +23,16 @@ def starting_backbone(name: str, picture_from: str) -> Backbone:
         _require_floating_point(captioner.backbone, picture_from)
         tuned = captioner.backbone.state_dict()
         if {key: tensor.shape for key, tensor in tuned.items()} != _shapes(backbone):
-            raise InvalidParameter(f"The picture network of {picture_from} is no {name}.")
+            raise InvalidParameter(f"The picture network of {picture_from} is not {name}.")
         backbone.load_state_dict(tuned)
     return backbone
 
 
 def start_from(decoder: nn.Module, captioner: CaptionModel) -> None:
-    """Give a decoder the weights of a captioner's.
+    """Copy the weights of a captioner's decoder.
 
     Raises:
-        InvalidParameter: that one is of another kind or size.
+        InvalidParameter: it is of another kind or size.
     """
     try:
         decoder.load_state_dict(captioner.decoder.state_dict())
@@ -41,22 +41,24 @@ def start_from(decoder: nn.Module, captioner: CaptionModel) -> None:
 
 
 def starting_encoder(source: str) -> DualEncoder:
-    """A dual encoder whose towers are tuned further.
+    """A dual encoder to train further.
 
     Raises:
         ModelError: it cannot be loaded.
-        InvalidParameter: it is of another kind, or in integers.
+        InvalidParameter: it is of another kind, or in int8.
     """
     encoder = load_in_torch(source)
     if not isinstance(encoder, DualEncoder):
-        raise InvalidParameter(f"{source} is no dual encoder.")
+        raise InvalidParameter(f"{source} is not a dual encoder.")
     _require_floating_point(encoder.backbone, source)
     return encoder
 
 
 def _require_floating_point(network: nn.Module, source: str) -> None:
     if is_quantized(network):
-        raise InvalidParameter(f"{source} is in integers: only the model that it was made from can be trained further.")
+        raise InvalidParameter(
+            f"{source} is in int8; only the floating-point model that it was made from can be trained."
+        )
 
 
 def _shapes(module: nn.Module) -> dict[str, object]:
@@ -64,11 +66,10 @@ def _shapes(module: nn.Module) -> dict[str, object]:
 
 
 def tune_top(backbone: Backbone) -> None:
-    """Leave only the top of the picture network to be changed.
+    """Make only the top of the picture network trainable.
 
-    Its depthwise kernels stay, too: they are few, and their gradient takes a processor longer than all the rest. Batch
-    normalisation keeps the statistics of ImageNet (callers leave it in evaluation): six thousand pictures would blur
-    them.
+    Its depthwise kernels are frozen: they are few, and on a CPU their gradient takes longer than all the rest. Batch
+    normalisation keeps ImageNet's statistics (callers leave it in eval mode): six thousand pictures would blur them.
     """
     backbone.requires_grad_(False)
     backbone.top.requires_grad_(True)

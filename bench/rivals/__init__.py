@@ -1,1 +1,1 @@
-"""What the rivals' own documentation would have one write, on the weights that ours run on."""
+"""The rivals, written as their own documentation recommends, on the same weights as ours."""

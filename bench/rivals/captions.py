@@ -1,9 +1,7 @@
-"""The captioners that ours are compared with.
+"""The captioners that ours are compared with, on the same modules.
 
-The GRU captioner in plain torch, word by word: beam search as tutorials write it, one beam after the other kept in a
-list, on our modules and with our ranking.
-
-Captioners with a BERT decoder through transformers' own `generate`, on our modules.
+The GRU captioner decodes in plain torch, with beam search as tutorials write it: a list of beams, word by word, and our
+ranking. Captioners with a BERT decoder use transformers' own `generate`.
 """
 
 import copy
@@ -66,7 +64,7 @@ class PlainCaptioner:
         return [token for token in best.tokens if token not in (start, end)]
 
     def _grown(self, beams: list[_Beam], memory: Memory, barred: int | None) -> list[_Beam]:
-        """The likeliest continuations of all beams, twice as many as are kept; best first."""
+        """The likeliest continuations of all beams, twice the number kept, best first."""
         words = torch.tensor([beam.tokens[-1] for beam in beams])
         state = tuple(torch.cat(parts) for parts in zip(*(beam.state for beam in beams), strict=True))
         logits, _, state = self.decoder.step(words, memory, state)
@@ -81,7 +79,7 @@ class PlainCaptioner:
         return rows
 
     def _log_probabilities(self, logits: Tensor, barred: int | None) -> Tensor:
-        """(rows, vocabulary); minus infinity for what may not come."""
+        """(rows, vocabulary); minus infinity for banned words."""
         found = logits.log_softmax(-1)
         found[:, self.banned if barred is None else [*self.banned, barred]] = -torch.inf
         return found
@@ -91,7 +89,7 @@ class PlainCaptioner:
 
 
 class GeneratedCaptions:
-    """Captions one picture at a time. `exactly` makes every sentence as long as it may get."""
+    """Captions one picture at a time. `exactly` gives every caption the maximum length."""
 
     def __init__(self, captioner: CaptionModel, beams: int, words: int, *, exactly: bool = False) -> None:
         assert isinstance(captioner.decoder, VitBert | VisionEncoderDecoder)
@@ -126,7 +124,7 @@ class GeneratedCaptions:
 
     @torch.inference_mode()
     def tokens(self, picture: NDArray[Any]) -> list[int]:
-        """The same as token ids, the first one left out."""
+        """The caption as token ids, without the start token."""
         from transformers.modeling_outputs import BaseModelOutput
 
         states = self._states(self.pixels(torch.from_numpy(picture)[None]))
@@ -135,7 +133,7 @@ class GeneratedCaptions:
         return tokens
 
     def _states(self, scaled: Tensor) -> Tensor:
-        """What the decoder looks at, (1, places, width)."""
+        """What the decoder attends to, (1, places, width)."""
         features = self.captioner.backbone(scaled)
         if isinstance(self.decoder, VisionEncoderDecoder):
             projected: Tensor = self.decoder.project(features)
@@ -157,8 +155,8 @@ class GeneratedCaptions:
 
 
 class _Copying(nn.Module):
-    """A head that may copy the words for what is recognised in the one picture that is captioned; twice, too, since
-    `generate` does not tell it what was said."""
+    """A head that may copy the words for what is recognised in the one picture that is captioned; possibly twice, since
+    `generate` does not tell it which words were used."""
 
     def __init__(self, head: Any, concepts: Concepts) -> None:
         super().__init__()
@@ -172,7 +170,7 @@ class _Copying(nn.Module):
 
 
 def _joined(bert: Any) -> Any:
-    """With a model of both halves `generate` keeps the picture's keys and values; the encoder only stands for one."""
+    """In an encoder-decoder model `generate` caches the picture's keys and values; the encoder is a placeholder."""
     from transformers import VisionEncoderDecoderConfig, VisionEncoderDecoderModel, ViTConfig, ViTModel
 
     width = bert.config.hidden_size

@@ -1,8 +1,5 @@
-"""A network in integers as torch runs the network that it was made from.
-
-Texts to vectors as transformers' pages show it.
-
-A folder of pictures to vectors with torch's DataLoader, as its documentation shows for files on disk.
+"""The encoders that ours are compared with: the float32 network behind an int8 one, texts as transformers' pages encode
+them, and a folder of pictures through torch's DataLoader, as its documentation shows.
 """
 
 import math
@@ -27,7 +24,9 @@ from imagetext.models.encoder.dual import DualEncoder
 from imagetext.models.quantized import QuantizedConv, is_quantized
 from imagetext.models.transform import PictureTransform
 
-LEAST_COSINE = 0.95  # of vectors with and without rounding, noise included: what is below has other weights
+LEAST_COSINE = 0.95  # of vectors with and without rounding; below it the weights differ
+BATCH = 32
+Network = Callable[[Tensor], Tensor]  # scaled pictures (n, 3, size, size) -> unit rows
 
 
 def in_float32(model: DualEncoder, *, norms: bool = True) -> DualEncoder:
@@ -47,7 +46,7 @@ def in_float32(model: DualEncoder, *, norms: bool = True) -> DualEncoder:
 
 
 def captioner_in_float32(captioner: CaptionModel) -> CaptionModel:
-    """The same captioner with its picture network in float32; itself where it is that already."""
+    """The same captioner with its picture network in float32; itself if it already is."""
     if not is_quantized(captioner.backbone):
         return captioner
     assert isinstance(captioner.backbone, Backbone)
@@ -63,18 +62,18 @@ def captioner_in_float32(captioner: CaptionModel) -> CaptionModel:
 
 
 def require_the_same_network(plain: NDArray[np.float32], rounded: NDArray[np.float32]) -> None:
-    """Raises ValueError where the unit rows (n, dimensions) of both differ by more than rounding."""
+    """Raises ValueError if the unit rows (n, dimensions) of the two differ by more than rounding."""
     lowest = float((plain * rounded).sum(1).min())
     if lowest < LEAST_COSINE:
-        raise ValueError(f"the rival is another network: its cosine is {lowest:.3f}")
+        raise ValueError(f"the rival is another network: the cosine is {lowest:.3f}")
 
 
 @torch.no_grad()
 def _plain(integers: Backbone, norms: bool) -> Backbone:
-    """The same weights in the layers of training: convolution, norm, activation, and nothing rounded.
+    """The same weights in the layers used for training: convolution, norm, activation, without rounding.
 
-    Torch takes two and a half times as long with rounding, which would flatter the other side. Without the norms, which
-    are laid into the weights already, it takes a seventh less; but that is what an engine does.
+    With rounding torch takes two and a half times as long, which would flatter us. With the norms folded into the
+    weights it takes a seventh less; but folding is what an engine does.
     """
     plain = load_backbone(EFFICIENTNET_LITE0)
     layers = [part for part in integers.modules() if isinstance(part, QuantizedConv)]
@@ -85,7 +84,7 @@ def _plain(integers: Backbone, norms: bool) -> Backbone:
 
 
 def _copy(layer: QuantizedConv, original: ConvNorm, norms: bool) -> None:
-    """In the network's own units, which the layer is not in."""
+    """Converts the layer's units back to those of the network."""
     norm, bias = original.norm, layer.conv.bias
     assert bias is not None
     original.conv.weight.copy_(layer.conv.weight / layer.scale)
@@ -118,10 +117,6 @@ def clip_texts(model: Any, tokenizer: Any, texts: Sequence[str]) -> Tensor:
     return F.normalize(found, dim=-1)
 
 
-BATCH = 32
-Network = Callable[[Tensor], Tensor]  # scaled pictures (n, 3, size, size) -> unit rows
-
-
 class Pictures(Dataset[Tensor]):
     """A folder's JPEGs, decoded, resized and scaled: (3, size, size) float32."""
 
@@ -144,7 +139,7 @@ class Pictures(Dataset[Tensor]):
 def vectors_of(
     folder: Path, transform: PictureTransform, network: Network, *, seconds: float = math.inf
 ) -> NDArray[np.float32]:
-    """Unit rows (n, dimensions) in the order of the names; no more are begun after `seconds`."""
+    """Unit rows (n, dimensions) in the order of the names; no batch is started after `seconds`."""
     workers, began, rows = usable_cores(), time.perf_counter(), []
     for batch in DataLoader(Pictures(folder, transform), batch_size=BATCH, num_workers=workers):
         rows.append(network(batch))

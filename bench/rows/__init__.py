@@ -1,1 +1,1 @@
-"""The works that are measured; each prepares both sides of a contest."""
+"""The tasks that are measured; each prepares both sides of a contest."""

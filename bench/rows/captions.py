@@ -1,4 +1,4 @@
-"""Pictures to sentences, one at a time, in one process."""
+"""Captions: one picture at a time in one process, and many callers at once over HTTP."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -9,11 +9,13 @@ from typing import Any
 import torch
 from numpy.typing import NDArray
 
+from bench.load import Request, upload
+from bench.processes import Server, free_port, load, server
 from bench.rivals.captions import GeneratedCaptions, PlainCaptioner
 from bench.rivals.encoders import captioner_in_float32
-from bench.rounds import milliseconds
 from bench.row import Contest, Floor, Missing, Setting
-from bench.rows.pictures import opened
+from bench.rows.pictures import opened, scenes
+from bench.timing import milliseconds
 from imagetext.engines import Array, Engines, Loaded, Network, Run
 from imagetext.models.captioner.engine import Captioner, DecodingOptions, load_captioner
 from imagetext.models.captioner.model import CaptionModel, load_in_torch
@@ -23,20 +25,22 @@ FULL_SIZE = "vit-bert-base"
 BEAMS, WORDS = 3, 20
 FIXED_TOKENS = 16
 PICTURES = 6
+CALLERS, SERVED_PICTURES = 16, 32  # of the service
+ENDPOINT_MODEL = "BENCH_CAPTIONER"  # environment variable that gives the plain endpoint its model folder
 
 Caption = Callable[[NDArray[Any]], str]
 
 
 @contextmanager
 def compact_captions(setting: Setting, folder: Path) -> Iterator[Contest]:
-    """A compact captioner by its folder. Raises Missing where there is none."""
+    """A compact captioner by its folder. Raises Missing if there is none."""
     captioner = loaded(setting, folder)
     yield contest(setting, captioner, folder, plain(load_in_torch(folder), WORDS), WORDS)
 
 
 @contextmanager
 def full_size_captions(setting: Setting) -> Iterator[Contest]:
-    """ViT-B and BERT-base with random weights; no sentence ends before its last token."""
+    """ViT-B and BERT-base with random weights; no caption ends before its last token."""
     folder = full_size_folder(setting)
     captioner = loaded(setting, folder)
     rival = GeneratedCaptions(load_in_torch(folder), BEAMS, FIXED_TOKENS, exactly=True)
@@ -51,7 +55,7 @@ def contest(
     words: int,
     pictures: int = PICTURES,
 ) -> Contest:
-    """Each turn captions the same pictures, one after the other: milliseconds for one."""
+    """Each measurement captions the same pictures one after the other; in milliseconds per picture."""
     options = DecodingOptions(num_beams=BEAMS, max_new_tokens=words)
     inputs = [captioner.prepare(picture) for picture in opened(setting, pictures)]
 
@@ -70,20 +74,20 @@ def contest(
 
 
 def loaded(setting: Setting, folder: Path) -> Captioner:
-    """Raises Missing where there is no such folder."""
+    """Raises Missing if there is no such folder."""
     if not folder.is_dir():
         raise Missing(f"{folder} is not there")
     return load_captioner(folder, setting.engines(folder.name))
 
 
 def plain(captioner: CaptionModel, words: int) -> Caption:
-    """The rival of a captioner, on its modules, with the picture network in float32."""
+    """The rival of a captioner: the same modules, with the picture network in float32."""
     kind = PlainCaptioner if captioner.decoder.architecture == "gru-attention" else GeneratedCaptions
     return kind(captioner_in_float32(captioner), BEAMS, words)
 
 
 def full_size_folder(setting: Setting) -> Path:
-    """A vision-encoder-decoder folder with random weights, of the sizes of ViT-B/16 and BERT-base; written once."""
+    """A vision-encoder-decoder folder with random weights, the size of ViT-B/16 and BERT-base; written once."""
     from transformers import (
         BertConfig,
         BertLMHeadModel,
@@ -99,9 +103,9 @@ def full_size_folder(setting: Setting) -> Path:
     torch.manual_seed(0)
     vit, bert = ViTConfig(), BertConfig(is_decoder=True, add_cross_attention=True)
     decoder = BertLMHeadModel(bert)
-    end = 102  # of bert-base-uncased's words
+    end = 102  # in the vocabulary of bert-base-uncased
     for bias in (decoder.cls.predictions.bias, decoder.cls.predictions.decoder.bias):
-        bias.data[end] = -1e4  # no sentence ends early
+        bias.data[end] = -1e4  # no caption ends early
     config = VisionEncoderDecoderConfig.from_encoder_decoder_configs(vit, bert)
     VisionEncoderDecoderModel(config, encoder=ViTModel(vit), decoder=decoder).save_pretrained(folder)
     (folder / "written").touch()
@@ -113,7 +117,7 @@ def _each(caption: Caption, inputs: Sequence[NDArray[Any]], seconds: float) -> f
 
 
 class _Recording(Engines):
-    """Engines that remember every call of what they load."""
+    """Engines that remember every call of the networks they load."""
 
     def __init__(self, engines: Engines) -> None:
         super().__init__(engines.folder, engines.only, engines.threads, engines.streams)
@@ -133,7 +137,7 @@ class _Recording(Engines):
 
 
 def _floor(setting: Setting, source: Path, inputs: Sequence[NDArray[Any]], options: DecodingOptions) -> Floor:
-    """The networks alone: the calls of these searches made once more, with no search around them."""
+    """The networks alone: the calls of these beam searches repeated without the search."""
     engines = _Recording(setting.engines(source.name))
     captioner = load_captioner(source, engines)
     for picture in inputs:
@@ -146,3 +150,55 @@ def _floor(setting: Setting, source: Path, inputs: Sequence[NDArray[Any]], optio
     value = milliseconds(again, setting.turn_s) / len(inputs)
     steps = len(engines.calls) / len(inputs) - 1
     return Floor(value, f"the bare networks: one encoder call, {steps:.3g} decoder steps")
+
+
+@contextmanager
+def captions_at_once(setting: Setting) -> Iterator[Contest]:
+    """The caption service against a plain endpoint: the same files, one per request, 16 concurrent requests."""
+    folder = VIT_BERT if VIT_BERT.is_dir() else GRU
+    contents = [file.read_bytes() for file in scenes(setting)[:SERVED_PICTURES]]
+    seconds = setting.sized(5, 2)
+    found: dict[str, list[Any]] = {"ours": [], "rival": []}
+    with caption_service(setting, folder) as ours, _plain_endpoint(setting, folder) as rival:
+
+        def turn(side: str, at: Server, requests: Sequence[Request]) -> float:
+            before = at.cpu_seconds()
+            summary = load(at.port, requests, callers=CALLERS, seconds=seconds)
+            used = {"cpu_s": at.cpu_seconds() - before, "memory_mb": at.memory_mb()}
+            found[side].append(summary | used)
+            return float(summary["rate"])
+
+        asked = [upload("/v1/captions", content) for content in contents]
+        asked_rival = [upload("/captions", content) for content in contents]
+        yield Contest(
+            ours=lambda: turn("ours", ours, asked),
+            rival=lambda: turn("rival", rival, asked_rival),
+            engine=setting.chosen(folder.name),
+            details=lambda: {"model": folder.name, **{side: rounds[-1] for side, rounds in found.items()}},
+        )
+
+
+@contextmanager
+def caption_service(setting: Setting, folder: Path) -> Iterator[Server]:
+    """Our service with one captioner."""
+    port = free_port()
+    environment = {
+        "CAPTION_PORT": str(port),
+        "CAPTION_MODELS": str(folder),
+        "CAPTION_ENGINES": str(setting.engine_folder(folder.name)),
+        "CAPTION_THREADS": str(setting.threads),
+        "CAPTION_LOG_LEVEL": "WARNING",
+    }
+    log = setting.folder("logs") / "caption.log"
+    with server(["-m", "services.caption"], environment, port, "/health/ready", log) as started:
+        yield started
+
+
+@contextmanager
+def _plain_endpoint(setting: Setting, folder: Path) -> Iterator[Server]:
+    port = free_port()
+    command = ["-m", "uvicorn", "--factory", "bench.rivals.caption_endpoint:create_app", "--port", str(port)]
+    command += ["--log-level", "warning"]
+    log = setting.folder("logs") / "caption-endpoint.log"
+    with server(command, {ENDPOINT_MODEL: str(folder)}, port, "/ready", log) as started:
+        yield started

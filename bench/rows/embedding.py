@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 
 from bench.rivals.encoders import clip_texts, in_float32, minilm_texts, require_the_same_network
-from bench.rounds import milliseconds, network_floor
 from bench.row import Contest, Setting
 from bench.rows.pictures import opened
+from bench.timing import milliseconds, network_floor
 from imagetext.models.encoder.clip import load_clip, packaged_tokenizer
 from imagetext.models.encoder.dual import load_dual_encoder
 from imagetext.models.encoder.engine import load_encoder
@@ -25,7 +25,7 @@ TEXT = "a brown dog runs across the grass with a ball in its mouth"
 
 @contextmanager
 def compact_pictures(setting: Setting, batch: int) -> Iterator[Contest]:
-    """The compact model's pictures, in integers, against the same weights in torch and float32."""
+    """The compact model's pictures in int8, against the same weights in torch in float32."""
     ours, reference = load_encoder(COMPACT, setting.engines("retrieval")), load_dual_encoder(ModelFolder.open(COMPACT))
     rival, folded = in_float32(reference), in_float32(reference, norms=False)
     inputs = [ours.prepare(picture) for picture in opened(setting, batch)]
@@ -105,11 +105,11 @@ def clip_text(setting: Setting) -> Iterator[Contest]:
 
 
 def clip_folder(setting: Setting) -> Path:
-    """A CLIP ViT-B/32 with random weights, laid out as the hub has them; written once."""
+    """A CLIP ViT-B/32 with random weights in the layout of the hub; written once."""
     from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel
 
     folder = setting.folder(f"models/{CLIP}")
-    if not (folder / "tokenizer_config.json").exists():  # what is written last
+    if not (folder / "tokenizer_config.json").exists():  # written last
         torch.manual_seed(0)
         model: CLIPModel = CLIPModel(CLIPConfig())
         model.save_pretrained(folder)
@@ -119,12 +119,12 @@ def clip_folder(setting: Setting) -> Path:
 
 
 def cosine(ours: NDArray[Any], theirs: NDArray[Any]) -> float:
-    """The lowest of all rows (n, dimensions), which are unit rows."""
+    """The lowest cosine of unit rows (n, dimensions)."""
     return float((ours * theirs).sum(1).min())
 
 
 def _kind(setting: Setting, model: str, network: str) -> torch.dtype:
-    """What the chosen engine multiplies in."""
+    """The number type that the chosen engine multiplies in."""
     chosen = setting.chosen(model)
     kinds = {"openvino-bf16": torch.bfloat16, "openvino-int8": torch.int8}
     return next((kind for engine, kind in kinds.items() if f"{network}: {engine}" in chosen), torch.float32)

@@ -1,4 +1,4 @@
-"""Pictures that both sides see: the drawn gallery, in several sizes, as JPEG files."""
+"""Pictures for both sides: the drawn gallery, in several sizes, as JPEG files."""
 
 import subprocess
 import sys
@@ -20,7 +20,7 @@ QUALITIES = (75, 85, 92)
 
 
 def scenes(setting: Setting) -> list[Path]:
-    """The gallery's own files, drawn once. Raises Missing where it cannot be drawn."""
+    """The gallery's own files, drawn once. Raises Missing if it cannot be drawn."""
     folder = setting.folder("scenes")
     command = [sys.executable, "-m", "gallery", "--out", str(folder), "--number", str(SCENES), "--seed", str(SEED)]
     drawn = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -35,7 +35,7 @@ def opened(setting: Setting, number: int) -> list[Image.Image]:
 
 
 def folders(setting: Setting, number: int, each: int) -> list[Path]:
-    """So many folders with so many different JPEGs in each, written once."""
+    """`number` folders with `each` different JPEGs, written once."""
     sources = scenes(setting)
     made = [setting.folder(f"jpegs/{each}-{place}") for place in range(number)]
     with ThreadPoolExecutor(setting.threads) as pool:
@@ -46,7 +46,7 @@ def folders(setting: Setting, number: int, each: int) -> list[Path]:
 
 
 def _write(sources: Sequence[Path], folder: Path, place: int) -> None:
-    """The size and the corner that is cut off differ from file to file: no two are equal."""
+    """Size and crop differ from file to file, so no two are equal."""
     with Image.open(sources[place % len(sources)]) as picture:
         cut = place // len(sources)
         part = picture.convert("RGB").crop((cut % 64, cut // 64, picture.width, picture.height))

@@ -1,5 +1,6 @@
-"""Words to pictures over HTTP through the gateway, against the same work in one process."""
+"""Retrieval over HTTP: search through the gateway against the same in one process; CLIP embedding against infinity."""
 
+import base64
 import json
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -10,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from bench.load import Request
+from bench.load import Request, upload
 from bench.processes import FAILED, Server, free_port, load, server
-from bench.rounds import milliseconds
-from bench.row import Contest, Floor, Setting
-from bench.rows.embedding import COMPACT, TEXT
+from bench.row import Contest, Floor, Missing, Setting
+from bench.rows.embedding import CLIP, COMPACT, TEXT, clip_folder
+from bench.rows.pictures import scenes
+from bench.timing import milliseconds
 from imagetext.engines import Engines
 from imagetext.index import (
     EncoderRef,
@@ -28,12 +30,15 @@ from imagetext.index import (
 )
 from imagetext.models.encoder.engine import Encoder, load_encoder
 
-SIZE = 8_000  # pictures in the index: as many as Flickr8k has
+SIZE = 8_000  # pictures in the index, as many as in Flickr8k
 HITS = 12
 CALLERS = 8
-ASKED_AGAIN = 64  # queries that the cache holds
-NOT_CACHED = 1_000_000  # numbers of requests from here on are asked once only
+REPEATED = 64  # queries that the cache holds
+NOT_CACHED = 1_000_000  # request numbers from here on are used only once
 JSON = "application/json"
+SENT_PICTURES = 32  # different pictures sent to infinity
+SMALL_INDEX = 1_000  # pictures beside infinity
+PROGRAM = Path("bin/infinity_emb")
 
 
 @dataclass
@@ -49,9 +54,9 @@ class System:
     def uncached(
         self, callers: int, seconds: float, rate: float | None = None, errors: float = FAILED
     ) -> dict[str, Any]:
-        """Requests that nobody has sent before; with a rate they come when they are due, answered or not.
+        """Requests that were never sent before; with a `rate`, in an open loop.
 
-        No more than a share of `errors` may fail.
+        At most the share `errors` may fail.
         """
         found = self._load([_search(f"{TEXT} on day {{n}}")], callers, seconds, self.next, rate, errors)
         self.next += int(found["sent"])
@@ -59,7 +64,7 @@ class System:
 
     def cached(self, callers: int, seconds: float) -> dict[str, Any]:
         """The same few requests again and again."""
-        asked = [_search(f"{TEXT} on day {number}") for number in range(ASKED_AGAIN)]
+        asked = [_search(f"{TEXT} on day {number}") for number in range(REPEATED)]
         return self._load(asked, callers, seconds, 0)
 
     def _load(
@@ -115,7 +120,7 @@ def uncached_search(setting: Setting) -> Iterator[Contest]:
 
 @contextmanager
 def cached_search(setting: Setting) -> Iterator[Contest]:
-    """Requests for each second of processor time that the servers take, known answers against new ones."""
+    """Requests per second of the servers' processor time: cached responses against new ones."""
     seconds, found = setting.sized(3, 1), dict[str, dict[str, Any]]()
     with search_system(setting) as system:
 
@@ -165,7 +170,7 @@ def replicated_search(setting: Setting, most: int) -> Iterator[Iterator[System]]
 
 
 def write_index(index: Path, encoder: Encoder, size: int) -> str:
-    """An index of random unit vectors of pictures that are not there; returns its version."""
+    """An index of random unit vectors whose picture files do not exist; returns its version."""
     vectors = np.random.default_rng(0).standard_normal((size, encoder.dimensions), dtype=np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     names = [f"folder/picture-{row:06d}.jpg" for row in range(size)]
@@ -174,7 +179,7 @@ def write_index(index: Path, encoder: Encoder, size: int) -> str:
     ]
     index.mkdir(parents=True)
     made_by = EncoderRef(encoder.name, encoder.fingerprint, encoder.dimensions)
-    exact = IndexOptions(kind="flat")  # random vectors have no neighbourhoods that another kind could use
+    exact = IndexOptions(kind="flat")  # random vectors have no structure that another kind could exploit
     version = write_version(index, rows, vectors, encoder=made_by, images_root=index, options=exact)
     publish(index, version)
     return version
@@ -220,3 +225,57 @@ def _engine_folder(setting: Setting, model: Path, threads: int | None) -> Path:
 
 def _search(text: str) -> Request:
     return Request("/v1/search", JSON, json.dumps({"text": text, "k": HITS}).encode())
+
+
+@contextmanager
+def clip_over_http(setting: Setting, callers: int) -> Iterator[Contest]:
+    """The same files, one per request, `callers` at once. Raises Missing if infinity is not installed."""
+    program = _program(setting)
+    model, seconds = clip_folder(setting), setting.sized(5, 2)
+    contents = [file.read_bytes() for file in scenes(setting)[:SENT_PICTURES]]
+    found: dict[str, dict[str, Any]] = {}
+    with tempfile.TemporaryDirectory(dir=setting.folder("tmp")) as folder:
+        index = Path(folder) / "index"
+        write_index(index, load_encoder(model), SMALL_INDEX)
+        with retrieval_service(setting, model, index) as ours, _infinity(setting, program, model) as rival:
+
+            def turn(side: str, at: Server, requests: list[Request]) -> float:
+                before = at.cpu_seconds()
+                summary = load(at.port, requests, callers=callers, seconds=seconds)
+                found[side] = summary | {"cpu_s": at.cpu_seconds() - before, "memory_mb": at.memory_mb()}
+                return float(summary["rate"])
+
+            asked = [upload("/v1/search/image", content) for content in contents]
+            asked_rival = [_embedding_request(content) for content in contents]
+            yield Contest(
+                ours=lambda: turn("ours", ours, asked),
+                rival=lambda: turn("rival", rival, asked_rival),
+                engine=setting.chosen(CLIP),
+                details=lambda: found | {"lower p99": found["ours"]["p99"] < found["rival"]["p99"]},
+            )
+
+
+def _program(setting: Setting) -> Path:
+    if setting.infinity is None:
+        raise Missing("give --infinity DIR, see docs/benchmarks.md")
+    program = setting.infinity / PROGRAM
+    if not program.exists():
+        raise Missing(f"{setting.infinity} has no {PROGRAM}")
+    return program.absolute()
+
+
+def _embedding_request(content: bytes) -> Request:
+    address = "data:image/jpeg;base64," + base64.b64encode(content).decode()
+    body = {"model": CLIP, "input": [address], "modality": "image"}
+    return Request("/embeddings", "application/json", json.dumps(body).encode())
+
+
+@contextmanager
+def _infinity(setting: Setting, program: Path, model: Path) -> Iterator[Server]:
+    port, python = free_port(), str(program.with_name("python"))
+    command = [str(program), "v2", "--model-id", str(model.absolute())]
+    command += ["--served-model-name", CLIP, "--engine", "torch", "--device", "cpu", "--dtype", "float32"]
+    command += ["--port", str(port), "--log-level", "warning"]
+    log = setting.folder("logs") / "infinity.log"
+    with server(command, {"HF_HUB_OFFLINE": "1", "DO_NOT_TRACK": "1"}, port, "/health", log, python=python) as started:
+        yield started

@@ -1,4 +1,4 @@
-"""FAISS at a million vectors: cells that are searched in part, against looking at every vector."""
+"""FAISS at a million vectors: an inverted file searched in part, against exact search."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,11 +11,11 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.rounds import memory_speed, milliseconds
 from bench.row import Contest, Floor, Setting
+from bench.timing import memory_speed, milliseconds
 
 DIMENSIONS = 512
-INNER = 64  # the vectors lie near a surface of so many dimensions, as embeddings do
+INNER = 64  # dimensions of the surface that the vectors lie near, as embeddings do
 CENTRES = 2_000
 NEIGHBOURS = 10
 RECALL = 0.98
@@ -23,15 +23,15 @@ QUERIES = 500
 CHUNK = 50_000
 SEED = 5
 AT_ONCE = 64
-PROBES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)  # cells that are looked into
-SPREAD, NOISE = 0.6, 0.05  # of a cluster, where its centre has 1; and in all dimensions
+PROBES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)  # cells searched
+SPREAD, NOISE = 0.6, 0.05  # of a cluster, relative to its centre; and in all dimensions
 
 Vectors = NDArray[np.float32]
 
 
 @contextmanager
 def million_vectors(setting: Setting) -> Iterator[Contest]:
-    """Queries a second, one query at a time as a service has them; in batches too, in the details."""
+    """Queries per second, one at a time as in a service; the details also have batches."""
     size, cells = setting.sized(1_000_000, 20_000), setting.sized(2_048, 64)
     source = Clusters()
     flat = faiss.IndexFlatIP(DIMENSIONS)
@@ -56,8 +56,7 @@ def million_vectors(setting: Setting) -> Iterator[Contest]:
 
 
 class Clusters:
-    """Synthetic vectors: normal clusters on a surface of few dimensions, with some noise in all; unit rows. The seed is
-    fixed."""
+    """Synthetic unit vectors: normal clusters on a surface of few dimensions, with some noise in all of them."""
 
     def __init__(self, seed: int = SEED) -> None:
         random = np.random.default_rng(seed)
@@ -75,12 +74,12 @@ class Clusters:
         return unit
 
     def chunks(self, size: int) -> Iterator[Vectors]:
-        """`size` vectors in all, a few at a time: memory for two copies is not there everywhere."""
+        """`size` vectors in chunks: not every machine has memory for two copies."""
         for start in range(0, size, CHUNK):
             yield self.draw(min(CHUNK, size - start), self.random)
 
     def queries(self, number: int) -> Vectors:
-        """Vectors of the same kind that are not among the others."""
+        """Vectors of the same distribution that are not among the others."""
         return self.draw(number, np.random.default_rng(SEED + 1))
 
 
@@ -103,20 +102,20 @@ def _cells(setting: Setting, flat: Any, size: int, cells: int) -> Any:
 
 
 def _tune(index: Any, flat: Any, queries: Vectors) -> tuple[str, float]:
-    """What FAISS's own exploration finds fastest at the recall that is needed, set on the index; and its recall.
+    """Set the fastest parameters with sufficient recall, found by FAISS's own exploration; returns them and the recall.
 
-    Explored on the first half of the queries; the recall is that of the other half.
+    Explored on the first half of the queries; the recall is measured on the other half.
     """
     half = len(queries) // 2
     scores, truth = flat.search(queries, NEIGHBOURS)
-    wanted: Any = faiss.IntersectionCriterion(half, NEIGHBOURS)
-    wanted.set_groundtruth(scores[:half], truth[:half])
+    criterion: Any = faiss.IntersectionCriterion(half, NEIGHBOURS)
+    criterion.set_groundtruth(scores[:half], truth[:half])
     space: Any = faiss.ParameterSpace()
     space.verbose = False
-    probes = space.add_range("nprobe")  # instead of `initialize`, which goes on to looking into every cell
+    probes = space.add_range("nprobe")  # instead of `initialize`, which goes up to searching every cell
     for number in PROBES:
         probes.values.push_back(number)
-    points = space.explore(index, queries[:half], wanted)
+    points = space.explore(index, queries[:half], criterion)
     for point in sorted(_points(points), key=lambda point: float(point.t)):
         if point.perf < RECALL:
             continue
@@ -141,7 +140,7 @@ def _rate(index: Any, queries: Iterator[Vectors], seconds: float) -> float:
 
 
 def _batches(fast: Any, flat: Any, queries: Vectors, seconds: float) -> dict[str, float]:
-    """Queries a second where many come at once, and FAISS may use a matrix product."""
+    """Queries per second in batches, where FAISS can use a matrix product."""
     batch = queries[:AT_ONCE]
     took = [milliseconds(partial(index.search, batch, NEIGHBOURS), seconds) for index in (fast, flat)]
     ours, rival = (1000 * AT_ONCE / each for each in took)
@@ -149,7 +148,7 @@ def _batches(fast: Any, flat: Any, queries: Vectors, seconds: float) -> dict[str
 
 
 def _floor(index: Any, cells: int) -> Floor:
-    """What is read for a query, at the speed of memory: all centres and the vectors of the cells looked into."""
-    looked_at = cells + index.nprobe * index.ntotal / cells
-    read = looked_at * DIMENSIONS * 4
+    """The data read per query, at the speed of memory: all centres and the vectors of the searched cells."""
+    searched = cells + index.nprobe * index.ntotal / cells
+    read = searched * DIMENSIONS * 4
     return Floor(memory_speed() / read, f"{read / 1e6:.3g} MB a query at {memory_speed() / 1e9:.1f} GB/s, read here")

@@ -1,10 +1,7 @@
-"""Poses of people as angles in degrees: 0 hangs straight down, positive turns forward (to the right).
+"""People: a skeleton takes a pose; clothes, face and hair are drawn over it. A man is about 100 units high.
 
-Each limb is a pair (upper bone, lower bone); limbs come as (far, near).
-
-Heads, around (0, 0) with a radius of ten units, and what a person looks like.
-
-People: a skeleton takes a pose, clothes and hair go over it. A man is about 100 units high.
+A pose gives angles in degrees: 0 hangs straight down, positive turns forward (to the right). Each limb is a pair
+(upper bone, lower bone); limbs come as (far, near).
 """
 
 from dataclasses import dataclass
@@ -14,12 +11,48 @@ from gallery.drawing.svg import Point, circle, curve, darker, ellipse, group, li
 
 Limbs = tuple[tuple[float, float], tuple[float, float]]
 
+_INK = "#2a2430"
+_FRINGE = {"man": 4.2, "boy": 3, "woman": 1.5, "girl": 2.2}  # height of the hair's edge over the middle of the head
+
 
 @dataclass(frozen=True)
 class Pose:
     legs: Limbs
     arms: Limbs
     lean: float = 0
+
+
+@dataclass(frozen=True)
+class Body:
+    hip: float  # height of the hip over the ground
+    trunk: float
+    arm: float
+    head: float  # radius
+    shoulders: float  # half width
+    waist: float  # half width
+    sleeve: float  # stroke width
+    leg: float  # stroke width
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one person looks like: colours as `#rrggbb`, clothes as a word."""
+
+    clothes: str  # shirt, jacket or dress
+    cloth: str
+    skin: str
+    hair: str
+    trousers: str
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A drawn person on y = 0: the SVG text, where the leading hand and foot are, and the height of the hip."""
+
+    art: str
+    hand: Point
+    foot: Point
+    hip: float
 
 
 _STILL: Limbs = ((-7, -5), (7, 5))
@@ -39,20 +72,43 @@ POSES = {
     "riding": Pose(((80, -5), (25, 12)), ((54, 46), (50, 44)), lean=30),
 }
 
+BODIES = {
+    "man": Body(hip=45, trunk=31, arm=33, head=10.5, shoulders=10, waist=7.5, sleeve=7.5, leg=9.5),
+    "woman": Body(hip=44, trunk=29, arm=31, head=10.5, shoulders=8, waist=6, sleeve=6.5, leg=8.5),
+    "boy": Body(hip=28, trunk=23, arm=23, head=11.5, shoulders=7.5, waist=6.5, sleeve=6.5, leg=8.5),
+    "girl": Body(hip=27, trunk=22, arm=22, head=11.5, shoulders=6.5, waist=6, sleeve=6, leg=8),
+}
 
-_INK = "#2a2430"
-_FRINGE = {"man": 4.2, "boy": 3, "woman": 1.5, "girl": 2.2}  # height of the hair's edge over the middle of the head
 
-
-@dataclass(frozen=True)
-class Look:
-    """What one person looks like: colours as `#rrggbb`, clothes as a word."""
-
-    clothes: str  # shirt, jacket or dress
-    cloth: str
-    skin: str
-    hair: str
-    trousers: str
+def person(kind: str, look: Look, pose: Pose | str) -> Figure:
+    body = BODIES[kind]
+    pose = POSES[pose] if isinstance(pose, str) else pose
+    legs = [
+        _limb((side * body.waist * 0.45, 0), angles, body.hip / 2)
+        for side, angles in zip((-1, 1), pose.legs, strict=True)
+    ]
+    ground = max(max(y for leg in legs for _, y in leg) + 3, 7)
+    lean = radians(pose.lean)
+    neck = (body.trunk * sin(lean), -body.trunk * cos(lean))
+    arms = [
+        _limb((neck[0] + side * (body.shoulders - 2), neck[1] + 4), angles, body.arm / 2)
+        for side, angles in zip((-1, 1), pose.arms, strict=True)
+    ]
+    head = (neck[0] + sin(lean) * 8 + 1, neck[1] - 2 - body.head)
+    sleeve = darker(look.cloth, 0.16)
+    pieces = (
+        put(hair_behind(kind, look), *head, body.head / 10),
+        _arm(arms[0], look, sleeve, body),
+        _leg(legs[0], look, body, darker(look.trousers, 0.2)),
+        _leg(legs[1], look, body, look.trousers),
+        _trunk(look, body, neck, legs),
+        line([(neck[0], neck[1] - 4), (neck[0] * 1.02, neck[1] + 2)], darker(look.skin, 0.1), body.head * 0.7),
+        put(face(look) + hair(kind, look), *head, body.head / 10),
+        _arm(arms[1], look, sleeve if look.clothes == "dress" else mix(look.cloth, sleeve, 0.5), body),
+    )
+    (hand_x, hand_y), (foot_x, foot_y) = arms[1][-1], legs[1][-1]
+    art = group("".join(pieces), transform=f"translate(0 {-ground:.1f})")
+    return Figure(art, (hand_x, hand_y - ground), (foot_x, foot_y - ground), ground)
 
 
 def face(look: Look) -> str:
@@ -91,67 +147,6 @@ def hair_behind(kind: str, look: Look) -> str:
         + circle(side * 10.2, -2.5, 2, lighter(look.cloth, 0.2))
         for side in (-1, 1)
     )
-
-
-@dataclass(frozen=True)
-class Body:
-    hip: float  # height of the hip over the ground
-    trunk: float
-    arm: float
-    head: float  # radius
-    shoulders: float  # half width
-    waist: float  # half width
-    sleeve: float  # stroke width
-    leg: float  # stroke width
-
-
-BODIES = {
-    "man": Body(hip=45, trunk=31, arm=33, head=10.5, shoulders=10, waist=7.5, sleeve=7.5, leg=9.5),
-    "woman": Body(hip=44, trunk=29, arm=31, head=10.5, shoulders=8, waist=6, sleeve=6.5, leg=8.5),
-    "boy": Body(hip=28, trunk=23, arm=23, head=11.5, shoulders=7.5, waist=6.5, sleeve=6.5, leg=8.5),
-    "girl": Body(hip=27, trunk=22, arm=22, head=11.5, shoulders=6.5, waist=6, sleeve=6, leg=8),
-}
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A drawn person on y = 0: the SVG text, where the leading hand and foot are, and the height of the hip."""
-
-    art: str
-    hand: Point
-    foot: Point
-    hip: float
-
-
-def person(kind: str, look: Look, pose: Pose | str) -> Figure:
-    body = BODIES[kind]
-    pose = POSES[pose] if isinstance(pose, str) else pose
-    legs = [
-        _limb((side * body.waist * 0.45, 0), angles, body.hip / 2)
-        for side, angles in zip((-1, 1), pose.legs, strict=True)
-    ]
-    ground = max(max(y for leg in legs for _, y in leg) + 3, 7)
-    lean = radians(pose.lean)
-    neck = (body.trunk * sin(lean), -body.trunk * cos(lean))
-    arms = [
-        _limb((neck[0] + side * (body.shoulders - 2), neck[1] + 4), angles, body.arm / 2)
-        for side, angles in zip((-1, 1), pose.arms, strict=True)
-    ]
-    head = (neck[0] + sin(lean) * 8 + 1, neck[1] - 2 - body.head)
-    sleeve = darker(look.cloth, 0.16)
-    pieces = (
-        put(hair_behind(kind, look), *head, body.head / 10),
-        _arm(arms[0], look, sleeve, body),
-        _leg(legs[0], look, body, darker(look.trousers, 0.2)),
-        _leg(legs[1], look, body, look.trousers),
-        _trunk(look, body, neck, legs),
-        line([(neck[0], neck[1] - 4), (neck[0] * 1.02, neck[1] + 2)], darker(look.skin, 0.1), body.head * 0.7),
-        put(face(look) + hair(kind, look), *head, body.head / 10),
-        _arm(arms[1], look, sleeve if look.clothes == "dress" else mix(look.cloth, sleeve, 0.5), body),
-    )
-    (hand_x, hand_y), (foot_x, foot_y) = arms[1][-1], legs[1][-1]
-    art = group("".join(pieces), transform=f"translate(0 {-ground:.1f})")
-    return Figure(art, (hand_x, hand_y - ground), (foot_x, foot_y - ground), ground)
 
 
 def _limb(start: Point, angles: tuple[float, float], bone: float) -> list[Point]:

@@ -1,9 +1,7 @@
-"""Named colours of the illustrations and the arithmetic on them.
+"""Colours and the few SVG primitives that all drawings are made of.
 
-The few SVG primitives that all pictures are made of.
-
-A gradient is named by what it is (`fall`, `across` and `glow` return `url(#...)` values that hold their colours),
-so drawing needs no registry: `document` finds the names in the text and writes the definitions.
+A gradient's name holds its colours (`fall`, `across` and `glow` return `url(#...)`), so drawing needs no registry:
+`document` finds the names in the text and writes the definitions.
 """
 
 import re
@@ -36,6 +34,11 @@ SKIN = ("#f6cfae", "#eab98d", "#cf9468", "#a56d45", "#7c4d31")
 HAIR = ("#2b2226", "#4a2e22", "#7a4a28", "#b9793c", "#e0b25c")
 TROUSERS = ("#33415f", "#4f5d75", "#6b5b4d", "#3c3f4a", "#56708f")
 
+Point = tuple[float, float]
+
+_NAME = re.compile(r"url\(#([fag])-([0-9a-f]{6})-([0-9a-f]{6})-(\d+)-(\d+)\)")
+_AXIS = {"f": 'x1="0" y1="0" x2="0" y2="1"', "a": 'x1="0" y1="0" x2="1" y2="0"'}
+
 
 def mix(first: str, second: str, share: float) -> str:
     """The colour `share` of the way (0..1) from `first` to `second`, both `#rrggbb`."""
@@ -49,12 +52,6 @@ def darker(colour: str, share: float = 0.2) -> str:
 
 def lighter(colour: str, share: float = 0.25) -> str:
     return mix(colour, "#ffffff", share)
-
-
-Point = tuple[float, float]
-
-_NAME = re.compile(r"url\(#([fag])-([0-9a-f]{6})-([0-9a-f]{6})-(\d+)-(\d+)\)")
-_AXIS = {"f": 'x1="0" y1="0" x2="0" y2="1"', "a": 'x1="0" y1="0" x2="1" y2="0"'}
 
 
 def fall(top: str, bottom: str, top_opacity: float = 1, bottom_opacity: float = 1) -> str:

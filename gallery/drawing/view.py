@@ -1,7 +1,4 @@
-"""The light of a day or night, the sky under it, and the weather that falls in front of everything.
-
-A canvas under a light, with the pieces of scenery that many places share.
-"""
+"""Light, sky and weather, and a `View`: the canvas with the pieces of scenery that many places share."""
 
 from dataclasses import dataclass
 from math import pi, sin

@@ -103,4 +103,4 @@ def test_a_part_of_the_photos(photos: Path) -> None:
 def test_a_folder_of_another_kind(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """It is named in a sentence."""
     assert main(["captions", "--model", "m", "--photos", str(tmp_path)], load=models(0)) == 1
-    assert "not laid out as Flickr8k" in capsys.readouterr().err
+    assert "not in the layout of Flickr8k" in capsys.readouterr().err

@@ -56,7 +56,7 @@ def test_a_row_that_fails_leaves_the_report(tmp_path: Path, capsys: pytest.Captu
 
     assert out.read_text() == kept
     said = capsys.readouterr().err
-    assert f"run failed. What was measured is in {tmp_path / 'avx2.partial.json'}" in said
+    assert f"run failed. Results so far: {tmp_path / 'avx2.partial.json'}" in said
     assert f"{out} is unchanged" in said
 
 
@@ -100,7 +100,7 @@ def test_an_interrupted_run_leaves_the_report_and_can_be_resumed(
     said = process.communicate(timeout=30)[1]
 
     assert process.returncode == 130
-    assert f"Interrupted after 1 of 2 rows. What was measured is in {partial}" in said
+    assert f"Interrupted after 1 of 2 rows. Results so far: {partial}" in said
     assert f"{out} is unchanged." in said
     assert names(out) == []
     assert names(partial) == ["walk"]
@@ -126,10 +126,7 @@ def test_a_new_run_says_what_it_will_replace(tmp_path: Path, capsys: pytest.Capt
 
     assert run([row("swim")], Setting(cache=tmp_path), Places.at(out)) == 0
 
-    assert (
-        "avx2.partial.json is of an interrupted run (rows measured: 1); --resume continues it"
-        in capsys.readouterr().err
-    )
+    assert "avx2.partial.json belongs to an interrupted run (1 rows); --resume continues it" in capsys.readouterr().err
     assert names(out) == ["swim"]
 
 
@@ -151,7 +148,7 @@ def test_other_settings_cannot_be_resumed(tmp_path: Path, capsys: pytest.Capture
 
     assert run([row()], Setting(quick=True, cache=tmp_path), Places.at(out), resume=True) == 2
 
-    assert "was measured with other quick. Without --resume" in capsys.readouterr().err
+    assert "was measured with a different quick. Without --resume" in capsys.readouterr().err
     assert names(tmp_path / "avx2.partial.json") == ["walk"]
 
 
@@ -172,7 +169,7 @@ def test_no_option_writes_over_a_kept_run(part: list[str], capsys: pytest.Captur
         parse([*part, "--out", str(LATEST / "avx2.json")])
 
     assert ended.value.code == 2
-    assert "is for whole runs" in capsys.readouterr().err
+    assert "is reserved for whole runs" in capsys.readouterr().err
 
 
 def test_the_kept_runs_are_printed_as_markdown(capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from bench.rounds import memory_speed, network_floor, product_speed
+from bench.timing import memory_speed, network_floor, product_speed
 
 SIDE = 512
 KINDS = pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16, torch.int8])

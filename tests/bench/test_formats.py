@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from bench.rows.formats import FORMATS, decoding, together, write
+from bench.rows.indexing import FORMATS, decoding, together, write
 from imagetext.pictures import open_picture
 
 

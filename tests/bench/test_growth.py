@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.growth import Curve, coded, index_size, measure_all
+from bench.chart import Curve
+from bench.growth import coded, index_size, measure_all
 from bench.row import Setting
 
 

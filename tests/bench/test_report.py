@@ -7,8 +7,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from bench.chart import chart
-from bench.growth import Curve, growth_chart
+from bench.chart import Curve, chart, growth_chart
 from bench.report import CannotResume, Places, Recording, Report, add_to_history, kept_reports
 from tests.bench.fakes import result
 
@@ -91,7 +90,7 @@ def test_rows_are_partial_until_the_run_is_whole(tmp_path: Path) -> None:
     ("last", "reason"),
     [
         ({"error": "OSError: gone"}, "run failed"),
-        ({"skipped": "no shoes"}, "run skipped, but measured in the report before"),
+        ({"skipped": "no shoes"}, "run skipped, but measured in the previous report"),
     ],
 )
 def test_a_run_that_lost_a_row_replaces_nothing(tmp_path: Path, last: dict[str, Any], reason: str) -> None:
@@ -145,7 +144,7 @@ def test_other_code_machines_and_settings_are_not_mixed(
     run = recording(tmp_path)
     run.add(result())
 
-    with pytest.raises(CannotResume, match=f"with other {named}"):
+    with pytest.raises(CannotResume, match=f"with a different {named}"):
         Recording.resumed(run.places, MACHINE | machine, SETTINGS | settings)
     assert run.places.partial.exists()
 

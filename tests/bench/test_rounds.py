@@ -1,36 +1,37 @@
-"""Turns, ratios and their spread."""
+"""Interleaved rounds, ratios and their spread."""
 
 import pytest
 
-from bench.rounds import Turns, interquartile, milliseconds, play, ratios
 from bench.row import Contest
+from bench.runner import Rounds, interleave, interquartile, ratios
+from bench.timing import milliseconds
 from tests.bench.fakes import contest
 
 
-def test_sides_take_turns_after_a_warm_up() -> None:
-    """A B, then A B for each round; what the warm-up gave does not count."""
+def test_sides_are_interleaved_after_a_warm_up() -> None:
+    """A B, then A B for each round; the warm-up does not count."""
     order: list[str] = []
 
     def turn(side: str, value: float) -> float:
         order.append(side)
         return value
 
-    turns = play(Contest(lambda: turn("ours", 1.0), lambda: turn("rival", 2.0)), 2)
+    found = interleave(Contest(lambda: turn("ours", 1.0), lambda: turn("rival", 2.0)), 2)
 
     assert order == ["ours", "rival"] * 3
-    assert turns == Turns((1.0, 1.0), (2.0, 2.0))
+    assert found == Rounds((1.0, 1.0), (2.0, 2.0))
 
 
 def test_the_warm_up_is_left_out() -> None:
     """Only the first value of each side is lost."""
-    assert play(contest([100, 1, 2], [100, 3, 4]), 2) == Turns((1, 2), (3, 4))
+    assert interleave(contest([100, 1, 2], [100, 3, 4]), 2) == Rounds((1, 2), (3, 4))
 
 
 def test_each_round_is_told() -> None:
     """For the line of progress."""
     told: list[int] = []
 
-    play(contest([1, 1, 1], [1, 1, 1]), 2, told.append)
+    interleave(contest([1, 1, 1], [1, 1, 1]), 2, told.append)
 
     assert told == [1, 2]
 
@@ -40,7 +41,7 @@ def test_each_round_is_told() -> None:
 )
 def test_ratios_say_how_many_times_better_ours_is(unit: str, lower: bool, expected: tuple[float, ...]) -> None:
     """Of times the rival's is above the line, of rates ours; where lower is better it is our time in the rival's."""
-    assert ratios(Turns((2.0,), (8.0,)), unit, lower) == expected
+    assert ratios(Rounds((2.0,), (8.0,)), unit, lower) == expected
 
 
 def test_the_spread_is_the_middle_half() -> None:

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from bench.catalogue import THRESHOLDS
 from bench.report import Report, kept_reports
 from bench.tables import END, PAGE, START, markdown, table, write_into
-from bench.thresholds import TABLE
 from tests.bench.fakes import result
 
 MACHINE = {"cpu": "A", "cores": 2, "flags": ["avx2"], "packages": {"torch": "2.13.0"}, "load": 0.1, "commit": "abc"}
@@ -45,7 +45,7 @@ def test_instruction_sets_stand_side_by_side() -> None:
     assert "| `infinity-16` | skipped | 1.5 | 3 | to be measured | 1.5 | 3 |" in text
     assert "**AVX2**: measured None on 2 cores of A (avx2), load 0.1 before, commit abc, torch 2.13.0." in text
     assert "**AVX-512 VNNI**: to be measured." in text
-    assert all(f"| `{row}` |" in text for row in TABLE)
+    assert all(f"| `{row}` |" in text for row in THRESHOLDS)
 
 
 def test_other_instruction_sets_have_a_column_once_they_are_measured() -> None:

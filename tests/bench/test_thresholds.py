@@ -2,16 +2,15 @@
 
 import pytest
 
-from bench.catalogue import catalogue
+from bench.catalogue import AT_MOST, COLUMNS, THRESHOLDS, catalogue, limits
 from bench.machine import INSTRUCTION_SETS
-from bench.thresholds import AT_MOST, COLUMNS, TABLE, limits
 
 
 def test_each_row_has_its_thresholds() -> None:
     """The table and the catalogue name the same rows in the same order."""
     rows = catalogue("avx2")
 
-    assert [row.name for row in rows] == list(TABLE)
+    assert [row.name for row in rows] == list(THRESHOLDS)
     assert [row.name for row in rows if row.lower_is_better] == list(AT_MOST)
 
 
@@ -26,7 +25,7 @@ def test_each_instruction_set_has_a_column() -> None:
 )
 def test_instruction_sets_share_columns(instruction_set: str, like: str) -> None:
     """Those without a column of their own are judged by the other's."""
-    assert all(limits(row, instruction_set) == limits(row, like) for row in TABLE)
+    assert all(limits(row, instruction_set) == limits(row, like) for row in THRESHOLDS)
 
 
 def test_rows_take_the_thresholds_of_their_instruction_set() -> None:
@@ -39,6 +38,6 @@ def test_rows_take_the_thresholds_of_their_instruction_set() -> None:
 
 def test_targets_lie_beyond_thresholds() -> None:
     """A target is harder to reach."""
-    for row, columns in TABLE.items():
+    for row, columns in THRESHOLDS.items():
         for threshold, target in columns:
             assert target is None or (target < threshold if row in AT_MOST else target > threshold)

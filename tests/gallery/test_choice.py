@@ -61,7 +61,7 @@ def test_only_people_wear_clothes(scenes: list[Scene]) -> None:
 @pytest.mark.parametrize("number", [0, MOST + 1])
 def test_an_impossible_number_is_refused(number: int) -> None:
     """None or too many scenes is a clear error."""
-    with pytest.raises(InvalidParameter, match=f"from 1 to {MOST}"):
+    with pytest.raises(InvalidParameter, match=f"between 1 and {MOST}"):
         choose_scenes(1, number)
 
 

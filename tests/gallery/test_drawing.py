@@ -8,7 +8,7 @@ from PIL import Image
 
 from gallery.choice import choose_scene
 from gallery.drawing.figures import figure
-from gallery.drawing.places import SCENERY
+from gallery.drawing.scenery import SCENERY
 from gallery.drawing.svg import document, put, rect
 from gallery.drawing.view import LIGHTS
 from gallery.places import PLACES

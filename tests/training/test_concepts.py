@@ -9,8 +9,7 @@ import torch
 from imagetext.models.encoder.labels import Labels, load_labels
 from imagetext.models.encoder.minilm import Concepts
 from imagetext.wire.errors import InvalidParameter, ModelError
-from training.concept_data import Taught
-from training.concepts import start_classifier
+from training.concepts import Taught, start_classifier
 from training.evaluate_open import (
     Collection,
     ShortQuery,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from imagetext.wire.errors import InvalidParameter
-from training.architectures import GruConfig, VitBertConfig
+from training.captioner import GruConfig, VitBertConfig
 from training.loop import read_config
 from training.retrieval import RetrievalConfig
 

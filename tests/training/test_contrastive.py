@@ -6,9 +6,10 @@ import torch
 
 from imagetext.models.backbone import EFFICIENTNET_LITE0, load_backbone
 from imagetext.models.encoder.minilm import Head, HeadShape, load_minilm
-from training.contrastive import Heads, Towers, info_nce
+from training.contrastive import info_nce
 from training.features import Features
 from training.pairs import PairSet
+from training.retrieval import Heads, Towers
 
 CAPTIONS = 3
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from imagetext.wire.errors import InvalidParameter
-from training.data.folder import Record, write_records
+from training.data.records import Record, write_records
 from training.dataset import read_captions, read_split
 
 

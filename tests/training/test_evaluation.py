@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from training.evaluation import retrieval_scores
+from training.ranking import retrieval_scores
 
 
 def unit(rows: list[list[float]]) -> np.ndarray:

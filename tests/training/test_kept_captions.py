@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from training.scored_captions import KeptCaptions
+from training.evaluate import KeptCaptions
 
 
 def test_captions_outlive_an_interruption(tmp_path: Path) -> None:

@@ -13,11 +13,9 @@ from imagetext.models.captioner.vit_bert import VitBert, VitBertShape
 from imagetext.models.captioner.vocabulary import END, PAD, UNKNOWN, Vocabulary
 from imagetext.wire.errors import InvalidParameter
 from training.confidence import Judged, agrees, fit, report, write
-from training.open_caption_data import Part, Pictures, encoded
-from training.open_captions import blended
-from training.open_decoder import extended
+from training.open_caption_data import Consensus, Part, Pictures, Sentences, encoded, found_captions, tidied
+from training.open_captions import blended, extended
 from training.open_world import Naming, read_kinds
-from training.sentences import Consensus, Sentences, found_captions, tidied
 
 NAMES = ["tench", "tabby", "teapot", "Border collie"]
 KINDS = "# a comment\ndog; dog puppy; 3\ncat; cat kitten; 1\npot; pot kettle; 2\n"
@@ -64,7 +62,7 @@ def sentences(*texts: str) -> Sentences:
 
 def test_the_sentence_that_agrees_with_most_others_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     """What only one of the near sentences says is likely not in the picture."""
-    monkeypatch.setattr("training.sentences.NEAREST", 4)
+    monkeypatch.setattr("training.open_caption_data.NEAREST", 4)
     near = sentences(
         "a clock tower in the rain",
         "two cats sleep on a couch",
@@ -80,7 +78,7 @@ def test_the_sentence_that_agrees_with_most_others_is_chosen(monkeypatch: pytest
 
 def test_captions_that_were_found_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second run reads the file of the first."""
-    monkeypatch.setattr("training.sentences.NEAREST", 2)
+    monkeypatch.setattr("training.open_caption_data.NEAREST", 2)
     near, pictures = sentences("a cat", "a dog"), F.normalize(torch.ones(3, 4), dim=1)
     first = found_captions(pictures, near, tmp_path)
     (file,) = tmp_path.iterdir()
@@ -150,7 +148,7 @@ def test_confidence_rises_where_captions_become_right() -> None:
     assert curve.of(-1.8) < 0.1 and curve.of(-0.1) > 0.9
     assert -1.0 < -curve.offset / curve.scale < -0.5
     many, few = report(domains, curve)
-    assert "right 0.50" in many and "of which right 1.00" in many
+    assert "right 0.50" in many and "1.00 of these right" in many
     assert "right 0.2" in few
 
 

@@ -5,7 +5,7 @@ import torch
 
 from imagetext.engines.int8 import SIGNED, UNSIGNED
 from imagetext.models.quantized import weight_steps
-from training.quantizing import activation_step
+from training.quantize import activation_step
 
 
 @pytest.mark.parametrize(("largest", "step"), [(0.9, 2.0**-8), (1.9, 2.0**-7), (100.0, 0.5)])

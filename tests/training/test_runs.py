@@ -106,7 +106,7 @@ def test_captioner_killed_and_resumed_is_the_undisturbed_one(architecture: str, 
     integers = quantized(killed.out, scenes, tmp_path / "integers")
     assert caption(integers, scenes)
     assert "## Int8" in (integers / "README.md").read_text()
-    with pytest.raises(InvalidParameter, match="in integers"):
+    with pytest.raises(InvalidParameter, match="in int8"):
         starting_backbone(EFFICIENTNET_LITE0, str(integers))
 
 
@@ -159,7 +159,7 @@ def test_retrieval_run_learns_and_loads(scenes: Path, tmp_path: Path) -> None:
     integers = quantized(again.out, scenes, tmp_path / "integers")
     assert found_among_sixteen(integers, scenes) >= 8
     assert "## Int8" in (integers / "README.md").read_text()
-    with pytest.raises(InvalidParameter, match="in integers"):
+    with pytest.raises(InvalidParameter, match="in int8"):
         starting_encoder(str(integers))
 
 

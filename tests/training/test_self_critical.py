@@ -11,11 +11,11 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from imagetext.models.captioner.decoder import Memory, State
 from imagetext.models.captioner.vocabulary import PAD, START, UNKNOWN, Vocabulary
+from training.captioner import Reward, sample, self_critical_pass
 from training.captions import CaptionSet, caption_set
 from training.dataset import CaptionedPicture
 from training.features import Features
 from training.loop import Average, Stepper
-from training.self_critical import Reward, sample, self_critical_pass
 
 WORDS = ("a", "dog", "runs", "cat", "sleeps")
 BANNED = [PAD, START, UNKNOWN]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from training.loop import rise_and_fall
+from training.captioner import rise_and_fall
 
 
 def test_without_a_rise_the_rate_falls_evenly_from_its_peak() -> None:

@@ -15,9 +15,9 @@ from imagetext.models.captioner.vocabulary import Vocabulary
 from imagetext.models.transform import PictureTransform
 from imagetext.wire.errors import InvalidParameter
 from training.captions import CaptionSet, caption_set, shifted
-from training.cross_entropy import ask_teachers, load_teacher
 from training.dataset import CaptionedPicture
 from training.features import Features
+from training.teachers import ask_teachers, load_teacher
 
 CAPTIONER = Path(__file__).parents[2] / "models" / "caption-gru"
 VOCABULARY = Vocabulary(["a", "dog", "cat", "runs", "sits", "here"])  # with the special ones fewer than are kept

@@ -59,7 +59,7 @@ def test_a_picture_network_of_another_kind_is_refused(tuned: Path, tmp_path: Pat
 
     with pytest.raises(InvalidParameter, match="picture network"):
         starting_backbone(str(tmp_path), str(tuned))
-    with pytest.raises(InvalidParameter, match="in integers"):
+    with pytest.raises(InvalidParameter, match="in int8"):
         starting_backbone(EFFICIENTNET_LITE0, str(SHIPPED))
 
 

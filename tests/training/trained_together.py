@@ -5,8 +5,7 @@ from pathlib import Path
 
 import torch
 
-from training.architectures import GruConfig
-from training.captioner import Run
+from training.captioner import GruConfig, Run
 from training.loop import read_config
 from training.processes import launched
 

@@ -1,4 +1,4 @@
-"""The command line.
+"""Train CLIP models:
 
 python -m training.clip scratch --photos DIR --out DIR
 python -m training.clip tune --start FOLDER_OR_ID --data DIR[:WEIGHT] ... --out DIR
@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(error.detail + "\n")
         return 1
     except KeyboardInterrupt:
-        sys.stderr.write("Interrupted. The same command goes on from its last whole pass.\n")
+        sys.stderr.write("Interrupted; run the same command again to continue after the last finished epoch.\n")
         return 1
     return 0
 

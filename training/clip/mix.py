@@ -1,10 +1,5 @@
-"""Which captions of a picture a batch takes.
-
-A mix of data sets: how much of each a pass takes, and in which batches.
-
-Batches made ready ahead of the step that needs them: pictures decoded and cut, captions as tokens.
-
-A dev split that CLIP models are scored on.
+"""A mix of data sets for CLIP: what an epoch takes of each, its batches, prepared ahead of the steps, and dev splits
+for scoring.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -24,15 +19,20 @@ from imagetext.models.transform import DECODED_SIDE, PictureTransform
 from imagetext.pictures import open_picture
 from imagetext.wire.errors import ImageTextError, InvalidParameter
 from training.captions import SIDES
-from training.clip.cards import clip_scores
 from training.dataset import CaptionedPicture, read_split
 from training.processes import Processes
+from training.ranking import clip_scores
+
+AHEAD = 2  # batches
+THREADS = 2
+WHOLE = (0.0, 0.0, 1.0, 1.0)  # the box of an uncropped picture
+Encode = Callable[[Tensor], Tensor]
 
 
 def draw_captions(counts: Tensor, number: int) -> Tensor:
-    """For pictures that have `counts` (n,) captions, `number` of each: (n, number), from 0.
+    """`number` captions of each picture, by their places from 0: (n, number). `counts` (n,) says how many there are.
 
-    All are different where a picture has as many; where it has fewer, each is taken about as often as the others.
+    All are different if the picture has that many; otherwise each is drawn about equally often.
     """
     order = torch.rand(len(counts), int(counts.max()))
     order.masked_fill_(torch.arange(order.shape[1]) >= counts[:, None], 2.0)
@@ -41,21 +41,21 @@ def draw_captions(counts: Tensor, number: int) -> Tensor:
 
 @dataclass(frozen=True)
 class Source:
-    """A data set and its weight: a pass takes that share of its pictures, drawn anew; 2 takes every picture twice."""
+    """A data set and its weight: the share of its pictures drawn for each epoch; 2 takes every picture twice."""
 
     folder: Path
     weight: float = 1.0
 
     @classmethod
     def parse(cls, text: str) -> "Source":
-        """DIR or DIR:WEIGHT. Raises InvalidParameter for a weight that is not above 0."""
+        """DIR or DIR:WEIGHT. Raises InvalidParameter for a weight that is not positive."""
         folder, colon, weight = text.rpartition(":")
         try:
             source = cls(Path(folder), float(weight)) if colon else cls(Path(text))
         except ValueError:
-            return cls(Path(text))  # a colon that belongs to the folder's name
+            return cls(Path(text))  # the colon belongs to the folder's name
         if not 0 < source.weight < float("inf"):
-            raise InvalidParameter(f"The weight of {folder} must be above 0.")
+            raise InvalidParameter(f"The weight of {folder} must be positive and finite, not {weight}.")
         return source
 
     def __str__(self) -> str:
@@ -75,8 +75,8 @@ class CaptionedSet:
         pictures = read_split(source.folder, "train")
         return cls(pictures, torch.tensor([len(picture.captions) for picture in pictures]), source.weight)
 
-    def turns(self) -> list[Tensor]:
-        """The pictures of a pass, shuffled; within one of the tensors none comes twice."""
+    def rounds(self) -> list[Tensor]:
+        """The pictures of an epoch, shuffled; no picture occurs twice in one of the tensors."""
         whole, rest = divmod(round(self.weight * len(self.pictures)), len(self.pictures))
         sizes = [len(self.pictures)] * whole + [rest] * (rest > 0)
         return [torch.randperm(len(self.pictures))[:size] for size in sizes]
@@ -84,13 +84,13 @@ class CaptionedSet:
 
 @dataclass(frozen=True)
 class Batch:
-    """What a step sees: some pictures of one set, with the captions drawn and the part of each picture.
+    """One step's pictures of one set, with the captions drawn and the crop of each picture.
 
     Attributes:
         rows: (n,).
         captions: (n, captions).
         boxes: (n, 4), left, top, right and bottom of each crop, in [0, 1].
-        mirrored: (n,), never where a drawn caption says left or right.
+        mirrored: (n,), never if a drawn caption says left or right.
     """
 
     part: CaptionedSet
@@ -105,18 +105,18 @@ class Batch:
         return [[one.captions[c] for c in drawn] for one, drawn in zip(pictures, self.captions.tolist(), strict=True)]
 
     def share(self, processes: Processes) -> "Batch":
-        """The pictures that this process takes."""
+        """This process's share of the pictures."""
         own = map(processes.share, (self.rows, self.captions, self.boxes, self.mirrored))
         return Batch(self.part, *own)
 
 
 def draw_pass(sets: Sequence[CaptionedSet], size: int, captions: int, smallest: float, mirror: bool) -> list[Batch]:
-    """All batches of a pass, shuffled, each from one set: among pictures of one kind the negatives are harder.
+    """All batches of an epoch, shuffled, each from one set: among pictures of one kind the negatives are harder.
 
-    All chance is torch's, and all of it is drawn here, so that what prepares the batches may run ahead.
+    All random numbers come from torch and are drawn here, so that batches can be prepared ahead.
     """
-    parts = [(part, rows) for part in sets for turn in part.turns() for rows in torch.split(turn, size)]
-    # One picture alone has no negatives.
+    parts = [(part, rows) for part in sets for round_ in part.rounds() for rows in torch.split(round_, size)]
+    # A single picture has no negatives.
     parts = [(part, rows) for part, rows in parts if len(rows) > 1]
     shuffled = (parts[number] for number in torch.randperm(len(parts)).tolist())
     return [_batch(part, rows, captions, smallest, mirror) for part, rows in shuffled]
@@ -130,21 +130,16 @@ def _batch(part: CaptionedSet, rows: Tensor, captions: int, smallest: float, mir
 
 
 def _boxes(count: int, smallest: float) -> Tensor:
-    """Crops of a picture's own shape that keep from `smallest` to all of its area: (n, 4) in [0, 1]."""
+    """Crops with the picture's aspect ratio and at least `smallest` of its area: (n, 4) in [0, 1]."""
     side = (smallest + (1 - smallest) * torch.rand(count, 1)).sqrt()
     corner = torch.rand(count, 2) * (1 - side)
     return torch.cat([corner, corner + side], 1)
 
 
-AHEAD = 2  # batches
-THREADS = 2
-WHOLE = (0.0, 0.0, 1.0, 1.0)
-
-
 @dataclass(frozen=True)
 class Ready:
-    """Pictures (n, 3, size, size) as the network takes them, and the tokens of their captions (n * captions, 2, steps):
-    ids, and which of them count. `unreadable` pictures were left out with their captions."""
+    """Scaled pictures (n, 3, size, size), and the tokens of their captions (n * captions, 2, steps): ids and mask.
+    `unreadable` pictures are left out with their captions."""
 
     pictures: Tensor
     tokens: Tensor
@@ -152,7 +147,7 @@ class Ready:
 
 
 class Reader:
-    """Makes batches ready for one model."""
+    """Prepares batches for one model: pictures decoded and cropped, captions tokenised."""
 
     def __init__(self, transform: PictureTransform, tokenizer: Any, max_tokens: int) -> None:
         self.transform = transform
@@ -160,7 +155,7 @@ class Reader:
         self.max_tokens = max_tokens
 
     def batches(self, plan: Sequence[Batch]) -> Iterator[Ready]:
-        """In the order of the plan; a few are always under way."""
+        """In the order of the plan; a few are always being prepared ahead."""
         with ThreadPoolExecutor(THREADS) as pool:
             waiting: list[tuple[Batch, list[Future[NDArray[np.uint8] | None]]]] = []
             for batch in plan:
@@ -173,7 +168,7 @@ class Reader:
     def picture(
         self, picture: CaptionedPicture, box: Sequence[float] = WHOLE, mirrored: bool = False
     ) -> NDArray[np.uint8] | None:
-        """A model input in bytes (3, size, size); None where the file cannot be read."""
+        """A model input in bytes (3, size, size); None if the file cannot be read."""
         try:
             opened = open_picture(picture.path, target=DECODED_SIDE)
         except ImageTextError:
@@ -187,7 +182,7 @@ class Reader:
         return torch.from_numpy(self.transform.scale(np.stack(inputs)))
 
     def tokens(self, texts: Sequence[str]) -> Tensor:
-        """(n, 2, steps): ids, and which of them count."""
+        """(n, 2, steps): ids and mask."""
         batch = self.tokenizer(
             list(texts), padding=True, truncation=True, max_length=self.max_tokens, return_tensors="pt"
         )
@@ -210,9 +205,6 @@ class Reader:
         return Ready(inputs, self.tokens([text for _, texts in readable for text in texts]), len(found) - len(readable))
 
 
-Encode = Callable[[Tensor], Tensor]
-
-
 class DevSplit:
     """The first pictures of a dev split with all their captions."""
 
@@ -224,10 +216,10 @@ class DevSplit:
 
     @torch.no_grad()
     def scores(self, encode_pictures: Encode, encode_texts: Encode, chunk: int) -> dict[str, float]:
-        """Both directions; `chunk` pictures or texts are encoded at once.
+        """Recall both ways; `chunk` pictures or texts are encoded at once.
 
         Raises:
-            InvalidParameter: a picture cannot be read. A dev split must be whole, or its scores would not compare.
+            InvalidParameter: a picture cannot be read. An incomplete dev split would give incomparable scores.
         """
         texts = [encode_texts(part).cpu() for part in torch.split(self.tokens, chunk)]
         pictures = []

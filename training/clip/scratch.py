@@ -1,13 +1,9 @@
-"""The settings of a training from scratch.
+"""Train a CLIP from random weights on a few thousand pictures.
 
-Pictures that are never seen twice alike: cut, mirrored and coloured anew, a whole batch at once.
+    python -m training.clip scratch --photos DIR --out DIR
 
-A whole split in memory: every picture decoded once, small, in bytes.
-
-The captions of a split as word ids, and the drawing of some of them for a batch.
-
-Train a CLIP from nothing on a few thousand pictures: random weights, the standard loss, pictures never seen twice
-alike.
+A whole split is kept in memory, every picture decoded once, small, in bytes. Each epoch crops, mirrors and recolours
+the pictures anew, so that none is seen twice alike.
 """
 
 import argparse
@@ -23,32 +19,36 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from torch.optim import AdamW
-from torch.optim.lr_scheduler import OneCycleLR
 from tqdm import tqdm
 
-from imagetext.models.captioner.vocabulary import PAD, START, UNKNOWN, Vocabulary, words_of
+from imagetext.models.captioner.vocabulary import PAD, START, UNKNOWN, Vocabulary
 from imagetext.models.encoder.scratch import ARCHITECTURE, VOCABULARY, ScratchClip, ScratchShape
 from imagetext.models.encoder.tokenizer import word_ids
 from imagetext.models.transform import PictureTransform
 from imagetext.models.weights import changed_tensors, write_model_folder
 from imagetext.pictures import open_picture
 from training.calibrating import fit_calibration
-from training.captions import SIDES
-from training.clip.cards import clip_scores, scratch_card
+from training.captions import sided
+from training.cards import scratch_card
 from training.clip.mix import draw_captions
 from training.contrastive import info_nce
 from training.dataset import CaptionedPicture, read_split
-from training.loop import Average, Checkpoint, Stepper, read_config
+from training.loop import Fit, Stepper, identity_of, one_cycle, parameter_groups, read_config
 from training.processes import mixed_precision
+from training.ranking import clip_scores
 from training.run_log import RunLog
 
-CONFIG = Path(__file__).with_name("scratch.toml")
+SETTINGS = Path(__file__).with_name("scratch.toml")
+NAME = "scratch-clip"
+ENCODED = 250  # pictures or texts at once
+ASPECT = 0.2  # logarithm of the largest change of the aspect ratio
+THREADS = 2
+SHORTEST = 11  # steps: OneCycleLR divides by the length of its rise minus one
 
 
 @dataclass(frozen=True)
 class ScratchConfig:
-    """The keys of scratch.toml, explained there."""
+    """The keys of scratch.toml, which explains them."""
 
     seed: int = 1
     size: int = 80
@@ -74,7 +74,7 @@ class ScratchConfig:
     score_every: int = 3
 
     def network(self, vocabulary: Vocabulary) -> ScratchClip:
-        """A new network, with random weights."""
+        """A new network with random weights."""
         shape = ScratchShape(
             vocabulary=len(vocabulary),
             widths=tuple(self.first_width * 2**stage for stage in range(self.stages)),
@@ -86,15 +86,11 @@ class ScratchConfig:
         return ScratchClip(shape, self.picture_dropout, self.text_dropout)
 
 
-ASPECT = 0.2  # the logarithm of the largest change
-
-
 def augmented(pictures: Tensor, size: int, mirrors: Tensor, smallest: float, jitter: float) -> Tensor:
     """Random crops of pictures (n, 3, side, side) in bytes, in [0, 1] and float32: (n, 3, size, size).
 
-    A crop takes from `smallest` to all of a picture's area. `mirrors` (n,) tells which pictures may be mirrored; half
-    of them are. Saturation, contrast and brightness change by a factor of 1 - jitter to 1 + jitter. All chance is
-    torch's.
+    A crop has at least `smallest` of a picture's area. `mirrors` (n,) says which pictures may be mirrored; half of
+    them are. Saturation, contrast and brightness change by factors between 1 - jitter and 1 + jitter.
     """
     count = len(pictures)
     grid = F.affine_grid(_crops(count, mirrors, smallest), [count, 3, size, size], align_corners=False)
@@ -108,7 +104,7 @@ def augmented(pictures: Tensor, size: int, mirrors: Tensor, smallest: float, jit
 
 
 def _crops(count: int, mirrors: Tensor, smallest: float) -> Tensor:
-    """Where each crop lies, as an affine map of [-1, 1] x [-1, 1]: (n, 2, 3)."""
+    """The crops as affine maps of [-1, 1] x [-1, 1]: (n, 2, 3)."""
     area = smallest + (1 - smallest) * torch.rand(count)
     aspect = torch.exp(ASPECT * (2 * torch.rand(count) - 1))
     wide, high = (area * aspect).sqrt().clamp(max=1), (area / aspect).sqrt().clamp(max=1)
@@ -119,11 +115,8 @@ def _crops(count: int, mirrors: Tensor, smallest: float) -> Tensor:
     return torch.stack(rows, 1)
 
 
-THREADS = 2
-
-
 def small_pictures(pictures: Sequence[CaptionedPicture], side: int, cache: Path) -> Tensor:
-    """All pictures squashed to (n, 3, side, side) bytes, from the cache file of exactly these files."""
+    """All pictures resized to (n, 3, side, side) bytes, from the cache file for exactly these pictures."""
     files = [[str(picture.path), picture.path.stat().st_size] for picture in pictures]
     file = cache / f"pictures-{hashlib.sha256(json.dumps([files, side]).encode()).hexdigest()[:16]}.npy"
     if not file.exists():
@@ -144,8 +137,8 @@ class CaptionWords:
 
     Attributes:
         ids: (captions, steps), padded with 0.
-        sided: (captions,), which of them say left or right, so that no mirrored picture fits.
-        first: (pictures,), where each picture's captions begin.
+        sided: (captions,), whether one says left or right, so that no mirrored picture fits.
+        first: (pictures,), the row of each picture's first caption.
         count: (pictures,), how many it has.
     """
 
@@ -158,39 +151,32 @@ class CaptionWords:
     def of(cls, pictures: Sequence[CaptionedPicture], vocabulary: Vocabulary, max_words: int) -> "CaptionWords":
         captions = [caption for picture in pictures for caption in picture.captions]
         count = torch.tensor([len(picture.captions) for picture in pictures])
-        sided = torch.tensor([bool(SIDES & set(words_of(caption))) for caption in captions])
         ids = torch.from_numpy(word_ids(captions, vocabulary, max_words))
-        return cls(ids, sided, count.cumsum(0) - count, count)
+        return cls(ids, sided(captions), count.cumsum(0) - count, count)
 
     def draw(self, pictures: Tensor, number: int) -> Tensor:
-        """Some captions of each picture, all different where it has as many: (n, number)."""
+        """Rows of `number` captions of each picture, all different if it has that many: (n, number)."""
         return self.first[pictures, None] + draw_captions(self.count[pictures], number)
 
 
 def shortened(words: Tensor) -> Tensor:
-    """Without the columns in which all are padding."""
+    """Without the columns that are all padding."""
     return words[:, : int((words != PAD).sum(1).max())]
 
 
 def dropped(words: Tensor, share: float) -> Tensor:
-    """A share of the words, drawn anew, is read as unknown: no single word may carry a caption."""
+    """A random share of the words becomes unknown, so that no single word carries a caption."""
     lost = (torch.rand(words.shape) < share) & (words != PAD) & (words != START)
     return torch.where(lost, UNKNOWN, words)
 
 
-NAME = "scratch-clip"
-ENCODED = 250  # pictures or texts at once
-SHORTEST = 11  # steps; OneCycleLR divides by the length of its rise, less one step
-
-
 class ScratchRun:
-    """One training run: its data, log and checkpoint."""
+    """One training run: data, log and checkpoint."""
 
     def __init__(self, config: ScratchConfig, photos: Path, cache: Path, work: Path) -> None:
         self.config = config
         self.log = RunLog(work / "log.jsonl")
-        identity = json.dumps([asdict(config), str(photos)])
-        self.identity = hashlib.sha256(identity.encode()).hexdigest()
+        self.identity = identity_of(config, [photos])
         train, dev = read_split(photos, "train"), read_split(photos, "dev")
         self.vocabulary = Vocabulary.of((c for one in train for c in one.captions), config.min_count)
         self.words = CaptionWords.of(train, self.vocabulary, config.max_words)
@@ -201,35 +187,32 @@ class ScratchRun:
         self.work = work
 
     def train(self) -> ScratchClip:
-        """Returns the averaged weights of the last pass."""
+        """Returns the averaged weights of the last epoch."""
         config = self.config
         torch.manual_seed(config.seed)
         network = config.network(self.vocabulary)
-        average = Average(network, config.average)
-        optimizer = AdamW(network.parameters(), config.learning_rate, weight_decay=config.weight_decay)
         steps = max(SHORTEST, config.epochs * -(-len(self.pictures) // config.batch))
-        schedule = OneCycleLR(optimizer, config.learning_rate, total_steps=steps, pct_start=0.1)
-        stepper = Stepper(network, optimizer, schedule, average)
-        checkpoint = Checkpoint(
+        fit = Fit(
+            network,
+            parameter_groups((network, config.learning_rate)),
+            one_cycle(steps, rise=0.1),
             self.work / "scratch.pt",
             self.identity,
-            network=network,
-            average=average,
-            optimizer=optimizer,
-            schedule=schedule,
+            weight_decay=config.weight_decay,
+            average=config.average,
         )
-        for epoch in range(checkpoint.restore(), config.epochs):
-            loss = self._pass(network, stepper, f"scratch {epoch + 1}/{config.epochs}")
-            # The average has the weights of many steps; its normalisation takes the statistics of the last.
-            for mine, theirs in zip(average.module.buffers(), network.buffers(), strict=True):
+        for epoch in range(fit.checkpoint.restore(), config.epochs):
+            loss = self._epoch(network, fit.stepper, f"scratch {epoch + 1}/{config.epochs}")
+            # Weights are averaged over many steps; the statistics of batch normalisation are those of the last.
+            for mine, theirs in zip(fit.average.module.buffers(), network.buffers(), strict=True):
                 mine.copy_(theirs)
-            checkpoint.save(epoch + 1)
+            fit.checkpoint.save(epoch + 1)
             scored = (epoch + 1) % config.score_every == 0 or epoch + 1 == config.epochs
-            scores = self.scores(average.module) if scored else {}
+            scores = self.scores(fit.average.module) if scored else {}
             self.log.write(epoch=epoch + 1, loss=round(loss, 4), scale=round(float(network.scale()), 2), **scores)
-        return average.module
+        return fit.average.module
 
-    def _pass(self, network: ScratchClip, stepper: Stepper, label: str) -> float:
+    def _epoch(self, network: ScratchClip, stepper: Stepper, label: str) -> float:
         """Train on all pictures once; returns the mean loss in nats."""
         network.train()
         batches = torch.split(torch.randperm(len(self.pictures)), self.config.batch)
@@ -251,7 +234,7 @@ class ScratchRun:
 
     @torch.no_grad()
     def encode(self, network: ScratchClip) -> tuple[Tensor, Tensor]:
-        """Unit rows of all captions of the dev split, and of its pictures."""
+        """Unit rows of all captions and of all pictures of the dev split."""
         network.eval()
         texts = [network.texts(shortened(part)) for part in torch.split(self.dev_words.ids, ENCODED)]
         pictures = [
@@ -261,15 +244,15 @@ class ScratchRun:
         return torch.cat(texts), torch.cat(pictures)
 
     def scores(self, network: ScratchClip) -> dict[str, float]:
-        """Both directions on the dev split."""
+        """Recall both ways on the dev split."""
         texts, pictures = self.encode(network)
         return clip_scores(texts.numpy(), pictures.numpy(), self.dev_words.count.tolist())
 
     def write(self, network: ScratchClip, folder: Path) -> None:
-        """A folder that `imagetext.models.encoder.engine.load_encoder` loads."""
+        """A folder for `imagetext.models.encoder.engine.load_encoder`."""
         texts, pictures = self.encode(network)
         words = self.dev_words
-        as_many = (words.first[:, None] + torch.arange(int(words.count.min()))).flatten()
+        equally_many = (words.first[:, None] + torch.arange(int(words.count.min()))).flatten()
         config = {
             "format": 1,
             "kind": "encoder",
@@ -277,7 +260,7 @@ class ScratchRun:
             "name": NAME,
             "shape": network.shape.to_config(),
             "transform": self.transform.to_config(),
-            "calibration": fit_calibration(texts[as_many], pictures).to_config(),
+            "calibration": fit_calibration(texts[equally_many], pictures).to_config(),
         }
         card = scratch_card(NAME, asdict(self.config), self.scores(network))
         files = {VOCABULARY: "\n".join(self.vocabulary.words) + "\n"}
@@ -285,16 +268,16 @@ class ScratchRun:
 
 
 def _scaled(pictures: Tensor, transform: PictureTransform) -> Tensor:
-    """Pictures in [0, 1] as the network takes them; the same as `transform.scale` does with bytes."""
+    """Pictures in [0, 1], normalised as `transform.scale` does with bytes."""
     mean, std = (torch.tensor(values).view(3, 1, 1) for values in (transform.mean, transform.std))
     return (pictures - mean) / std
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--photos", type=Path, required=True, help="a folder in a layout that training reads")
+    parser.add_argument("--photos", type=Path, required=True, help="a folder in the layout of Flickr8k")
     parser.add_argument("--out", type=Path, required=True, help="the model folder to write")
-    parser.add_argument("--config", type=Path, default=CONFIG)
-    parser.add_argument("--cache", type=Path, default=Path(".cache/pictures"), help="where decoded pictures are kept")
+    parser.add_argument("--config", type=Path, default=SETTINGS)
+    parser.add_argument("--cache", type=Path, default=Path(".cache/pictures"), help="folder for decoded pictures")
     parser.add_argument("--work", type=Path, default=Path(".cache/clip-scratch"), help="checkpoint and log")
 
 

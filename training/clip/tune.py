@@ -1,18 +1,11 @@
-"""The settings of a fine-tuning run.
+"""Fine-tune any CLIP on a mix of data sets: `python -m training.clip tune --start FOLDER_OR_ID --data DIR --out DIR`.
 
-The best weights so far, and when to stop looking for better ones.
-
-Which parts of a CLIP are trained: all of a tower, its last layers, or nothing of it (Zhai et al., 2022, "LiT").
-
-A fine-tuned CLIP on disk: a plain transformers folder.
-
-Fine-tune any CLIP on a mix of data sets, and average it with where it started.
+All of a tower is trained, its last layers, or nothing of it (Zhai et al., 2022, "LiT"). The weights of the best epoch
+are averaged with where they started, and written as a plain transformers folder.
 """
 
 import argparse
 import copy
-import hashlib
-import json
 import math
 import os
 import shutil
@@ -23,28 +16,30 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim import AdamW
-from torch.optim.lr_scheduler import OneCycleLR
 from tqdm import tqdm
 
-from imagetext.models.encoder.clip import load_clip
-from imagetext.models.folder import CARD, require_source
-from imagetext.models.folder import CONFIG as MODEL_CONFIG
+from imagetext.models.encoder.clip import load_clip, unit_rows
+from imagetext.models.folder import CARD, CONFIG, require_source
 from imagetext.models.transform import PictureTransform
 from imagetext.wire.errors import InvalidParameter
-from training.clip.cards import tuned_card
-from training.clip.losses import Side, Towers, backward_in_chunks, clip_loss
+from training.cards import tuned_card
 from training.clip.mix import Batch, CaptionedSet, DevSplit, Reader, Ready, Source, draw_pass
-from training.loop import Average, Checkpoint, blend_weights, read_config
-from training.processes import Processes, launched
+from training.contrastive import LARGEST_SCALE, Side, backward_in_chunks, hardest_negatives, info_nce
+from training.loop import Fit, blend_weights, identity_of, one_cycle, read_config
+from training.processes import Processes, launched, mixed_precision
 from training.run_log import RunLog
 
-CONFIG = Path(__file__).with_name("tune.toml")
+SETTINGS = Path(__file__).with_name("tune.toml")
+ALL = -1  # layers of a tower
+SHARES = (0.25, 0.5, 0.75, 1.0)  # of the end's weights, to choose from
+LARGEST_LOG_SCALE = math.log(LARGEST_SCALE)
+SHORTEST = 11  # steps: OneCycleLR divides by the length of its rise minus one
+LONGEST_GRADIENT = 1.0
 
 
 @dataclass(frozen=True)
 class TuneConfig:
-    """The keys of tune.toml, explained there."""
+    """The keys of tune.toml, which explains them."""
 
     seed: int = 1
     epochs: int = 10
@@ -69,7 +64,7 @@ class TuneConfig:
 
 
 class EarlyStop:
-    """Keeps the weights of the pass with the best dev score; `patience` passes without a better one are enough."""
+    """Keeps the weights with the best dev score; over after `patience` scores without a better one."""
 
     def __init__(self, patience: int) -> None:
         self.patience = patience
@@ -95,14 +90,10 @@ class EarlyStop:
         self.best, self.waited, self.weights = state["best"], state["waited"], state["weights"]
 
 
-ALL = -1
-
-
 def unlock(model: Any, picture_layers: int, text_layers: int) -> None:
-    """Leave of each tower the last layers to be changed, with the norm and the projection after them.
+    """Make only the last layers of each tower trainable, with the norm and the projection after them.
 
-    0 locks a whole tower with its projection, -1 unlocks all of it with its embeddings. The temperature is always
-    trained.
+    0 locks a tower and its projection, -1 unlocks all of it with its embeddings. The temperature is always trained.
 
     Raises:
         InvalidParameter: a tower has fewer layers, or both are locked.
@@ -113,13 +104,13 @@ def unlock(model: Any, picture_layers: int, text_layers: int) -> None:
     _unlock("picture", vision, vision.post_layernorm, model.visual_projection, picture_layers)
     _unlock("text", text, text.final_layer_norm, model.text_projection, text_layers)
     if not (picture_layers or text_layers):
-        raise InvalidParameter("Both towers are locked: nothing is left to be trained.")
+        raise InvalidParameter("Both towers are locked, so there is nothing to train.")
 
 
 def _unlock(name: str, tower: Any, norm: nn.Module, projection: nn.Module, number: int) -> None:
     layers = tower.encoder.layers
     if not ALL <= number <= len(layers):
-        raise InvalidParameter(f"The {name} tower has {len(layers)} layers; {number} of them cannot be unlocked.")
+        raise InvalidParameter(f"{name}_layers must be between -1 and {len(layers)}, not {number}.")
     if number == ALL:
         tower.requires_grad_(True)
     elif number:
@@ -129,7 +120,7 @@ def _unlock(name: str, tower: Any, norm: nn.Module, projection: nn.Module, numbe
 
 
 def trained_groups(model: Any, picture_rate: float, text_rate: float, weight_decay: float) -> list[dict[str, Any]]:
-    """For an optimizer: what `unlock` left, each tower with its learning rate; only matrices decay."""
+    """For an optimizer: the trainable parameters, each tower with its learning rate; only matrices decay."""
     towers = (
         (nn.ModuleList([model.vision_model, model.visual_projection]), picture_rate),
         (nn.ModuleList([model.text_model, model.text_projection]), text_rate),
@@ -146,14 +137,46 @@ def trained_groups(model: Any, picture_rate: float, text_rate: float, weight_dec
     return groups
 
 
+def clip_loss(pictures: Tensor, texts: Tensor, scale: Tensor, hardest: float, margin: float) -> Tensor:
+    """InfoNCE plus `hardest` times the hinge on the hardest negatives.
+
+    Args:
+        pictures: (n, d) unit rows.
+        texts: (n * captions, d) unit rows, the captions of a picture one after the other. Two captions of one picture
+            never compete.
+        scale: factor of the similarities.
+    """
+    similar = texts.view(len(pictures), -1, texts.shape[-1]).transpose(0, 1) @ pictures.T
+    loss = info_nce(similar * scale)
+    return loss + hardest * hardest_negatives(similar, margin) if hardest else loss
+
+
+class ClipTowers:
+    """A CLIP's two towers as functions from a chunk to unit rows in float32."""
+
+    def __init__(self, model: Any, bfloat16: bool) -> None:
+        self.model = model
+        self.device: torch.device = model.logit_scale.device
+        self.bfloat16 = bfloat16
+
+    def pictures(self, chunk: Tensor) -> Tensor:
+        with mixed_precision(self.device.type, self.bfloat16):
+            return unit_rows(self.model.get_image_features(pixel_values=chunk.to(self.device)))
+
+    def texts(self, chunk: Tensor) -> Tensor:
+        ids, mask = chunk.to(self.device).unbind(1)
+        with mixed_precision(self.device.type, self.bfloat16):
+            return unit_rows(self.model.get_text_features(input_ids=ids, attention_mask=mask))
+
+
 def require_free(folder: Path) -> None:
-    """What is no model folder is not written into. Raises InvalidParameter."""
-    if folder.exists() and not (folder.is_dir() and (not any(folder.iterdir()) or (folder / MODEL_CONFIG).is_file())):
-        raise InvalidParameter(f"{folder} is neither new nor a model folder.")
+    """Raises InvalidParameter if the folder has other files than a model's."""
+    if folder.exists() and not (folder.is_dir() and (not any(folder.iterdir()) or (folder / CONFIG).is_file())):
+        raise InvalidParameter(f"{folder} is neither new nor empty nor a model folder; choose another one.")
 
 
 def write_tuned_clip(folder: Path, model: Any, tokenizer: Any, transform: PictureTransform, card: str) -> None:
-    """Weights, tokenizer, preprocessor and card, written beside `folder` and moved into it file by file."""
+    """Write weights, tokenizer, preprocessor and card beside `folder`, then move them into it file by file."""
     unfinished = folder.with_name(f".{folder.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     model.save_pretrained(unfinished)
@@ -162,13 +185,13 @@ def write_tuned_clip(folder: Path, model: Any, tokenizer: Any, transform: Pictur
     (unfinished / CARD).write_text(card, encoding="utf-8")
     folder.mkdir(parents=True, exist_ok=True)
     for file in sorted(unfinished.iterdir()):
-        file.chmod(0o644)  # safetensors lets only the owner read it, and a container runs as another
+        file.chmod(0o644)  # safetensors makes it readable only for the owner, but containers run as another user
         os.replace(file, folder / file.name)
     unfinished.rmdir()
 
 
 def image_processor(transform: PictureTransform) -> Any:
-    """The transform as transformers writes it down."""
+    """The transform in the form of transformers."""
     from transformers import CLIPImageProcessor
 
     square = {"height": transform.size, "width": transform.size}
@@ -184,14 +207,8 @@ def image_processor(transform: PictureTransform) -> Any:
     )
 
 
-SHARES = (0.25, 0.5, 0.75, 1.0)  # of the end's weights, to choose from
-LARGEST_SCALE = math.log(100)  # Radford et al., 2021, section 2.5
-SHORTEST = 11  # steps; OneCycleLR divides by the length of its rise, less one step
-CLIP = 1.0  # of the gradient's length
-
-
 class TuneRun:
-    """One run: its start, data, log and checkpoint. The first data set's dev split decides."""
+    """One training run: start, data, log and checkpoint. The dev split of the first data set decides."""
 
     def __init__(
         self, config: TuneConfig, start: str, sources: Sequence[Source], work: Path, processes: Processes
@@ -207,56 +224,48 @@ class TuneRun:
         self.reader = Reader(self.encoder.transform, self.encoder.wrapper, longest)
         names = [source.folder.name for source in sources]
         if len(set(names)) < len(names):
-            raise InvalidParameter(f"Each data set needs a name of its own; these are called {', '.join(names)}.")
+            raise InvalidParameter(f"Data sets need different folder names, but these are {', '.join(names)}.")
         self.dev = [DevSplit(source.folder, self.reader, config.dev_pictures) for source in sources]
         self.model = self.encoder.model.to(processes.device)
         unlock(self.model, config.picture_layers, config.text_layers)
-        identity = [asdict(config), self.encoder.fingerprint, [[str(s.folder), s.weight] for s in sources]]
-        self.identity = hashlib.sha256(json.dumps(identity).encode()).hexdigest()
+        self.identity = identity_of(config, [self.encoder.fingerprint, *((s.folder, s.weight) for s in sources)])
         self.work = work
         self.log = RunLog(work / "log.jsonl")
 
     def train(self) -> Any:
-        """Returns the model with the weights to keep: the best pass's, averaged with the start's. Only the main process
-        has it."""
+        """The model with the best epoch's weights, averaged with the start's; None except in the main process."""
         config = self.config
         torch.manual_seed(config.seed)
         start = copy.deepcopy(self.model)
-        average = Average(self.model, config.average)
-        optimizer = AdamW(
-            trained_groups(self.model, config.picture_learning_rate, config.text_learning_rate, config.weight_decay)
-        )
-        schedule = OneCycleLR(
-            optimizer, [group["lr"] for group in optimizer.param_groups], total_steps=self._steps(), pct_start=0.1
-        )
         stop = EarlyStop(config.patience)
-        checkpoint = Checkpoint(
+        fit = Fit(
+            self.model,
+            trained_groups(self.model, config.picture_learning_rate, config.text_learning_rate, config.weight_decay),
+            one_cycle(self._steps(), rise=0.1),
             self.work / "tune.pt",
             self.identity,
-            model=self.model,
-            average=average,
-            optimizer=optimizer,
-            schedule=schedule,
+            weight_decay=config.weight_decay,
+            average=config.average,
             stop=stop,
         )
-        done = checkpoint.restore()
+        done = fit.checkpoint.restore()
         if self.processes.main and not done:
             self.log.write(epoch=0, **self._scored(start, stop))
         for epoch in range(done, config.epochs):
             if self.processes.every(stop.over)[0]:
                 break
-            record = self._pass(optimizer, schedule, average, f"tune {epoch + 1}/{config.epochs}")
+            record = self._epoch(fit, f"tune {epoch + 1}/{config.epochs}")
             if self.processes.main:
-                scores = self._scored(average.module, stop)
-                checkpoint.save(epoch + 1)
+                scores = self._scored(fit.average.module, stop)
+                fit.checkpoint.save(epoch + 1)
                 self.log.write(epoch=epoch + 1, **record, **scores)
         if not self.processes.main:
             return None
-        average.module.load_state_dict(stop.weights)
-        return self._blended(start, average.module)
+        fit.average.module.load_state_dict(stop.weights)
+        return self._blended(start, fit.average.module)
 
     def _steps(self) -> int:
-        # As many in every pass: what is drawn differs, not how much.
+        # Every epoch has the same number of batches, whatever is drawn.
         state = torch.get_rng_state()
         batches = len(self._draw())
         torch.set_rng_state(state)
@@ -266,24 +275,24 @@ class TuneRun:
         config = self.config
         return draw_pass(self.sets, config.batch, config.captions, config.smallest_crop, config.mirror)
 
-    def _pass(self, optimizer: AdamW, schedule: OneCycleLR, average: Average[Any], label: str) -> dict[str, float]:
+    def _epoch(self, fit: Fit[Any], label: str) -> dict[str, float]:
         self.model.train()
         losses, unreadable = [], 0
         plan = self._shared_plan()
         ahead, silent = self.reader.batches(plan), not self.processes.main
         for ready in tqdm(ahead, total=len(plan), desc=label, unit="batch", disable=silent):
             unreadable += ready.unreadable
-            optimizer.zero_grad(set_to_none=True)
+            fit.optimizer.zero_grad(set_to_none=True)
             loss = self._backward(ready) if self._has_negatives(ready) else math.nan
             if math.isfinite(loss):
                 self.processes.average_gradients(self.model)
-                nn.utils.clip_grad_norm_(self.model.parameters(), CLIP)
-                optimizer.step()
+                nn.utils.clip_grad_norm_(self.model.parameters(), LONGEST_GRADIENT)
+                fit.optimizer.step()
                 with torch.no_grad():
-                    self.model.logit_scale.clamp_(max=LARGEST_SCALE)
+                    self.model.logit_scale.clamp_(max=LARGEST_LOG_SCALE)
                 losses.append(loss)
-            schedule.step()
-            average.update(self.model)
+            fit.schedule.step()
+            fit.average.update(self.model)
         mean = sum(losses) / len(losses) if losses else math.nan
         unreadable = sum(self.processes.every(unreadable))
         return {"loss": round(mean, 5), "unreadable": unreadable, "lost_steps": len(plan) - len(losses)}
@@ -295,12 +304,12 @@ class TuneRun:
         return plan
 
     def _has_negatives(self, ready: Ready) -> bool:
-        """Whether a picture has another one beside it, and no process is without."""
+        """Whether there are at least two pictures, and every process has one."""
         pictures = self.processes.every(len(ready.pictures))
         return sum(pictures) > 1 and min(pictures) > 0
 
     def _backward(self, ready: Ready) -> float:
-        config, towers = self.config, Towers(self.model, self.config.bfloat16)
+        config, towers = self.config, ClipTowers(self.model, self.config.bfloat16)
         pictures = Side(towers.pictures, torch.split(ready.pictures, config.chunk), config.picture_layers != 0)
         texts = Side(towers.texts, torch.split(ready.tokens, config.chunk), config.text_layers != 0)
 
@@ -315,13 +324,13 @@ class TuneRun:
         return {"dev": scores}
 
     def scores(self, model: Any) -> dict[str, dict[str, float]]:
-        """Both directions on every dev split, by the name of its folder."""
+        """Recall both ways on every dev split, by the name of its folder."""
         model.eval()
-        towers = Towers(model, self.config.bfloat16)
+        towers = ClipTowers(model, self.config.bfloat16)
         return {split.name: split.scores(towers.pictures, towers.texts, self.config.chunk) for split in self.dev}
 
     def _blended(self, start: Any, end: Any) -> Any:
-        """On the line from start to end (Wortsman et al., 2022, "WiSE-FT"), where it is best on the first dev split."""
+        """Between start and end (Wortsman et al., 2022, "WiSE-FT"): at `blend`, or where the first dev split peaks."""
         stop = EarlyStop(len(SHARES))
         mixed = copy.deepcopy(end)
         for share in [self.config.blend] if self.config.blend else SHARES:
@@ -344,14 +353,18 @@ def _recall(scores: dict[str, float]) -> float:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--start", required=True, metavar="FOLDER_OR_ID", help="the CLIP to begin with")
+    parser.add_argument("--start", required=True, metavar="FOLDER_OR_ID", help="the CLIP to start from")
     parser.add_argument(
-        "--data", action="append", required=True, metavar="DIR[:WEIGHT]", help="a data set; the first one's dev decides"
+        "--data",
+        action="append",
+        required=True,
+        metavar="DIR[:WEIGHT]",
+        help="a data set; the first one's dev split decides",
     )
     parser.add_argument("--out", type=Path, required=True, help="the model folder to write")
-    parser.add_argument("--config", type=Path, default=CONFIG)
+    parser.add_argument("--config", type=Path, default=SETTINGS)
     parser.add_argument("--work", type=Path, default=Path(".cache/clip-tune"), help="checkpoint and log")
-    parser.add_argument("--device", default="", help="cpu, or one GPU of several: cuda:1")
+    parser.add_argument("--device", default="", help="cpu, or one of several GPUs, such as cuda:1")
 
 
 def run(options: argparse.Namespace) -> None:

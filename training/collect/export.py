@@ -11,9 +11,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from imagetext.wire.errors import InvalidParameter
-from training.collect.folder import CollectionFolder, FoundPicture, Search, all_pictures
-from training.collect.review.app import Review
-from training.data.folder import (
+from training.collect.collection import CollectionFolder, FoundPicture, Search, all_pictures
+from training.collect.review import Review
+from training.data.records import (
     PICTURES,
     Record,
     Shares,

@@ -12,7 +12,7 @@ from typing import Any
 
 from imagetext.wire.errors import Busy, InvalidParameter, Unavailable
 from training.collect.client import Answer, PoliteClient
-from training.collect.folder import Candidate, Loss, searches
+from training.collect.collection import Candidate, Loss, searches
 
 COMMONS = "https://commons.wikimedia.org/w/api.php"
 OPENVERSE = "https://api.openverse.org/v1/images/"

@@ -1,37 +1,21 @@
-"""Finds pictures for sentences: asks a provider, fetches, checks, keeps; whatever is lost leaves its reason."""
+"""Finds pictures for sentences: asks a provider, fetches, checks and keeps; every loss is recorded with its reason."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from PIL.AvifImagePlugin import AvifImageFile
-from PIL.BmpImagePlugin import BmpImageFile
-from PIL.GifImagePlugin import GifImageFile
-from PIL.PngImagePlugin import PngImageFile
-from PIL.TiffImagePlugin import TiffImageFile
-from PIL.WebPImagePlugin import WebPImageFile
 from tqdm import tqdm
 
 from imagetext.pictures import DEFAULT_LIMITS, Limits
-from imagetext.pictures.formats import find_reader
 from imagetext.wire.errors import ImageTextError
 from training.collect.client import PoliteClient
-from training.collect.folder import Candidate, CollectionFolder, FoundPicture, Loss, Provider, Search, all_pictures
+from training.collect.collection import Candidate, CollectionFolder, FoundPicture, Loss, Provider, Search, all_pictures
 from training.collect.sentences import Sentence
-from training.data.admission import Content, NearDuplicates, measure
-
-_SUFFIXES = {
-    PngImageFile: ".png",
-    GifImageFile: ".gif",
-    WebPImageFile: ".webp",
-    BmpImageFile: ".bmp",
-    TiffImageFile: ".tif",
-    AvifImageFile: ".avif",
-}
+from training.data.admission import Content, NearDuplicates, measure, suffix_of
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """How many pictures for a sentence, from how many candidates, how small, how large."""
+class Target:
+    """Pictures per sentence, the candidates to try for them, and their limits."""
 
     each: int = 1
     candidates: int = 5
@@ -40,11 +24,11 @@ class Wanted:
 
 
 class Collector:
-    def __init__(self, folder: CollectionFolder, provider: Provider, client: PoliteClient, wanted: Wanted) -> None:
+    def __init__(self, folder: CollectionFolder, provider: Provider, client: PoliteClient, target: Target) -> None:
         self._folder = folder
         self._provider = provider
         self._client = client
-        self._wanted = wanted
+        self._target = target
         known = all_pictures(folder.read())
         self._addresses = {picture.address for picture in known}
         self._seen = NearDuplicates()
@@ -52,10 +36,10 @@ class Collector:
             self._seen.add(picture)
 
     def run(self, sentences: Sequence[Sentence], again: bool = False) -> list[Search]:
-        """Search for each sentence not searched for yet or, `again`, without a picture yet. Returns all searches.
+        """Search for every new sentence and, with `again`, for those without a picture. Returns all searches.
 
         Raises:
-            Busy, Unavailable, DeadlineExceeded, InvalidParameter: the provider cannot be asked; the same call goes on.
+            Busy, Unavailable, DeadlineExceeded, InvalidParameter: the provider cannot be asked now; call again.
         """
         searches = {search.text: search for search in self._folder.read()}
         done = {text for text, search in searches.items() if search.pictures or not again}
@@ -72,25 +56,25 @@ class Collector:
         tried = 0
         for offer in self._provider.search(sentence.text):
             tried += 1
-            result = self._taken(offer, sentence) if isinstance(offer, Candidate) else offer
+            result = self._fetched(offer, sentence) if isinstance(offer, Candidate) else offer
             if isinstance(result, Loss):
                 losses.append(result)
             else:
                 pictures.append(result)
-            if len(pictures) == self._wanted.each or tried == self._wanted.candidates:
+            if len(pictures) == self._target.each or tried == self._target.candidates:
                 break
         if not tried:
-            losses.append(Loss("Nothing found", f"{self._provider.name} knows no picture for these words."))
+            losses.append(Loss("Nothing found", f"{self._provider.name} has no picture for these words."))
         return Search(sentence.text, tuple(pictures), tuple(losses))
 
-    def _taken(self, candidate: Candidate, sentence: Sentence) -> FoundPicture | Loss:
+    def _fetched(self, candidate: Candidate, sentence: Sentence) -> FoundPicture | Loss:
         if candidate.address in self._addresses:
-            return Loss("Duplicate", "Another sentence or result has this address.", candidate.address)
+            return Loss("Duplicate", "Another sentence or result already has this address.", candidate.address)
         try:
-            answer = self._client.ask("GET", candidate.address, max_bytes=self._wanted.limits.max_bytes)
+            answer = self._client.ask("GET", candidate.address, max_bytes=self._target.limits.max_bytes)
             if answer.status != 200:
-                return Loss(f"Status {answer.status}", "The host does not give the picture.", candidate.address)
-            content = measure(answer.body, self._wanted.limits)
+                return Loss(f"Status {answer.status}", "The host does not serve the picture.", candidate.address)
+            content = measure(answer.body, self._target.limits)
         except ImageTextError as error:
             return Loss(error.title, error.detail, candidate.address)
         loss = self._unwanted(content, candidate.address)
@@ -98,14 +82,12 @@ class Collector:
             return loss
         self._addresses.add(candidate.address)
         self._seen.add(content)
-        reader = find_reader(answer.body)
-        suffix = _SUFFIXES.get(reader, ".jpg") if reader else ".jpg"
-        path = self._folder.keep(f"{content.sha256[:16]}{suffix}", answer.body)
+        path = self._folder.keep(f"{content.sha256[:16]}{suffix_of(answer.body)}", answer.body)
         about = asdict(candidate) | asdict(content)
         return FoundPicture(path, sentence.text, sentence.source, self._provider.name, **about)
 
     def _unwanted(self, content: Content, address: str) -> Loss | None:
-        if min(content.width, content.height) < self._wanted.min_side:
+        if min(content.width, content.height) < self._target.min_side:
             return Loss("Too small", f"The picture has {content.width} x {content.height} pixels.", address)
         if self._seen.find(content) is not None:
             return Loss("Duplicate", "Another sentence has a picture that looks the same.", address)

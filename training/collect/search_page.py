@@ -17,7 +17,7 @@ from selenium.webdriver.remote.webelement import WebElement
 from imagetext.wire.errors import InvalidParameter, Unavailable
 from training.collect.browser import Reader, speaking_plainly, split_selector
 from training.collect.client import AGENT, Pace, PoliteClient
-from training.collect.folder import Candidate, Loss, searches
+from training.collect.collection import Candidate, Loss, searches
 
 
 @dataclass(frozen=True)

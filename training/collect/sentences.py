@@ -19,7 +19,7 @@ from typing import Any
 from tqdm import tqdm
 
 from imagetext.wire.errors import InvalidParameter, Unavailable
-from training.collect.folder import Journal
+from training.collect.collection import Journal
 
 NEAR = 0.7  # Jaccard similarity from which two sentences count as one
 _SHINGLE = 4  # characters: short enough that "runs" and "running" share some

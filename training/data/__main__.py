@@ -18,7 +18,7 @@ from training.data.admission import Admission
 from training.data.conceptual import Collection, Rows, collect
 from training.data.fetch import FetchLimits, Politeness
 from training.data.flickr8k import Origin, find_flickr8k, import_flickr8k
-from training.data.folder import Shares, read_records
+from training.data.records import Shares, read_records
 from training.data.sets import find_damage, find_leaks, merge, statistics_of, write_shards
 
 

@@ -26,8 +26,8 @@ from imagetext.wire.addresses import is_public
 from imagetext.wire.errors import InvalidParameter
 from training.data.admission import Admission, Content, NearDuplicates, Reason
 from training.data.downloads import Downloads, Entry, Journal
-from training.data.fetch import Fetcher, FetchLimits, Hosts, Politeness
-from training.data.folder import SPLITS, Record, Shares, is_merged, refuse_repository, remove_unfinished, write_records
+from training.data.fetch import Fetcher, FetchLimits, GuardedTransport, Hosts, Politeness
+from training.data.records import SPLITS, Record, Shares, is_merged, refuse_repository, remove_unfinished, write_records
 
 # The same file at more addresses is a sign such as "picture not available", not what so many captions speak of.
 MAX_ADDRESSES = 5
@@ -247,9 +247,9 @@ async def collect(rows: Rows, into: Path, collection: Collection, *, again: bool
     stamina.instrumentation.set_on_retry_hooks(())  # it would write a line for every retry into the progress bar
     with Journal(into / JOURNAL) as journal:
         remove_unfinished(into)
-        async with Fetcher(
-            Hosts(collection.politeness), collection.limits, collection.user_agent, is_allowed=collection.is_allowed
-        ) as fetcher:
+        limits = collection.limits
+        transport = GuardedTransport(max_connections=limits.at_once, is_allowed=collection.is_allowed)
+        async with Fetcher(Hosts(collection.politeness), limits, collection.user_agent, transport) as fetcher:
             downloads = Downloads(into, journal, fetcher, collection.admission)
             await downloads.run((address for _, address in rows), good, again=again)
         assembly = assemble(rows, journal, About(SOURCE, LICENCE, collection.shares))

@@ -19,7 +19,7 @@ from tqdm import tqdm
 from imagetext.wire.errors import ImageTextError, Unavailable
 from training.data.admission import Admission, Content, Lost, Reason
 from training.data.fetch import Fetcher
-from training.data.folder import PICTURES, write_picture
+from training.data.records import PICTURES, write_picture
 
 _CREATE = """
 CREATE TABLE IF NOT EXISTS addresses (

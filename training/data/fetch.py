@@ -1,10 +1,5 @@
-"""How one host is treated: few requests at once, a pause between them, and silence when it asks for that.
-
-The addresses of a list, parsed.
-
-What a host says beside the picture: statuses, how long to wait, and whether it objects to the use.
-
-One address to the bytes that lie there, within limits of bytes, time and redirects.
+"""Fetches a picture from an address, within limits of size, time and redirects, and politely: few requests to a host at
+once, a pause between them, and none while it asks to wait.
 """
 
 import asyncio
@@ -24,15 +19,22 @@ from imagetext.pictures.formats import find_reader
 from imagetext.wire.addresses import Resolve, is_public, resolve
 from training.data.admission import Lost, Reason
 
-# Failures in a row after which a host is asked no more in this run: dead hosts would cost a time limit each address.
+# Consecutive failures after which a host is given up for this run: a dead host costs a timeout per address.
 MAX_FAILURES = 8
+PORTS = {"http": 80, "https": 443}
 
+_WAIT_S = 5.0  # if a host answers "too many requests" without Retry-After
+_HEAD = 512  # bytes that identify every format
+# Directives of X-Robots-Tag with which a host objects to our use.
+_OBJECTIONS = frozenset({"noai", "noimageai", "noindex", "noimageindex", "none"})
 _FAILURES = frozenset({Reason.UNKNOWN_HOST, Reason.UNREACHABLE, Reason.TIMEOUT, Reason.BROKEN_OFF})
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Politeness:
-    """Requests at once to one host, seconds between their beginnings, and the longest wait a host may ask for."""
+    """Concurrent requests to one host, seconds between their starts, and the longest wait that a host may ask for."""
 
     at_once: int = 4
     pause_s: float = 0.1
@@ -42,16 +44,16 @@ class Politeness:
 class Host:
     def __init__(self, politeness: Politeness) -> None:
         self._politeness = politeness
-        self._turns = asyncio.Semaphore(politeness.at_once)
+        self._free = asyncio.Semaphore(politeness.at_once)
         self._next = 0.0  # on the monotonic clock
         self._failures = 0
         self._given_up: Reason | None = None
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
-        """Wait until the host may be asked; what is lost inside is remembered. Raises Lost when it was given up."""
-        async with self._turns:
-            # In a loop, because somebody else may have had the next place, or an order to wait longer, meanwhile.
+        """Wait until the host may be asked; remembers a Lost raised inside. Raises Lost once the host is given up."""
+        async with self._free:
+            # In a loop, because meanwhile another request may have started, or the host may have asked for more time.
             while (wait := self._next - time.monotonic()) > 0 and not self._given_up:  # noqa: ASYNC110
                 await asyncio.sleep(wait)
             if self._given_up:
@@ -75,17 +77,14 @@ class Host:
 
 
 class Hosts(defaultdict[str, Host]):
-    """Host name -> how it stands with it."""
+    """The state of each host by its name."""
 
     def __init__(self, politeness: Politeness) -> None:
         super().__init__(lambda: Host(politeness))
 
 
-PORTS = {"http": 80, "https": 443}
-
-
 def parse_address(address: str, base: httpx.URL | None = None) -> httpx.URL:
-    """The parsed address, relative to `base` where it is a redirect. Raises Lost."""
+    """The parsed address, relative to `base` for a redirect. Raises Lost."""
     try:
         url = base.join(address) if base else httpx.URL(address)
         known = url.scheme in PORTS and bool(url.raw_host) and not url.userinfo and 0 < port_of(url) < 65_536
@@ -100,13 +99,8 @@ def port_of(url: httpx.URL) -> int:
     return PORTS[url.scheme] if url.port is None else url.port
 
 
-_WAIT_S = 5.0  # for a host that says "too many requests" and not for how long
-# Directives of X-Robots-Tag by which a host objects to what we do.
-_OBJECTIONS = frozenset({"noai", "noimageai", "noindex", "noimageindex", "none"})
-
-
 def check_answer(response: httpx.Response, user_agent: str) -> None:
-    """Raises Lost unless there is something to read that may be used."""
+    """Raises Lost unless the response has a body that may be used."""
     status = response.status_code
     if status in (httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE):
         raise Lost(Reason.BUSY, str(status), wait_s=_seconds(response.headers.get("Retry-After", "")))
@@ -121,30 +115,25 @@ def check_answer(response: httpx.Response, user_agent: str) -> None:
 
 
 def _seconds(retry_after: str) -> float:
-    """Retry-After in either of its forms, a number or a date (RFC 9110, 10.2.3)."""
+    """Retry-After, a number of seconds or a date (RFC 9110, section 10.2.3)."""
     if retry_after.strip().isdecimal():
         return float(retry_after)
     try:
         return max(0.0, parsedate_to_datetime(retry_after).timestamp() - time.time())
-    except (ValueError, OverflowError):  # missing, or nonsense
+    except (ValueError, OverflowError):  # missing or invalid
         return _WAIT_S
 
 
 def _objects(tag: str, user_agent: str) -> bool:
-    """Whether a tag such as "noai" or "imagetext: noindex, nofollow" objects; those for others do not count."""
+    """Whether a tag such as "noai" or "imagetext: noindex, nofollow" objects; tags for other agents do not count."""
     whom, colon, directives = tag.lower().rpartition(":")
     ours = not colon or whom.strip() in ("*", user_agent.partition("/")[0].lower())
     return ours and any(directive.strip() in _OBJECTIONS for directive in directives.split(","))
 
 
-T = TypeVar("T")
-
-_HEAD = 512  # bytes by which every format is known
-
-
 @dataclass(frozen=True)
 class FetchLimits:
-    """`max_seconds` is what one attempt may take with its redirects, not counting the wait for the host's turn."""
+    """`max_seconds` limits one attempt with its redirects, without the waits for hosts."""
 
     max_bytes: int = 20_000_000
     max_seconds: float = 30.0
@@ -154,27 +143,72 @@ class FetchLimits:
     at_once: int = 64  # requests to all hosts together
 
 
-class Fetcher:
-    """Asks under one User-Agent; `is_allowed` judges each IP address before it is connected to."""
+class UnknownHost(httpx.ConnectError):
+    """The host has no address."""
+
+
+class PrivateHost(httpx.ConnectError):
+    """At least one address of the host is not on the public internet."""
+
+
+class GuardedTransport(httpx.AsyncBaseTransport):
+    """Connects only to hosts whose addresses all are public, and only to the addresses that were checked."""
 
     def __init__(
         self,
-        hosts: Hosts,
-        limits: FetchLimits,
-        user_agent: str,
         *,
+        max_connections: int = 100,
         resolve: Resolve = resolve,
         is_allowed: Callable[[str], bool] = is_public,
     ) -> None:
+        """`is_allowed` judges an IP address."""
+        self._resolve = resolve
+        self._is_allowed = is_allowed
+        # No kept connections: one to an IP address was checked for one name's certificate, not for the next name's.
+        limits = httpx.Limits(max_connections=max_connections, max_keepalive_connections=0)
+        self._transport = httpx.AsyncHTTPTransport(limits=limits)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Raises UnknownHost, PrivateHost, and httpx's own errors."""
+        failure: httpx.TransportError = UnknownHost("the host has no address", request=request)
+        host = request.url.raw_host.decode("ascii")
+        for ip in await self._checked_addresses(request, host):
+            pinned = httpx.Request(
+                request.method,
+                request.url.copy_with(host=ip),
+                headers=request.headers,  # with the Host that was asked for
+                stream=request.stream,
+                extensions={**request.extensions, "sni_hostname": host},
+            )
+            try:
+                return await self._transport.handle_async_request(pinned)
+            except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+                failure = error  # a name may have an address that this machine cannot reach, IPv6 above all
+        raise failure
+
+    async def aclose(self) -> None:
+        await self._transport.aclose()
+
+    async def _checked_addresses(self, request: httpx.Request, host: str) -> list[str]:
+        try:
+            addresses = await self._resolve(host, port_of(request.url))
+        except OSError as error:
+            raise UnknownHost("the host is not known", request=request) from error
+        if not all(self._is_allowed(ip) for ip in addresses):
+            raise PrivateHost("the host is not on the public internet", request=request)
+        return addresses
+
+
+class Fetcher:
+    """Fetches pictures through a transport, which decides what hosts may be connected to."""
+
+    def __init__(self, hosts: Hosts, limits: FetchLimits, user_agent: str, transport: httpx.AsyncBaseTransport) -> None:
+        """`transport` is closed with the fetcher."""
         self._hosts = hosts
         self._limits = limits
         self._user_agent = user_agent
-        self._resolve = resolve
-        self._is_allowed = is_allowed
+        self._transport = transport
         self._slots = asyncio.Semaphore(limits.at_once)
-        # No kept connections: one to an IP address was checked for one name's certificate, not for the next name's.
-        pool = httpx.Limits(max_connections=limits.at_once, max_keepalive_connections=0)
-        self._transport = httpx.AsyncHTTPTransport(limits=pool)
 
     async def __aenter__(self) -> Self:
         return self
@@ -185,12 +219,12 @@ class Fetcher:
         await self._transport.aclose()
 
     async def fetch(self, address: str, accept: Callable[[bytes], Awaitable[T]]) -> T:
-        """What `accept` makes of the picture file that lies there; failures that may pass are tried again.
+        """The result of `accept` for the picture at the address; temporary failures are retried.
 
-        The next download begins when `accept` is done, so no more files wait in memory than are asked for at once.
+        The slot of a download is held until `accept` is done, which bounds the files in memory.
 
         Raises:
-            Lost: nothing came, or what `accept` raises.
+            Lost: there is no picture; and what `accept` raises.
         """
         waits = {"wait_initial": self._limits.wait_s, "wait_max": 30.0, "wait_jitter": self._limits.wait_s / 2}
         async for attempt in stamina.retry_context(_may_pass, attempts=self._limits.attempts, timeout=None, **waits):
@@ -201,7 +235,7 @@ class Fetcher:
     async def _follow(self, url: httpx.URL, accept: Callable[[bytes], Awaitable[T]]) -> T:
         seconds = self._limits.max_seconds
         for _ in range(self._limits.max_redirects + 1):
-            # One turn at a time: to hold a host's while waiting for another's would let two hosts wait for ever.
+            # One host at a time: holding one while waiting for another could deadlock.
             async with self._hosts[url.host].turn(), self._slots:
                 began = time.monotonic()
                 answer = await self._ask_within(seconds, url)
@@ -219,46 +253,27 @@ class Fetcher:
             raise Lost(Reason.TIMEOUT) from None
 
     async def _ask(self, url: httpx.URL) -> bytes | httpx.URL:
-        """The bytes at `url`, or where it redirects to."""
-        for ip in await self._checked_ips(url):
-            try:
-                return await self._get(url, ip)
-            except (
-                httpx.ConnectError,
-                httpx.ConnectTimeout,
-            ):  # a name may have an IP address that this machine cannot reach, IPv6 above all
-                continue
-            except httpx.TimeoutException:
-                raise
-            except httpx.TransportError as error:
-                raise Lost(Reason.BROKEN_OFF, type(error).__name__) from error
-        raise Lost(Reason.UNREACHABLE)
-
-    async def _checked_ips(self, url: httpx.URL) -> list[str]:
+        """The bytes at `url`, or its redirect."""
         try:
-            ips = await self._resolve(url.raw_host.decode("ascii"), port_of(url))
-        except OSError:
+            return await self._get(url)
+        except UnknownHost:
             raise Lost(Reason.UNKNOWN_HOST) from None
-        if not all(self._is_allowed(ip) for ip in ips):
-            raise Lost(Reason.PRIVATE)
-        return ips
+        except PrivateHost:
+            raise Lost(Reason.PRIVATE) from None
+        except (httpx.ConnectError, httpx.ConnectTimeout):
+            raise Lost(Reason.UNREACHABLE) from None
+        except httpx.TimeoutException:
+            raise
+        except httpx.TransportError as error:
+            raise Lost(Reason.BROKEN_OFF, type(error).__name__) from error
 
-    async def _get(self, url: httpx.URL, ip: str) -> bytes | httpx.URL:
-        """Ask the very IP address that was checked, in the name of the host."""
+    async def _get(self, url: httpx.URL) -> bytes | httpx.URL:
         seconds = self._limits.max_seconds
         request = httpx.Request(
             "GET",
-            url.copy_with(host=ip),
-            headers={
-                "Host": url.netloc.decode("ascii"),
-                "User-Agent": self._user_agent,
-                "Accept": "image/*",
-                "Accept-Encoding": "identity",
-            },
-            extensions={
-                "sni_hostname": url.raw_host.decode("ascii"),
-                "timeout": httpx.Timeout(seconds, connect=seconds / 2).as_dict(),
-            },
+            url,
+            headers={"User-Agent": self._user_agent, "Accept": "image/*", "Accept-Encoding": "identity"},
+            extensions={"timeout": httpx.Timeout(seconds, connect=seconds / 2).as_dict()},
         )
         response = await self._transport.handle_async_request(request)
         try:
@@ -274,11 +289,11 @@ class Fetcher:
         if length.isdecimal() and int(length) > self._limits.max_bytes:
             raise Lost(Reason.TOO_LARGE, f"{length} bytes")
         body, known = bytearray(), False
-        async for chunk in response.aiter_raw():  # raw: what unpacks to gigabytes stays packed
+        async for chunk in response.aiter_raw():  # raw: a compressed body is not unpacked
             body += chunk
             if len(body) > self._limits.max_bytes:
                 raise Lost(Reason.TOO_LARGE, f"more than {self._limits.max_bytes} bytes")
-            if not known and len(body) >= _HEAD:  # a page of text need not be read to its end
+            if not known and len(body) >= _HEAD:  # stop early for anything but a picture
                 _check_head(body)
                 known = True
         _check_head(body)

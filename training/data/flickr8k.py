@@ -28,7 +28,7 @@ from tqdm import tqdm
 from imagetext.pictures import read_picture_file
 from imagetext.wire.errors import InvalidParameter
 from training.data.admission import measure
-from training.data.folder import PICTURES, SPLITS, Record, bring_picture, refuse_repository, write_records
+from training.data.records import PICTURES, SPLITS, Record, bring_picture, refuse_repository, write_records
 from training.dataset import read_captions
 
 Captions = dict[str, tuple[str, ...]]

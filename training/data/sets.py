@@ -28,7 +28,7 @@ from tqdm import tqdm
 from imagetext.pictures import read_picture_file
 from imagetext.wire.errors import ImageTextError
 from training.data.admission import near_pairs
-from training.data.folder import (
+from training.data.records import (
     SPLITS,
     Record,
     bring_picture,

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tests.imagetext.encoder.tiny_clip import tiny_clip
-from training.clip.losses import Side, Towers, backward_in_chunks, clip_loss
+from training.clip.tune import ClipTowers, clip_loss
+from training.contrastive import Side, backward_in_chunks
 from training.processes import ALONE, Processes, launched
 
 PICTURES, CAPTIONS = 7, 2
@@ -38,11 +39,11 @@ def gradients(processes: Processes = ALONE) -> dict[str, Tensor]:
     ids = torch.randint(0, 50, (PICTURES, CAPTIONS, 5))
     ids[..., -1] = 53
     inputs = torch.randn(PICTURES, 3, 32, 32), torch.stack([ids, torch.ones_like(ids)], 2)
-    return found | _gradients("clip", clip, Towers(clip, bfloat16=False), inputs, processes)
+    return found | _gradients("clip", clip, ClipTowers(clip, bfloat16=False), inputs, processes)
 
 
 def _gradients(
-    name: str, model: nn.Module, towers: Pair | Towers, inputs: tuple[Tensor, Tensor], processes: Processes
+    name: str, model: nn.Module, towers: Pair | ClipTowers, inputs: tuple[Tensor, Tensor], processes: Processes
 ) -> dict[str, Tensor]:
     def loss(pictures: Tensor, texts: Tensor) -> Tensor:
         return clip_loss(pictures, texts, model.logit_scale.exp(), hardest=0.5, margin=0.2)

@@ -7,7 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tests.imagetext.encoder.tiny_clip import tiny_clip
-from training.clip.losses import Side, Towers, backward_in_chunks, clip_loss
+from training.clip.tune import ClipTowers, clip_loss
+from training.contrastive import Side, backward_in_chunks
 
 SCALE = nn.Parameter(torch.tensor(2.0, dtype=torch.float64))
 
@@ -60,7 +61,7 @@ def test_a_real_clip_gives_the_plain_gradient() -> None:
     """The same with transformers' network, in single precision."""
     torch.manual_seed(0)
     model = tiny_clip(layers=2)
-    pair = Towers(model, bfloat16=False)
+    pair = ClipTowers(model, bfloat16=False)
     pictures, ids = torch.randn(6, 3, 32, 32), torch.randint(0, 50, (12, 5))
     ids[:, -1] = 53
     texts = torch.stack([ids, torch.ones_like(ids)], 1)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from training.clip.losses import clip_loss
+from training.clip.tune import clip_loss
 
 PICTURES, WIDTH = 32, 64
 Loss = Callable[[Tensor, Tensor], Tensor]

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from training.clip.losses import clip_loss, hardest_negatives
+from training.clip.tune import clip_loss
+from training.contrastive import hardest_negatives
 
 
 def test_captions_of_one_picture_are_no_negatives_of_another() -> None:

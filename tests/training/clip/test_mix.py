@@ -23,7 +23,7 @@ def test_a_source_is_a_folder_and_a_weight(text: str, folder: str, weight: float
 @pytest.mark.parametrize("text", ["a:0", "a:-1", "a:nan", "a:inf"])
 def test_impossible_weights_are_refused(text: str) -> None:
     """A weight is a number above 0."""
-    with pytest.raises(InvalidParameter, match="above 0"):
+    with pytest.raises(InvalidParameter, match="must be positive"):
         Source.parse(text)
 
 

@@ -10,7 +10,7 @@ from imagetext.models.encoder.engine import load_encoder
 from imagetext.pictures import open_picture
 from tests.training.clip.test_tune import interrupt_when
 from training.clip.__main__ import main
-from training.clip.scratch import CONFIG, ScratchConfig, dropped, shortened
+from training.clip.scratch import SETTINGS, ScratchConfig, dropped, shortened
 from training.dataset import read_split
 from training.loop import read_config
 
@@ -84,4 +84,4 @@ def test_dropped_words_are_unknown_and_no_others() -> None:
 
 def test_shipped_configuration_is_the_default() -> None:
     """The file that explains the keys and the class that defines them agree."""
-    assert read_config(ScratchConfig, CONFIG) == ScratchConfig()
+    assert read_config(ScratchConfig, SETTINGS) == ScratchConfig()

@@ -15,9 +15,10 @@ from transformers import AutoTokenizer, CLIPImageProcessor, CLIPModel
 
 from imagetext.models.encoder.engine import load_encoder
 from imagetext.pictures import open_picture
+from imagetext.wire.errors import InvalidParameter
 from tests.imagetext.encoder.tiny_clip import save_tiny_clip
 from training.clip.__main__ import main
-from training.clip.tune import CONFIG, TuneConfig
+from training.clip.tune import SETTINGS, TuneConfig, require_free
 from training.dataset import read_split
 from training.loop import read_config
 
@@ -191,4 +192,17 @@ def test_a_folder_that_is_no_model_is_not_written_into(start: Path, colours: Pat
 
 def test_shipped_configuration_is_the_default() -> None:
     """The file that explains the keys and the class that defines them agree."""
-    assert read_config(TuneConfig, CONFIG) == TuneConfig()
+    assert read_config(TuneConfig, SETTINGS) == TuneConfig()
+
+
+def test_a_folder_of_other_files_is_not_written_into(tmp_path: Path) -> None:
+    """Only a new or empty folder, or one with a model's config, is."""
+    require_free(tmp_path / "new")
+    require_free(tmp_path)
+    (tmp_path / "notes.txt").write_text("mine")
+
+    with pytest.raises(InvalidParameter, match="model folder"):
+        require_free(tmp_path)
+
+    (tmp_path / "config.json").write_text("{}")
+    require_free(tmp_path)

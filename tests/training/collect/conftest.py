@@ -16,7 +16,7 @@ from starlette.types import ASGIApp
 
 from tests.patience import PATIENCE
 from training.collect.client import PoliteClient
-from training.collect.folder import CollectionFolder, FoundPicture, Search
+from training.collect.collection import CollectionFolder, FoundPicture, Search
 from training.data.admission import measure
 
 

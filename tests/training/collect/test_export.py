@@ -9,9 +9,9 @@ import pytest
 
 from tests.training.collect.conftest import SENTENCES
 from training.collect.__main__ import main
-from training.collect.folder import CollectionFolder
-from training.collect.review.app import Review
-from training.data.folder import read_records, write_records
+from training.collect.collection import CollectionFolder
+from training.collect.review import Review
+from training.data.records import read_records, write_records
 
 
 def export(collection: CollectionFolder, into: Path, *options: str) -> int:

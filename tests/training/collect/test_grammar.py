@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from imagetext.wire.errors import InvalidParameter, Unavailable
-from training.collect.commands import GRAMMAR
-from training.collect.folder import Journal
+from training.collect.__main__ import GRAMMAR
+from training.collect.collection import Journal
 from training.collect.sentences import Grammar, gather, read_grammar, read_sentences
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from imagetext.wire.errors import Busy, InvalidParameter
-from training.collect.folder import Journal
+from training.collect.collection import Journal
 
 
 def test_what_was_appended_is_read(tmp_path: Path) -> None:

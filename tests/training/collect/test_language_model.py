@@ -13,8 +13,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from imagetext.wire.errors import InvalidParameter
-from training.collect.__main__ import main
-from training.collect.commands import GRAMMAR
+from training.collect.__main__ import GRAMMAR, main
 from training.collect.language_model import LanguageModelConfig, expected, usable_lines
 from training.collect.sentences import read_grammar
 

@@ -6,7 +6,7 @@ import pytest
 
 from imagetext.wire.errors import InvalidParameter
 from tests.training.collect.search_site import PAGE_FILE
-from training.collect.commands import HERE
+from training.collect.__main__ import HERE
 from training.collect.search_page import read_page_file
 
 

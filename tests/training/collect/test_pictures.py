@@ -11,7 +11,7 @@ from starlette.types import ASGIApp
 from tests.training.collect.conftest import photo
 from tests.training.collect.open_licence_site import OpenLicenceSite
 from training.collect.__main__ import main
-from training.collect.folder import CollectionFolder, Search, searches
+from training.collect.collection import CollectionFolder, Search, searches
 
 Command = Callable[..., int]
 

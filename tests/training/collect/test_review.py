@@ -17,8 +17,8 @@ from imagetext.wire.errors import InvalidParameter, NotFound
 from tests.patience import PATIENCE
 from tests.training.collect.conftest import SENTENCES
 from training.collect.__main__ import main
-from training.collect.folder import CollectionFolder
-from training.collect.review.app import Review, create_app
+from training.collect.collection import CollectionFolder
+from training.collect.review import Review, create_app
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -81,7 +81,7 @@ def test_what_cannot_be_decided(collection: CollectionFolder, caller: httpx.Clie
     """An unknown picture, an empty or endless sentence, an unknown word: refused with a sentence, nothing written."""
     for text in ("", " \n", "x" * 301):
         reply = decide(caller, "accepted", text)
-        assert (reply.status_code, "3 to 300 characters" in reply.json()["detail"]) == (422, True)
+        assert (reply.status_code, "between 3 and 300 characters" in reply.json()["detail"]) == (422, True)
     assert decide(caller, "perhaps").status_code == 422
     unknown = caller.post("/decisions", json={"id": "0" * 16, "verdict": "accepted", "text": "A dog."})
     assert (unknown.status_code, unknown.json()["detail"]) == (404, "There is no such picture in this collection.")

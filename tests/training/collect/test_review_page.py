@@ -8,8 +8,8 @@ from starlette.types import ASGIApp
 
 from tests.patience import BROWSER_MS
 from tests.training.collect.conftest import SENTENCES
-from training.collect.folder import CollectionFolder
-from training.collect.review.app import Review, create_app
+from training.collect.collection import CollectionFolder
+from training.collect.review import Review, create_app
 
 playwright = pytest.importorskip("playwright.sync_api", reason="the browser tests need: pip install playwright")
 pytestmark = pytest.mark.browser

@@ -16,7 +16,7 @@ from tests.training.collect.search_site import PAGE_FILE, SearchSite
 from training.collect.__main__ import main
 from training.collect.browser import Reader, open_browser, split_selector
 from training.collect.client import PoliteClient
-from training.collect.folder import Candidate, CollectionFolder, Loss
+from training.collect.collection import Candidate, CollectionFolder, Loss
 from training.collect.search_page import SearchPage, read_page_file
 
 pytestmark = pytest.mark.browser

@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 from training.data.admission import measure
-from training.data.folder import Record, write_records
+from training.data.records import Record, write_records
 
 
 def draw(seed: int, size: tuple[int, int] = (120, 90), kind: str = "JPEG") -> bytes:

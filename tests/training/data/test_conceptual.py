@@ -14,7 +14,7 @@ from tests.patience import PATIENCE, wait_until
 from training.data.__main__ import main
 from training.data.conceptual import JOURNAL, Rows
 from training.data.downloads import Journal
-from training.data.folder import read_records
+from training.data.records import read_records
 from training.dataset import read_split
 
 ROOT = Path(__file__).resolve().parents[3]

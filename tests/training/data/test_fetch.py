@@ -18,7 +18,7 @@ import pytest
 from imagetext.wire.addresses import is_public
 from tests.patience import PATIENCE, until
 from training.data.admission import Admission, Lost, Reason, measure
-from training.data.fetch import MAX_FAILURES, Fetcher, FetchLimits, Hosts, Politeness, check_answer
+from training.data.fetch import MAX_FAILURES, Fetcher, FetchLimits, GuardedTransport, Hosts, Politeness, check_answer
 
 LIMITS = FetchLimits(max_bytes=300_000, max_seconds=PATIENCE, attempts=2, wait_s=0.01)
 HURRY = replace(LIMITS, max_seconds=2.0)  # where nothing comes in any time
@@ -57,7 +57,8 @@ def fetch_all(
 
     async def run() -> list[bytes | Lost]:
         resolve = (names or Names()).resolve
-        async with Fetcher(Hosts(polite), limits, AGENT, resolve=resolve, is_allowed=allowed) as fetcher:
+        transport = GuardedTransport(max_connections=limits.at_once, resolve=resolve, is_allowed=allowed)
+        async with Fetcher(Hosts(polite), limits, AGENT, transport) as fetcher:
             results = await asyncio.gather(
                 *(fetcher.fetch(address, accept) for address in addresses), return_exceptions=True
             )
@@ -285,7 +286,8 @@ def test_a_paused_host_keeps_nobody_else_waiting(site, address: str) -> None:
     limits, polite = replace(LIMITS, at_once=2), replace(POLITE, at_once=1, max_wait_s=3_600)
 
     async def run() -> None:
-        async with Fetcher(Hosts(polite), limits, AGENT, resolve=names.resolve, is_allowed=lambda ip: True) as fetcher:
+        transport = GuardedTransport(resolve=names.resolve, is_allowed=lambda ip: True)
+        async with Fetcher(Hosts(polite), limits, AGENT, transport) as fetcher:
             asked = asyncio.gather(*(fetcher.fetch(address, accept) for address in first + second))
             await until(lambda: site.visits.total() == 7)
             asked.cancel()

@@ -9,7 +9,7 @@ import pytest
 from imagetext.wire.errors import InvalidParameter
 from training.data.__main__ import main
 from training.data.flickr8k import read_caption_file, read_karpathy_splits
-from training.data.folder import read_records
+from training.data.records import read_records
 from training.dataset import read_split
 
 TOKENS = 'a.jpg#1\tA cat , sits .\na.jpg#0\tA cat .\nb.jpg#0\tA "dog" .\n2258277193_586949ec62.jpg.1#0\tLost .\n'

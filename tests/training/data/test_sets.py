@@ -16,7 +16,7 @@ from PIL import Image
 
 from imagetext.wire.errors import InvalidParameter
 from training.data.__main__ import main
-from training.data.folder import (
+from training.data.records import (
     Shares,
     bring_picture,
     read_records,

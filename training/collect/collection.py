@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from imagetext.wire.errors import Busy, InvalidParameter
-from training.data.folder import write_picture
+from training.data.records import write_picture
 
 
 class Journal:

@@ -1,7 +1,4 @@
-"""What a person said: written down at once, and never forgotten, not even what was undone.
-
-The page on which a person reviews, and the few calls that it makes. For this machine alone.
-"""
+"""The review of found pictures: decisions, written at once and never lost, and the local page to make them."""
 
 import threading
 from collections.abc import Sequence
@@ -20,15 +17,27 @@ from starlette.types import Scope
 
 from imagetext.pictures import open_picture, thumbnail
 from imagetext.wire.errors import ImageTextError, InvalidParameter, NotFound
-from training.collect.folder import CollectionFolder, FoundPicture, all_pictures
+from training.collect.collection import CollectionFolder, FoundPicture, all_pictures
 
 Verdict = Literal["accepted", "rejected"]
-_CHARACTERS = range(3, 301)
+_CHARACTERS = range(3, 301)  # of an accepted sentence
+HOST = "127.0.0.1"
+_PAGE = Path(__file__).with_name("review_page")
+_SIDE = 1200  # pixels
+_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'none'; "
+        "frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-cache",
+}
 
 
 @dataclass(frozen=True)
 class Decision:
-    """`text` is the sentence as the person left it."""
+    """A person's verdict on a picture; `text` is the sentence as edited."""
 
     id: str
     verdict: Verdict
@@ -54,7 +63,7 @@ class Review:
 
     @property
     def waiting(self) -> Sequence[FoundPicture]:
-        """In the order in which they were found."""
+        """Undecided pictures in the order in which they were found."""
         decided = self.decisions
         return [picture for picture in self.pictures.values() if picture.id not in decided]
 
@@ -69,45 +78,31 @@ class Review:
 
         Raises:
             NotFound: there is no such picture.
-            InvalidParameter: the sentence is empty or far too long.
+            InvalidParameter: the sentence is too short or too long.
         """
         self.picture(id)
         text = " ".join(text.split())
         if verdict == "accepted" and len(text) not in _CHARACTERS:
-            raise InvalidParameter(f"A sentence has {_CHARACTERS[0]} to {_CHARACTERS[-1]} characters.")
+            raise InvalidParameter(f"A sentence must have between {_CHARACTERS[0]} and {_CHARACTERS[-1]} characters.")
         now = datetime.now(UTC).isoformat(timespec="seconds")
         self._journal.append({"id": id, "verdict": verdict, "text": text, "at": now})
         self._made.append(Decision(id, verdict, text))
 
     def undo(self) -> str | None:
-        """Take the last decision back. Returns its picture, or None when there is none left."""
+        """Take back the last decision. Returns its picture, or None if there is none."""
         if not self._made:
             return None
         self._journal.append({"verdict": "undone", "at": datetime.now(UTC).isoformat(timespec="seconds")})
         return self._made.pop().id
 
     def accepted(self) -> list[tuple[FoundPicture, str]]:
-        """The pictures that may be trained with, each with its sentence."""
+        """The accepted pictures with their sentences."""
         decided = self.decisions.values()
         return [(self.pictures[one.id], one.text) for one in decided if one.verdict == "accepted"]
 
 
-HOST = "127.0.0.1"
-_PAGE = Path(__file__).parent / "page"
-_SIDE = 1200  # pixels that a screen shows
-_HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'none'; "
-        "frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-cache",
-}
-
-
 class Shown(BaseModel):
-    """A picture as the page needs it."""
+    """A picture for the page."""
 
     id: str
     text: str
@@ -121,7 +116,7 @@ class Shown(BaseModel):
 
 
 class State(BaseModel):
-    """How far the review is; `current` is what to decide now, `next` what to fetch ahead."""
+    """Progress of the review; `current` is to be decided now, `next` to be prefetched."""
 
     total: int
     accepted: int
@@ -140,10 +135,10 @@ class Decided(BaseModel):
 
 
 def create_app(folder: CollectionFolder) -> FastAPI:
-    """Raises InvalidParameter when the folder holds no collection that can be read."""
+    """Raises InvalidParameter if the folder holds no readable collection."""
     app = FastAPI(title="Review", openapi_url=None)
     review = Review(folder)
-    # One person may have two windows open: decisions are made one after the other.
+    # Two windows may be open, so decisions are serialised.
     lock = threading.Lock()
 
     @app.get("/state")
@@ -157,7 +152,7 @@ def create_app(folder: CollectionFolder) -> FastAPI:
             review.decide(decided.id, decided.verdict, decided.text)
             return _state(review)
 
-    # A JSON body even here: a form of another site cannot send one without asking first.
+    # A JSON body even here: a form on another site cannot send one without a CORS preflight.
     @app.post("/undo")
     def undo(_: dict[str, str]) -> State:
         with lock:

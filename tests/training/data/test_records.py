@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from imagetext.wire.errors import InvalidParameter
-from training.data.folder import TABLE, Record, is_merged, read_records, write_records
+from training.data.records import TABLE, Record, is_merged, read_records, write_records
 
 RECORD = Record(
     path="Images/a/dög.jpg",

@@ -1,1 +1,0 @@
-"""A person says of each found picture whether it shows its sentence."""
