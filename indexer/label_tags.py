@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from imagetext.index import IndexReader, PictureRow
 from imagetext.index.rows import clean_tags
-from imagetext.wire.contracts import LABEL_PROMPT
+from imagetext.wire.captions import LABEL_PROMPT
 from imagetext.wire.errors import InvalidParameter
 from indexer.arguments import MOST_LABELS, THRESHOLD
 

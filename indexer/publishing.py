@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from imagetext.files import locked
 from imagetext.index.kinds import FLAT, IndexOptions, plans
 from imagetext.index.versions import BUILD_LOCK, now, remove_progress, write_progress
-from imagetext.wire.contracts import BuildProgress, BuildStage
 from imagetext.wire.errors import Busy, ImageTextError
+from imagetext.wire.index import BuildProgress, BuildStage
 
 if TYPE_CHECKING:
     from imagetext.models.encoder.engine import Encoder

@@ -12,8 +12,8 @@ from imagetext.index.catalogue import describe, skipped_files, switch, version_b
 from imagetext.index.changes.journal import JournalReader
 from imagetext.index.changes.journal_writer import prune_changes
 from imagetext.index.versions import prune_versions, remove_leftovers
-from imagetext.wire.contracts import IndexVersion
 from imagetext.wire.errors import NotFound
+from imagetext.wire.index import IndexVersion
 from indexer.publishing import build_lock
 from indexer.reports import Context, printable, shown_bytes
 

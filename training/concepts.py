@@ -36,7 +36,7 @@ from imagetext.models.encoder.labels import Labels
 from imagetext.models.encoder.load import load_in_torch
 from imagetext.models.encoder.minilm import Concepts, Head
 from imagetext.models.folder import CONFIG
-from imagetext.wire.contracts import LABEL_PROMPT
+from imagetext.wire.captions import LABEL_PROMPT
 from imagetext.wire.errors import InvalidParameter
 from training.captions import sided
 from training.cards import concepts_card

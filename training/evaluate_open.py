@@ -17,7 +17,7 @@ from imagetext.engines import Engines
 from imagetext.models.captioner.vocabulary import words_of
 from imagetext.models.encoder.engine import Encoder, load_encoder
 from imagetext.pictures import open_picture
-from imagetext.wire.contracts import LABEL_PROMPT
+from imagetext.wire.captions import LABEL_PROMPT
 from imagetext.wire.errors import InvalidParameter
 from training.command import add_folders, command_parser, exit_status
 from training.dataset import read_split

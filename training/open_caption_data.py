@@ -23,7 +23,7 @@ from tqdm import tqdm
 from imagetext.models.captioner.model import CaptionModel
 from imagetext.models.captioner.vocabulary import END, PAD, UNKNOWN, Vocabulary, words_of
 from imagetext.models.encoder.dual import DualEncoder
-from imagetext.wire.contracts import LABEL_PROMPT
+from imagetext.wire.captions import LABEL_PROMPT
 from training.captions import sided
 from training.dataset import CaptionedPicture, read_split
 from training.metrics import CIDER_SIGMA, CiderD, NGram

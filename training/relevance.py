@@ -30,7 +30,7 @@ from imagetext.engines import Engines
 from imagetext.models.encoder.calibration import BACKGROUND, BACKGROUND_TENSOR, Calibration
 from imagetext.models.encoder.engine import Encoder, load_encoder
 from imagetext.models.folder import CONFIG
-from imagetext.wire.contracts import LABEL_PROMPT
+from imagetext.wire.captions import LABEL_PROMPT
 from imagetext.wire.errors import ImageTextError
 from training.calibrating import fit_curve
 from training.dataset import CaptionedPicture, read_split

@@ -6,8 +6,8 @@ from imagetext.index.manifest import SKIPPED, check_sizes, read_manifest, verify
 from imagetext.index.reader import IndexReader, info_of
 from imagetext.index.versions import current_version, list_versions, publish, version_folder
 from imagetext.index.writer import SkippedFile, read_skipped
-from imagetext.wire.contracts import IndexInfo, IndexVersion
 from imagetext.wire.errors import CannotPublish, ImageTextError, IndexVersionError, NotFound
+from imagetext.wire.index import IndexInfo, IndexVersion
 
 
 def describe(index: Path, version: str, *, current: bool, fingerprint: str | None = None) -> IndexVersion:

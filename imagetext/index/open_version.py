@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imagetext.index.rows import PictureRow
-from imagetext.wire.contracts import IndexInfo
+from imagetext.wire.index import IndexInfo
 from imagetext.wire.search_filter import SearchFilter
 
 

@@ -14,8 +14,8 @@ from imagetext.index.row_search import RowSearch
 from imagetext.index.row_tables import RowTable
 from imagetext.index.rows import PictureRow
 from imagetext.index.vector_search import Candidates, Found, Searcher, faiss_path, open_candidates
-from imagetext.wire.contracts import IndexInfo
 from imagetext.wire.errors import IndexVersionError, InvalidParameter, NotFound
+from imagetext.wire.index import IndexInfo
 from imagetext.wire.search_filter import SearchFilter
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from imagetext.wire.contracts import MAX_CAPTION_CHARACTERS, MAX_PICTURE_CAPTIONS, MAX_PICTURE_TAGS
+from imagetext.wire.index import MAX_CAPTION_CHARACTERS, MAX_PICTURE_CAPTIONS, MAX_PICTURE_TAGS
 from imagetext.wire.search_filter import MAX_TAG, tag_key
 
 _UNKNOWN = "unknown-"

@@ -12,8 +12,8 @@ from pydantic import ValidationError
 
 from imagetext.files import locked, remove_folder, replacing
 from imagetext.index.manifest import MANIFEST, check_sizes, read_manifest
-from imagetext.wire.contracts import BuildProgress, BuildStatus
 from imagetext.wire.errors import IndexVersionError, NotFound
+from imagetext.wire.index import BuildProgress, BuildStatus
 
 CURRENT = "CURRENT"
 VERSIONS = "versions"

@@ -19,8 +19,8 @@ from imagetext.index.rows import PictureRow
 from imagetext.index.tuning import choose
 from imagetext.index.vector_search import faiss_path
 from imagetext.index.versions import new_version, version_folder
-from imagetext.wire.contracts import BuildStage
 from imagetext.wire.errors import IndexVersionError
+from imagetext.wire.index import BuildStage
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from imagetext.wire.contracts import MAX_QUERY_PARTS, ImageSearchOptions, QueryPart, SearchRequest
 from imagetext.wire.errors import InvalidParameter
+from imagetext.wire.search import MAX_QUERY_PARTS, ImageSearchOptions, QueryPart, SearchRequest
 
 UNWANTED = -1.0  # the weight of a word after a minus
 

@@ -12,7 +12,8 @@ from prometheus_client import CollectorRegistry
 from imagetext.engines import Engines
 from imagetext.machine import give_back_freed_memory, keep_freed_memory
 from imagetext.models.captioner.engine import Captioner, load_captioner
-from imagetext.wire.contracts import CaptionJSONRequest, CaptionOptions, CaptionReply, Models
+from imagetext.wire.captions import CaptionJSONRequest, CaptionOptions, CaptionReply
+from imagetext.wire.contracts import Models
 from imagetext.wire.errors import ModelError
 from services.caption.captioning import Captioning
 from services.caption.settings import MAX_PICTURES, Settings

@@ -16,7 +16,8 @@ from PIL import Image
 from imagetext.models.batcher import Batcher
 from imagetext.models.captioner.engine import Captioner, DecodedCaption, DecodingOptions
 from imagetext.pictures import Limits, open_picture
-from imagetext.wire.contracts import Caption, CaptionOptions, CaptionReply, CaptionResult, LoadedModel, ModelInfo, Word
+from imagetext.wire.captions import Caption, CaptionOptions, CaptionReply, CaptionResult, Word
+from imagetext.wire.contracts import LoadedModel, ModelInfo
 from imagetext.wire.errors import Busy, DeadlineExceeded, NotFound, Unavailable
 from services.caption.settings import Settings
 from services.chassis.observing import ModelMetrics

@@ -10,9 +10,9 @@ from typing import TypeVar
 from fastapi import Request
 from pydantic import BaseModel
 
-from imagetext.wire.contracts import MAX_SEARCH_FIELD_BYTES, SearchRequest
 from imagetext.wire.errors import InvalidParameter
 from imagetext.wire.query import Part, parts_of
+from imagetext.wire.search import MAX_SEARCH_FIELD_BYTES, SearchRequest
 from services.chassis.bodies import AT_ONCE_BYTES, is_form, read_form, read_json
 
 Options = TypeVar("Options", bound=BaseModel)

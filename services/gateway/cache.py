@@ -14,7 +14,8 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from cachetools import TTLCache
 
-from imagetext.wire.contracts import IndexInfo, SearchOptions
+from imagetext.wire.index import IndexInfo
+from imagetext.wire.search import SearchOptions
 
 # Hashing, parsing and the like of more bytes than this goes to a thread; less is done before a thread would start.
 MAX_BYTES_ON_LOOP = 256 * 1024

@@ -7,23 +7,19 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from imagetext.wire.contracts import (
-    MAX_PICTURES,
-    MAX_SEARCH_FIELD_BYTES,
+from imagetext.wire.captions import (
     CaptionOptions,
     CaptionReply,
-    ImageSearchOptions,
-    IndexInfo,
     LabelJSONRequest,
     LabelledCaptionJSONRequest,
     LabelledCaptionOptions,
     LabelOptions,
     LabelReply,
-    Models,
-    SearchReply,
-    SearchRequest,
 )
+from imagetext.wire.contracts import MAX_PICTURES, Models
 from imagetext.wire.errors import ImageTextError
+from imagetext.wire.index import IndexInfo
+from imagetext.wire.search import MAX_SEARCH_FIELD_BYTES, ImageSearchOptions, SearchReply, SearchRequest
 from services.chassis.app import DirectRoute
 from services.chassis.bodies import AT_ONCE_BYTES, documented_form, documented_json, read_form, read_json
 from services.chassis.disconnect import while_connected

@@ -9,8 +9,8 @@ import httpx
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from imagetext.wire.contracts import AddOptions, AddReply, DeleteReply, IndexInfo
 from imagetext.wire.errors import NotFound
+from imagetext.wire.index import AddOptions, AddReply, DeleteReply, IndexInfo
 from services.gateway.messages import form_body
 from services.gateway.upstream import Deadline, Upstream
 from services.gateway.watched import Watched

@@ -12,7 +12,8 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry, Counter
 
 from imagetext.wire.addresses import Resolve
-from imagetext.wire.contracts import IndexInfo, Models
+from imagetext.wire.contracts import Models
+from imagetext.wire.index import IndexInfo
 from services.chassis.limits import Admission
 from services.gateway.cache import Cache, MemoryCache
 from services.gateway.fetch import Fetcher

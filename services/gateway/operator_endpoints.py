@@ -6,9 +6,10 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi import Path as PathParameter
 
-from imagetext.wire.contracts import (
+from imagetext.wire.contracts import MAX_PICTURES
+from imagetext.wire.errors import Forbidden, NotFound, Unauthorized
+from imagetext.wire.index import (
     MAX_METADATA_BYTES,
-    MAX_PICTURES,
     MAX_SKIPPED,
     VERSION_PATTERN,
     AddOptions,
@@ -20,7 +21,6 @@ from imagetext.wire.contracts import (
     PublishRequest,
     SkippedPage,
 )
-from imagetext.wire.errors import Forbidden, NotFound, Unauthorized
 from services.chassis.app import not_stored
 from services.chassis.bodies import documented_form, read_form
 from services.chassis.limits import Admission

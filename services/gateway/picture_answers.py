@@ -11,17 +11,8 @@ from typing import Literal
 
 from prometheus_client import Counter
 
-from imagetext.wire.contracts import (
-    CaptionOptions,
-    CaptionReply,
-    CaptionResult,
-    LabelOptions,
-    LabelReply,
-    LabelResult,
-    ModelInfo,
-    Models,
-    Problem,
-)
+from imagetext.wire.captions import CaptionOptions, CaptionReply, CaptionResult, LabelOptions, LabelReply, LabelResult
+from imagetext.wire.contracts import ModelInfo, Models, Problem
 from imagetext.wire.errors import InvalidPicture, NotAPicture, TooLarge
 from services.chassis.observing import current_request_id
 from services.chassis.problems import problem_of

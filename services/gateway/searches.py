@@ -11,15 +11,9 @@ from dataclasses import dataclass
 
 from prometheus_client import Counter
 
-from imagetext.wire.contracts import (
-    INDEX_VERSION_HEADER,
-    ImageSearchOptions,
-    IndexInfo,
-    SearchOptions,
-    SearchReply,
-    SearchRequest,
-)
+from imagetext.wire.index import IndexInfo
 from imagetext.wire.query import Part, parts_with_picture
+from imagetext.wire.search import INDEX_VERSION_HEADER, ImageSearchOptions, SearchOptions, SearchReply, SearchRequest
 from services.chassis.picture_requests import query_parts
 from services.gateway.cache import MAX_BYTES_ON_LOOP, Cache, SingleFlight, digests_of, query_identity, search_key
 from services.gateway.messages import Body, Reply, form_body, json_body

@@ -11,17 +11,17 @@ from fastapi import Query as QueryParameter
 from fastapi.responses import StreamingResponse
 from starlette.responses import Response
 
-from imagetext.wire.contracts import (
+from imagetext.wire.contracts import Models
+from imagetext.wire.index import IndexInfo
+from imagetext.wire.query import Part, parts_with_picture
+from imagetext.wire.search import (
     INDEX_VERSION_HEADER,
     MAX_SEARCH_FIELD_BYTES,
     ImageSearchOptions,
-    IndexInfo,
-    Models,
     SearchOptions,
     SearchReply,
     SearchRequest,
 )
-from imagetext.wire.query import Part, parts_with_picture
 from services.chassis.app import DirectRoute
 from services.chassis.bodies import documented_form, documented_json, read_form, read_json
 from services.chassis.disconnect import while_connected

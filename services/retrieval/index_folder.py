@@ -10,8 +10,8 @@ from imagetext.index import list_versions
 from imagetext.index.catalogue import current_or_none, describe, skipped_files, switch, version_before
 from imagetext.index.rows import encode_path
 from imagetext.index.versions import build_status
-from imagetext.wire.contracts import BuildStatus, IndexVersions, Published, SkippedPage, SkippedPath
 from imagetext.wire.errors import Busy, CannotPublish, IndexVersionError, NotFound
+from imagetext.wire.index import BuildStatus, IndexVersions, Published, SkippedPage, SkippedPath
 from services.retrieval.current_index import CurrentIndex
 
 

@@ -8,14 +8,8 @@ from fastapi import APIRouter, Request
 from numpy.typing import NDArray
 
 from imagetext.models.encoder.labels import Labels
-from imagetext.wire.contracts import (
-    MAX_PICTURES,
-    Label,
-    LabelJSONRequest,
-    LabelOptions,
-    LabelReply,
-    LabelResult,
-)
+from imagetext.wire.captions import Label, LabelJSONRequest, LabelOptions, LabelReply, LabelResult
+from imagetext.wire.contracts import MAX_PICTURES
 from imagetext.wire.errors import Busy, DeadlineExceeded, InvalidParameter, Unavailable
 from services.chassis.bodies import documented_form
 from services.chassis.disconnect import while_connected

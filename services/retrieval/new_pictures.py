@@ -9,8 +9,8 @@ from imagetext.index import picture_id
 from imagetext.index.rows import clean_captions, clean_tags
 from imagetext.pictures import read_metadata
 from imagetext.pictures.formats import find_reader
-from imagetext.wire.contracts import MAX_PATH_BYTES, AddOptions, PictureDescription
 from imagetext.wire.errors import ImageTextError, InvalidParameter
+from imagetext.wire.index import MAX_PATH_BYTES, AddOptions, PictureDescription
 from services.chassis.bodies import Upload
 from services.chassis.problems import checked
 

@@ -12,10 +12,10 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi import Path as PathParameter
 from starlette.responses import Response
 
-from imagetext.wire.contracts import (
-    INDEX_VERSION_HEADER,
+from imagetext.wire.contracts import MAX_PICTURES
+from imagetext.wire.errors import NotFound
+from imagetext.wire.index import (
     MAX_METADATA_BYTES,
-    MAX_PICTURES,
     MAX_SKIPPED,
     VERSION_PATTERN,
     AddOptions,
@@ -27,7 +27,7 @@ from imagetext.wire.contracts import (
     PublishRequest,
     SkippedPage,
 )
-from imagetext.wire.errors import NotFound
+from imagetext.wire.search import INDEX_VERSION_HEADER
 from services.chassis.app import not_stored
 from services.chassis.bodies import documented_form, read_upload
 from services.retrieval.index_folder import IndexFolder

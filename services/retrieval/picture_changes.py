@@ -16,7 +16,6 @@ from imagetext.index import Collection, PictureRow
 from imagetext.index.changes.journal_writer import AddedPictures, JournalWriter
 from imagetext.index.changes.records import NO_ROW, Addition, Change, Deletion, Over, over
 from imagetext.index.open_version import OpenVersion
-from imagetext.wire.contracts import AddedPicture, AddReply, DeleteReply, IndexRef
 from imagetext.wire.errors import (
     Busy,
     DeadlineExceeded,
@@ -26,6 +25,7 @@ from imagetext.wire.errors import (
     NotFound,
     Unavailable,
 )
+from imagetext.wire.index import AddedPicture, AddReply, DeleteReply, IndexRef
 from services.chassis.problems import report_problem
 from services.retrieval.current_index import CurrentIndex
 from services.retrieval.new_pictures import NewPicture

@@ -18,9 +18,10 @@ from imagetext.index import PictureRow
 from imagetext.index.open_version import OpenVersion
 from imagetext.index.row_search import fuse
 from imagetext.models.encoder.engine import Encoder
-from imagetext.wire.contracts import Hit, IndexRef, SearchOptions, SearchReply
 from imagetext.wire.errors import DeadlineExceeded
+from imagetext.wire.index import IndexRef
 from imagetext.wire.query import Part, wanted_words
+from imagetext.wire.search import Hit, SearchOptions, SearchReply
 from imagetext.wire.search_filter import SearchFilter
 from services.retrieval.current_index import CurrentIndex
 from services.retrieval.query_encoder import QueryEncoder, Vector

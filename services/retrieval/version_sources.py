@@ -14,8 +14,8 @@ from imagetext.index.remote.milvus_rows import MilvusConnection
 from imagetext.index.remote.milvus_store import MilvusStore
 from imagetext.index.remote.mirror import Mirror
 from imagetext.index.remote.object_store import ObjectStore
-from imagetext.wire.contracts import IndexInfo
 from imagetext.wire.errors import IndexVersionError, Unavailable
+from imagetext.wire.index import IndexInfo
 from services.retrieval.settings import Settings
 
 log = logging.getLogger(__name__)

@@ -14,26 +14,21 @@ from fastapi.responses import JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 from PIL import Image
 
-from imagetext.wire.contracts import (
+from imagetext.wire.captions import (
     Caption,
     CaptionJSONRequest,
     CaptionOptions,
     CaptionReply,
     CaptionResult,
-    Hit,
-    IndexInfo,
-    IndexRef,
     Label,
     LabelReply,
     LabelResult,
-    LoadedModel,
-    Models,
-    Problem,
-    SearchReply,
-    SearchRequest,
     Word,
 )
+from imagetext.wire.contracts import LoadedModel, Models, Problem
 from imagetext.wire.errors import Busy, ImageTextError, NotAPicture, NotFound, Unavailable
+from imagetext.wire.index import IndexInfo, IndexRef
+from imagetext.wire.search import Hit, SearchReply, SearchRequest
 from tests.browser.fake_versions import FakeVersions, add_versions
 from tests.browser.shapes import ShapePicture, shape_library
 

@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 from fastapi import FastAPI, Request
 
-from imagetext.wire.contracts import (
+from imagetext.wire.errors import CannotPublish, Unauthorized
+from imagetext.wire.index import (
     BuildProgress,
     BuildStatus,
     IndexInfo,
@@ -16,7 +17,6 @@ from imagetext.wire.contracts import (
     SkippedPage,
     SkippedPath,
 )
-from imagetext.wire.errors import CannotPublish, Unauthorized
 
 KEY = "open sesame"
 NEW, MIDDLE, OLD = "20260103T030405Z-3f2a1c", "20260102T030405Z-77b0e1", "20251220T101500Z-0c9d24"

@@ -2,7 +2,7 @@
 
 from playwright.async_api import Locator, Page, expect
 
-from imagetext.wire.contracts import BuildStatus, IndexInfo
+from imagetext.wire.index import BuildStatus, IndexInfo
 from tests.browser.conftest import Opener
 from tests.browser.fake_api import FakeApi
 from tests.browser.fake_versions import KEY, MIDDLE, NEW, OLD

@@ -38,9 +38,8 @@ def pictures() -> Callable[[int, int], Tensor]:
 @pytest.fixture(scope="session")
 def integers() -> Backbone:
     """EfficientNet-Lite0 in integers."""
-    from training.quantize import quantized
-
     from imagetext.models.backbone import EFFICIENTNET_LITE0, load_backbone
+    from training.quantize import quantized
 
     return quantized(load_backbone(EFFICIENTNET_LITE0), coarse_pictures(8, seed=0))
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from imagetext.wire.contracts import MAX_QUERY_PARTS, ImageSearchOptions, QueryPart, SearchRequest
 from imagetext.wire.errors import InvalidParameter
 from imagetext.wire.query import Part, parse, parts_of, parts_with_picture
+from imagetext.wire.search import MAX_QUERY_PARTS, ImageSearchOptions, QueryPart, SearchRequest
 
 
 @pytest.mark.parametrize(

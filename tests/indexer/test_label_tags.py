@@ -13,7 +13,7 @@ from imagetext.index import current_version
 from imagetext.models.encoder.engine import load_encoder
 from imagetext.models.encoder.labels import Labels
 from imagetext.pictures import open_picture
-from imagetext.wire.contracts import LABEL_PROMPT
+from imagetext.wire.captions import LABEL_PROMPT
 from imagetext.wire.errors import InvalidParameter
 from imagetext.wire.search_filter import SearchFilter
 from indexer.__main__ import main

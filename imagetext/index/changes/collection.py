@@ -13,8 +13,8 @@ from imagetext.index.reader import IndexReader
 from imagetext.index.row_search import RowSearch, interleave
 from imagetext.index.rows import PictureRow
 from imagetext.index.vector_search import SHALLOW, Found, Searcher
-from imagetext.wire.contracts import IndexInfo
 from imagetext.wire.errors import NotFound
+from imagetext.wire.index import IndexInfo
 from imagetext.wire.search_filter import SearchFilter
 
 _MIN_CAPACITY = 64

@@ -8,7 +8,7 @@ import pytest
 from fastapi import APIRouter, FastAPI, Request, Response
 from pydantic import BaseModel
 
-from imagetext.wire.contracts import SearchRequest
+from imagetext.wire.search import SearchRequest
 from services.chassis.app import DirectRoute, create_app
 from services.chassis.bodies import documented_json, read_json
 from services.chassis.picture_requests import decode_base64_picture

@@ -20,38 +20,41 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
-from imagetext.wire.contracts import (
-    INDEX_VERSION_HEADER,
-    MAX_SEARCH_FIELD_BYTES,
-    AddedPicture,
-    AddReply,
-    BuildProgress,
-    BuildStatus,
+from imagetext.wire.captions import (
     Caption,
     CaptionOptions,
     CaptionReply,
     CaptionResult,
-    DeleteReply,
-    Hit,
-    ImageSearchOptions,
-    IndexInfo,
-    IndexRef,
-    IndexVersion,
-    IndexVersions,
     Label,
     LabelOptions,
     LabelReply,
     LabelResult,
-    LoadedModel,
-    Models,
+)
+from imagetext.wire.contracts import LoadedModel, Models
+from imagetext.wire.errors import CannotPublish, ImageTextError, InvalidPicture, NotAPicture, NotFound
+from imagetext.wire.index import (
+    AddedPicture,
+    AddReply,
+    BuildProgress,
+    BuildStatus,
+    DeleteReply,
+    IndexInfo,
+    IndexRef,
+    IndexVersion,
+    IndexVersions,
     Published,
     PublishRequest,
-    SearchReply,
-    SearchRequest,
     SkippedPage,
     SkippedPath,
 )
-from imagetext.wire.errors import CannotPublish, ImageTextError, InvalidPicture, NotAPicture, NotFound
+from imagetext.wire.search import (
+    INDEX_VERSION_HEADER,
+    MAX_SEARCH_FIELD_BYTES,
+    Hit,
+    ImageSearchOptions,
+    SearchReply,
+    SearchRequest,
+)
 from services.chassis import app as chassis
 from services.chassis.bodies import read_upload
 from services.chassis.disconnect import while_connected

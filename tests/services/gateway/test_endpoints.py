@@ -7,7 +7,7 @@ import json
 import httpx
 import pytest
 
-from imagetext.wire.contracts import MAX_QUERY_CHARACTERS
+from imagetext.wire.search import MAX_QUERY_CHARACTERS
 
 PNG = ("image", ("a.png", b"dog", "image/png"))
 

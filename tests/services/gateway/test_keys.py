@@ -1,6 +1,8 @@
 """Names of cached answers."""
 
-from imagetext.wire.contracts import CaptionOptions, IndexInfo, LabelOptions, SearchOptions, SearchRequest
+from imagetext.wire.captions import CaptionOptions, LabelOptions
+from imagetext.wire.index import IndexInfo
+from imagetext.wire.search import SearchOptions, SearchRequest
 from services.gateway.cache import answer_key, digest_of, query_identity, search_key
 from services.gateway.picture_answers import CAPTION, LABEL
 

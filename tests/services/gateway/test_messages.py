@@ -5,7 +5,8 @@ import asyncio
 from starlette.requests import Request
 from starlette.types import Message
 
-from imagetext.wire.contracts import CaptionOptions, SearchRequest
+from imagetext.wire.captions import CaptionOptions
+from imagetext.wire.search import SearchRequest
 from services.chassis.bodies import read_upload
 from services.gateway.messages import Body, form_body, json_body
 

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from imagetext.wire.contracts import Hit, IndexRef, SearchReply
+from imagetext.wire.index import IndexRef
+from imagetext.wire.search import Hit, SearchReply
 from services.gateway.searches import with_time, without_time
 
 

@@ -8,7 +8,7 @@ import pytest
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp
 
-from imagetext.wire.contracts import INDEX_VERSION_HEADER
+from imagetext.wire.search import INDEX_VERSION_HEADER
 from tests.timeless import timeless
 
 

@@ -8,7 +8,7 @@ import httpx
 import pytest
 import uvloop
 
-from imagetext.wire.contracts import SearchRequest
+from imagetext.wire.search import SearchRequest
 from services.gateway.messages import NO_BODY, Body, json_body
 from services.gateway.transport import ServiceTransport
 from tests.patience import PATIENCE

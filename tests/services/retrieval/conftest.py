@@ -17,7 +17,7 @@ from PIL import Image
 from imagetext.index import EncoderRef, PictureRow, picture_id, publish, write_version
 from imagetext.models.encoder.engine import EncodedPictures
 from imagetext.models.encoder.labels import Labels
-from imagetext.wire.contracts import BuildProgress
+from imagetext.wire.index import BuildProgress
 from services.retrieval.app import create_app
 from services.retrieval.settings import Settings
 from tests.patience import PATIENCE

@@ -9,7 +9,7 @@ import pytest
 from imagetext.index import picture_id, publish
 from imagetext.index.changes.journal import JournalReader
 from imagetext.index.changes.records import Addition
-from imagetext.wire.contracts import MAX_PICTURE_CAPTIONS, MAX_PICTURE_TAGS
+from imagetext.wire.index import MAX_PICTURE_CAPTIONS, MAX_PICTURE_TAGS
 from tests.patience import until
 from tests.services.retrieval.conftest import ColourEncoder
 from tests.services.retrieval.following import serves
