@@ -449,10 +449,11 @@ class Run:
         with self.processes.main_first():
             return [Lesson(part, ask_teachers(teachers, part, self.cache)) for part in self.sets]
 
-    def self_critical(self) -> None:
+    def self_critical(self) -> CaptionNetwork:
         """Trains the decoder alone, on photographs alone, from the best weights of cross-entropy.
 
         The rewarded weights overfit the training pictures, so a blend with those before is scored and kept.
+        Returns the averaged weights of the last epoch.
         """
         config = self.config
         scores = self.taught.restore(self.network)
@@ -475,6 +476,7 @@ class Run:
             )
             blend_weights(blend, start, fit.average.module, config.blend)
             self._finish(blend, fit, self.best, "self-critical", epoch + 1, reward=mean)
+        return fit.average.module
 
     def _fit(
         self, phase: str, identity: str, groups: Groups, schedule: Schedule, weight_decay: float

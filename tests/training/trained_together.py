@@ -14,8 +14,8 @@ def main(config: Path, scenes: Path, folder: Path) -> None:
     processes = launched("cpu")
     run = Run(read_config(GruConfig, config), scenes, None, folder / "cache", folder / "work", processes)
     run.cross_entropy()
-    run.self_critical()
-    torch.save([run.network.state_dict(), run.average.module.state_dict()], folder / f"{processes.index}.pt")
+    averaged = run.self_critical()
+    torch.save([run.network.state_dict(), averaged.state_dict()], folder / f"{processes.index}.pt")
     if processes.main:
         run.write(folder / "model")
     processes.end()

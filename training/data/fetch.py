@@ -16,12 +16,11 @@ import httpx
 import stamina
 
 from imagetext.pictures.formats import find_reader
-from imagetext.wire.addresses import Resolve, is_public, resolve
+from imagetext.wire.guarded_transport import PrivateHost, UnknownHost, parse_url
 from training.data.admission import Lost, Reason
 
 # Consecutive failures after which a host is given up for this run: a dead host costs a timeout per address.
 MAX_FAILURES = 8
-PORTS = {"http": 80, "https": 443}
 
 _WAIT_S = 5.0  # if a host answers "too many requests" without Retry-After
 _HEAD = 512  # bytes that identify every format
@@ -86,17 +85,9 @@ class Hosts(defaultdict[str, Host]):
 def parse_address(address: str, base: httpx.URL | None = None) -> httpx.URL:
     """The parsed address, relative to `base` for a redirect. Raises Lost."""
     try:
-        url = base.join(address) if base else httpx.URL(address)
-        known = url.scheme in PORTS and bool(url.raw_host) and not url.userinfo and 0 < port_of(url) < 65_536
-    except (httpx.InvalidURL, ValueError):
-        known = False
-    if not known:
-        raise Lost(Reason.BAD_ADDRESS)
-    return url
-
-
-def port_of(url: httpx.URL) -> int:
-    return PORTS[url.scheme] if url.port is None else url.port
+        return parse_url(address, base)
+    except httpx.InvalidURL:
+        raise Lost(Reason.BAD_ADDRESS) from None
 
 
 def check_answer(response: httpx.Response, user_agent: str) -> None:
@@ -141,62 +132,6 @@ class FetchLimits:
     attempts: int = 3
     wait_s: float = 1.0  # before the second attempt; doubled before the third
     at_once: int = 64  # requests to all hosts together
-
-
-class UnknownHost(httpx.ConnectError):
-    """The host has no address."""
-
-
-class PrivateHost(httpx.ConnectError):
-    """At least one address of the host is not on the public internet."""
-
-
-class GuardedTransport(httpx.AsyncBaseTransport):
-    """Connects only to hosts whose addresses all are public, and only to the addresses that were checked."""
-
-    def __init__(
-        self,
-        *,
-        max_connections: int = 100,
-        resolve: Resolve = resolve,
-        is_allowed: Callable[[str], bool] = is_public,
-    ) -> None:
-        """`is_allowed` judges an IP address."""
-        self._resolve = resolve
-        self._is_allowed = is_allowed
-        # No kept connections: one to an IP address was checked for one name's certificate, not for the next name's.
-        limits = httpx.Limits(max_connections=max_connections, max_keepalive_connections=0)
-        self._transport = httpx.AsyncHTTPTransport(limits=limits)
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Raises UnknownHost, PrivateHost, and httpx's own errors."""
-        failure: httpx.TransportError = UnknownHost("the host has no address", request=request)
-        host = request.url.raw_host.decode("ascii")
-        for ip in await self._checked_addresses(request, host):
-            pinned = httpx.Request(
-                request.method,
-                request.url.copy_with(host=ip),
-                headers=request.headers,  # with the Host that was asked for
-                stream=request.stream,
-                extensions={**request.extensions, "sni_hostname": host},
-            )
-            try:
-                return await self._transport.handle_async_request(pinned)
-            except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-                failure = error  # a name may have an address that this machine cannot reach, IPv6 above all
-        raise failure
-
-    async def aclose(self) -> None:
-        await self._transport.aclose()
-
-    async def _checked_addresses(self, request: httpx.Request, host: str) -> list[str]:
-        try:
-            addresses = await self._resolve(host, port_of(request.url))
-        except OSError as error:
-            raise UnknownHost("the host is not known", request=request) from error
-        if not all(self._is_allowed(ip) for ip in addresses):
-            raise PrivateHost("the host is not on the public internet", request=request)
-        return addresses
 
 
 class Fetcher:
