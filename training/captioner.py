@@ -33,7 +33,7 @@ from imagetext.models.encoder.minilm import load_minilm
 from imagetext.models.transform import PictureTransform
 from training.captions import CaptionSet, batches, caption_set, shifted
 from training.cards import captioner_card
-from training.command import add_folders, command_parser, exit_status
+from training.command import add_folders, command_parser, exit_status, write_captioner
 from training.dataset import CaptionedPicture, read_split
 from training.features import DRAWN_VIEWS, cached_features
 from training.loop import (
@@ -48,7 +48,6 @@ from training.loop import (
     read_config,
 )
 from training.metrics import CiderD, CiderVector, caption_scores
-from training.model_folders import write_captioner
 from training.processes import Processes, launched, mixed_precision
 from training.run_log import RunLog
 from training.teachers import Opinions, ask_teachers, load_teacher

@@ -30,9 +30,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from imagetext.models.encoder.calibration import BACKGROUND
+from imagetext.models.encoder.calibration import BACKGROUND, Labels
 from imagetext.models.encoder.dual import DualEncoder
-from imagetext.models.encoder.labels import Labels
 from imagetext.models.encoder.load import load_in_torch
 from imagetext.models.encoder.minilm import Concepts, Head
 from imagetext.models.folder import CONFIG
@@ -40,11 +39,10 @@ from imagetext.wire.captions import LABEL_PROMPT
 from imagetext.wire.errors import InvalidParameter
 from training.captions import sided
 from training.cards import concepts_card
-from training.command import add_folders, add_run, command_parser, exit_status
+from training.command import add_folders, add_run, command_parser, exit_status, write_encoder
 from training.contrastive import LARGEST_SCALE, info_nce
 from training.dataset import CaptionedPicture, read_split
 from training.loop import Fit, identity_of, one_cycle, parameter_groups, read_config
-from training.model_folders import write_encoder
 from training.open_world import class_names, read_coco_dev, read_paraphrases, read_things, read_unlabelled
 from training.pairs import pair_batches
 from training.ranking import retrieval_scores

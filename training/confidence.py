@@ -23,10 +23,9 @@ from imagetext.engines import Engines
 from imagetext.models.captioner.engine import Captioner, Confidence, DecodedCaption, load_captioner
 from imagetext.models.captioner.vocabulary import words_of
 from imagetext.models.folder import CONFIG
-from training.calibrating import fit_curve
 from training.command import add_folders, command_parser, exit_status
 from training.dataset import read_split
-from training.encoded import caption_pictures
+from training.encoded import caption_pictures, fit_curve
 from training.open_world import Naming, read_coco_dev, read_kinds, read_things
 from training.ranking import Rows, bootstrap
 from training.scored_captions import ScoredCaptions

@@ -26,11 +26,10 @@ from imagetext.pictures import open_picture
 from imagetext.wire.errors import ImageTextError
 from training.dataset import CaptionedPicture, read_split
 from training.encoded import encode_pictures, encode_texts
-from training.meteor import JAR_VARIABLE, meteor_if_possible
 from training.ranking import bootstrap, rank
 from training.report.page import write_report
 from training.report.tables import CaptionFindings, Findings, SearchFindings, tables
-from training.scored_captions import ScoredCaptions
+from training.scored_captions import JAR_VARIABLE, ScoredCaptions, meteor_if_possible
 
 Item = TypeVar("Item")
 

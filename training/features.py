@@ -19,8 +19,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from imagetext.engines import Engines
-from imagetext.engines.export import run_in_fastest
-from imagetext.engines.program import Program
+from imagetext.engines.export import Program, run_in_fastest
 from imagetext.models.backbone import Backbone, load_backbone
 from imagetext.models.transform import PictureTransform
 from imagetext.pictures import open_picture

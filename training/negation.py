@@ -4,7 +4,7 @@ python -m training.negation --photos DIR [--model FOLDER]
 
 For each pair of frequent nouns that occur together in some pictures but not in others, the query `A -B` should find the
 pictures with A in a caption and B in none. The table shows mean average precision (Manning et al., 2008, section 8.4)
-over all pairs for several weights; 0 is A alone. The services use `imagetext.composition.AWAY`.
+over all pairs for several weights; 0 is A alone. The services use `imagetext.models.encoder.engine.AWAY`.
 """
 
 import argparse
@@ -17,9 +17,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from imagetext.composition import AWAY, composed
 from imagetext.engines import Engines
-from imagetext.models.encoder.engine import load_encoder
+from imagetext.models.encoder.engine import AWAY, composed, load_encoder
 from imagetext.wire.errors import ImageTextError
 from training.dataset import CaptionedPicture, read_split
 from training.encoded import encode_pictures, encode_texts

@@ -45,11 +45,10 @@ from imagetext.models.folder import CARD, CONFIG
 from imagetext.wire.errors import InvalidParameter
 from training.captions import shifted
 from training.cards import open_captions_card
-from training.command import add_folders, add_run, command_parser, exit_status
+from training.command import add_folders, add_run, command_parser, exit_status, write_captioner
 from training.concepts import Taught, start_classifier
 from training.loop import Fit, identity_of, one_cycle, read_config
 from training.metrics import caption_scores
-from training.model_folders import write_captioner
 from training.open_caption_data import CaptionData, Imagined, Part, Pictures
 from training.run_log import RunLog
 

@@ -29,10 +29,9 @@ from torch.optim.lr_scheduler import OneCycleLR
 from tqdm import tqdm
 
 from imagetext.engines import Engines
-from imagetext.engines.export import run_in_fastest
+from imagetext.engines.export import Program, run_in_fastest
 from imagetext.engines.int8 import SIGNED, UNSIGNED
 from imagetext.engines.network import example_pictures
-from imagetext.engines.program import Program
 from imagetext.models.backbone import IN_INTEGERS, Backbone, load_backbone
 from imagetext.models.captioner.engine import Captioner, load_captioner
 from imagetext.models.captioner.model import load_in_torch
@@ -55,12 +54,11 @@ from imagetext.models.quantized import (
 from imagetext.models.transform import PictureTransform
 from imagetext.wire.errors import InvalidParameter
 from training.cards import quantized_captioner_card, quantized_card
-from training.command import add_folders, command_parser, exit_status
+from training.command import add_folders, command_parser, exit_status, write_captioner, write_encoder
 from training.dataset import CaptionedPicture, read_split
 from training.encoded import caption_pictures, encode_pictures, encode_texts
 from training.features import views_of
 from training.metrics import caption_scores
-from training.model_folders import write_captioner, write_encoder
 from training.ranking import retrieval_scores
 from training.served_features import Pooled
 from training.tuning import starting_encoder

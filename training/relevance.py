@@ -25,16 +25,14 @@ import torch
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
-from imagetext.composition import composed
 from imagetext.engines import Engines
 from imagetext.models.encoder.calibration import BACKGROUND, BACKGROUND_TENSOR, Calibration
-from imagetext.models.encoder.engine import Encoder, load_encoder
+from imagetext.models.encoder.engine import Encoder, composed, load_encoder
 from imagetext.models.folder import CONFIG
 from imagetext.wire.captions import LABEL_PROMPT
 from imagetext.wire.errors import ImageTextError
-from training.calibrating import fit_curve
 from training.dataset import CaptionedPicture, read_split
-from training.encoded import encode_pictures, encode_texts
+from training.encoded import encode_pictures, encode_texts, fit_curve
 from training.negation import NOUNS, Marks, pairs_of, shown
 from training.open_world import Things, numbers_of, read_coco_dev, read_things
 

@@ -22,14 +22,13 @@ from imagetext.models.encoder.calibration import Calibration
 from imagetext.models.encoder.dual import ARCHITECTURE, TextTower
 from imagetext.models.encoder.minilm import PAD, Head, HeadShape, load_minilm, pooled_grid, text_states
 from imagetext.models.transform import PictureTransform
-from training.calibrating import fit_calibration
 from training.cards import retrieval_card
-from training.command import add_folders, add_run, command_parser, exit_status
+from training.command import add_folders, add_run, command_parser, exit_status, write_encoder
 from training.contrastive import LARGEST_SCALE, info_nce
 from training.dataset import CaptionedPicture, read_split
+from training.encoded import fit_calibration
 from training.features import DRAWN_VIEWS, WHOLE, cached_features
 from training.loop import Fit, Groups, Stepper, blend_weights, identity_of, one_cycle, parameter_groups, read_config
-from training.model_folders import write_encoder
 from training.pairs import Drawn, PairSet, Untuned, pair_batches, pair_set
 from training.processes import mixed_precision
 from training.ranking import retrieval_scores

@@ -18,8 +18,7 @@ import numpy as np
 
 from imagetext.wire.errors import ImageTextError, InvalidParameter
 from training.dataset import read_captions
-from training.meteor import JAR_VARIABLE, meteor_if_possible
-from training.scored_captions import ScoredCaptions
+from training.scored_captions import JAR_VARIABLE, ScoredCaptions, meteor_if_possible
 
 DIGITS = 6
 

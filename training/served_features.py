@@ -19,9 +19,8 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from imagetext.engines import Run
-from imagetext.engines.export import run_in_fastest
+from imagetext.engines.export import Program, run_in_fastest
 from imagetext.engines.network import example_pictures
-from imagetext.engines.program import Program
 from imagetext.models.backbone import EFFICIENTNET_LITE0, Backbone, backbone_transform, load_backbone
 from imagetext.models.captioner.model import CaptionModel
 from imagetext.models.efficientnet import imagenet_classifier

@@ -1,9 +1,10 @@
-"""Exports a network from torch to the files that engines read (see `network.py`)."""
+"""Exports a network from torch, the reference for every engine, to the files that engines read (see `network.py`)."""
 
 import hashlib
 import json
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -11,16 +12,58 @@ import numpy as np
 import onnx
 import torch
 from safetensors.numpy import save_file
-from torch import Tensor
+from torch import Tensor, nn
 from torch.onnx.utils import register_custom_op_symbolic
 
 from imagetext.engines.choice import Engines, Loaded
 from imagetext.engines.int8 import rounded_in_onnx, write_int8_weights
 from imagetext.engines.network import Array, Network, Run
-from imagetext.engines.program import Program, arrays, run_in_torch
 from imagetext.wire.errors import ModelError
 
 OPSET = 18
+
+
+@dataclass(frozen=True)
+class Program:
+    """A network in evaluation mode.
+
+    Attributes:
+        name: such as "pictures" or "texts"; part of file names.
+        module: its forward takes tensors and returns a tensor or a tuple of tensors.
+        example: inputs of the usual size; engines are timed on them.
+        free: for each input, the axes whose length varies between calls.
+        others: more inputs, of other lengths; an engine must agree with torch on all of them.
+        tolerance: the largest error of its first output; None if only its direction counts.
+        int8: whether int8 matrices may be tried; not for beam search, where small differences decide.
+        single: whether engines should keep a compiled copy for single examples, with the weights once more.
+        lean: an equivalent module that is exported instead; engines are compared with `module`.
+    """
+
+    name: str
+    module: nn.Module
+    example: tuple[Tensor, ...]
+    free: tuple[tuple[int, ...], ...]
+    others: tuple[tuple[Tensor, ...], ...] = ()
+    tolerance: float | None = None
+    int8: bool = True
+    single: bool = False
+    lean: nn.Module | None = None
+
+
+def arrays(tensors: Iterable[Tensor]) -> list[Array]:
+    """Tensors as arrays for engines."""
+    return [tensor.contiguous().numpy() for tensor in tensors]
+
+
+def run_in_torch(module: nn.Module) -> Run:
+    """The reference."""
+
+    @torch.inference_mode()
+    def run(*inputs: Array) -> Sequence[Array]:
+        found = module(*map(torch.from_numpy, inputs))
+        return [tensor.numpy() for tensor in ((found,) if isinstance(found, Tensor) else found)]
+
+    return run
 
 
 def export(program: Program, folder: Path) -> Network:

@@ -20,8 +20,7 @@ import torch
 
 from imagetext.engines import Engines, Loaded
 from imagetext.engines.choice import TORCH
-from imagetext.engines.export import export, load_in_fastest
-from imagetext.engines.program import Program, run_in_torch
+from imagetext.engines.export import Program, export, load_in_fastest, run_in_torch
 from imagetext.files import locked_if_possible
 from imagetext.machine import usable_cores
 from imagetext.models.exported import ENCODER, MODEL, ModelRef, name_of, publish

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from imagetext.wire.addresses import Resolve, resolve
+from imagetext.wire.guarded_transport import Resolve, resolve
 from services.chassis import app as chassis
 from services.gateway.endpoints import router, search_router
 from services.gateway.fetch import Fetcher

@@ -11,8 +11,8 @@ import httpx
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry, Counter
 
-from imagetext.wire.addresses import Resolve
 from imagetext.wire.contracts import Models
+from imagetext.wire.guarded_transport import Resolve
 from imagetext.wire.index import IndexInfo
 from services.chassis.limits import Admission
 from services.gateway.cache import Cache, MemoryCache

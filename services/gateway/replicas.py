@@ -11,8 +11,8 @@ from functools import lru_cache
 
 import httpx
 
-from imagetext.wire.addresses import Resolve
 from imagetext.wire.errors import Unavailable
+from imagetext.wire.guarded_transport import Resolve
 
 _RESOLVE_TIMEOUT_S = 5.0
 _AVOIDED_S = 5.0

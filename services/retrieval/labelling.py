@@ -7,7 +7,7 @@ import numpy as np
 from fastapi import APIRouter, Request
 from numpy.typing import NDArray
 
-from imagetext.models.encoder.labels import Labels
+from imagetext.models.encoder.calibration import Labels
 from imagetext.wire.captions import Label, LabelJSONRequest, LabelOptions, LabelReply, LabelResult
 from imagetext.wire.contracts import MAX_PICTURES
 from imagetext.wire.errors import Busy, DeadlineExceeded, InvalidParameter, Unavailable

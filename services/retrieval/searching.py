@@ -13,11 +13,10 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from imagetext.composition import composed
 from imagetext.index import PictureRow
 from imagetext.index.open_version import OpenVersion
 from imagetext.index.row_search import fuse
-from imagetext.models.encoder.engine import Encoder
+from imagetext.models.encoder.engine import Encoder, composed
 from imagetext.wire.errors import DeadlineExceeded
 from imagetext.wire.index import IndexRef
 from imagetext.wire.query import Part, wanted_words

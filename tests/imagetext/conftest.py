@@ -47,8 +47,7 @@ def integers() -> Backbone:
 @pytest.fixture(scope="session")
 def exported_integers(integers: Backbone, tmp_path_factory: pytest.TempPathFactory) -> Network:
     """The same as engines take it."""
-    from imagetext.engines.export import export
-    from imagetext.engines.program import Program
+    from imagetext.engines.export import Program, export
 
     folder = tmp_path_factory.mktemp("exported") / "integers-1"
     folder.mkdir()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from imagetext.wire.addresses import is_public, resolve
+from imagetext.wire.guarded_transport import is_public, resolve
 
 
 @pytest.mark.parametrize(

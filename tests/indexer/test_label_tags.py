@@ -10,8 +10,8 @@ from PIL import Image
 
 from gallery.writer import Order, write_gallery
 from imagetext.index import current_version
+from imagetext.models.encoder.calibration import Labels
 from imagetext.models.encoder.engine import load_encoder
-from imagetext.models.encoder.labels import Labels
 from imagetext.pictures import open_picture
 from imagetext.wire.captions import LABEL_PROMPT
 from imagetext.wire.errors import InvalidParameter

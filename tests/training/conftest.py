@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from imagetext.wire.errors import Unavailable
-from training.meteor import JAR_VARIABLE, find_jar
+from training.scored_captions import JAR_VARIABLE, find_jar
 
 # Runs are compared bit by bit, and their networks are tiny: a GPU would only add its own way of rounding.
 os.environ["CUDA_VISIBLE_DEVICES"] = ""

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from imagetext.models.encoder.labels import Labels, load_labels
+from imagetext.models.encoder.calibration import Labels, load_labels
 from imagetext.models.encoder.minilm import Concepts
 from imagetext.wire.errors import InvalidParameter, ModelError
 from training.concepts import Taught, start_classifier

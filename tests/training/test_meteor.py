@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from training.meteor import meteor_counts, meteor_of
+from training.scored_captions import meteor_counts, meteor_of
 
 
 def counts(words: int, wanted: int, matched: int, chunks: int) -> list[float]:

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from imagetext.wire.errors import Unavailable
-from training.meteor import find_jar
 from training.score import main
+from training.scored_captions import find_jar
 
 GOLDEN = {
     "bleu1": "Bleu_1",

@@ -27,12 +27,12 @@ from imagetext.models.encoder.tokenizer import word_ids
 from imagetext.models.transform import PictureTransform
 from imagetext.models.weights import changed_tensors, write_model_folder
 from imagetext.pictures import open_picture
-from training.calibrating import fit_calibration
 from training.captions import sided
 from training.cards import scratch_card
 from training.clip.mix import draw_captions
 from training.contrastive import info_nce
 from training.dataset import CaptionedPicture, read_split
+from training.encoded import fit_calibration
 from training.loop import Fit, Stepper, identity_of, one_cycle, parameter_groups, read_config
 from training.processes import mixed_precision
 from training.ranking import clip_scores

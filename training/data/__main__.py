@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from imagetext.pictures import Limits
-from imagetext.wire.addresses import is_public
 from imagetext.wire.errors import ImageTextError
+from imagetext.wire.guarded_transport import is_public
 from training.data.admission import Admission
 from training.data.conceptual import Collection, Rows, collect
 from training.data.fetch import FetchLimits, Politeness

@@ -22,12 +22,11 @@ from urllib.parse import urlsplit
 
 import stamina.instrumentation
 
-from imagetext.wire.addresses import is_public
 from imagetext.wire.errors import InvalidParameter
+from imagetext.wire.guarded_transport import GuardedTransport, is_public
 from training.data.admission import Admission, Content, NearDuplicates, Reason
 from training.data.downloads import Downloads, Entry, Journal
 from training.data.fetch import Fetcher, FetchLimits, Hosts, Politeness
-from imagetext.wire.guarded_transport import GuardedTransport
 from training.data.records import SPLITS, Record, Shares, is_merged, refuse_repository, remove_unfinished, write_records
 
 # The same file at more addresses is a sign such as "picture not available", not what so many captions speak of.

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from imagetext.engines import Loaded
 from imagetext.engines.choice import TORCH
-from imagetext.engines.program import Program, run_in_torch
+from imagetext.engines.export import Program, run_in_torch
 from imagetext.models.backbone import Backbone, load_backbone
+from imagetext.models.captioner.decoder import DecoderStep, PictureEncoder, programs
 from imagetext.models.captioner.engine import (
     ENCODER,
     STEP,
@@ -23,7 +24,6 @@ from imagetext.models.captioner.engine import (
 )
 from imagetext.models.captioner.full_size import VisionEncoder, VisionEncoderDecoder, load_full_size
 from imagetext.models.captioner.gru import AttentionDecoder, DecoderShape
-from imagetext.models.captioner.programs import DecoderStep, PictureEncoder, programs
 from imagetext.models.captioner.vit_bert import VitBert, VitBertShape
 from imagetext.models.captioner.vocabulary import Vocabulary, Words
 from imagetext.models.folder import CONFIG, ModelFolder, require_source

@@ -7,8 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from imagetext.models.backbone import Backbone, load_backbone
-from imagetext.models.encoder.calibration import Calibration, load_calibration
-from imagetext.models.encoder.labels import Labels, load_labels
+from imagetext.models.encoder.calibration import Calibration, Labels, load_calibration, load_labels
 from imagetext.models.encoder.minilm import (
     PAD,
     Concepts,

@@ -8,12 +8,11 @@ from torch import Tensor, nn
 
 from imagetext.engines import Loaded
 from imagetext.engines.choice import TORCH
+from imagetext.engines.export import Program, run_in_torch
 from imagetext.engines.network import example_pictures
-from imagetext.engines.program import Program, run_in_torch
 from imagetext.models.backbone import Pixels
-from imagetext.models.encoder.calibration import Calibration
+from imagetext.models.encoder.calibration import Calibration, Labels
 from imagetext.models.encoder.engine import PICTURES, TEXTS, Encoder, EncoderFacts
-from imagetext.models.encoder.labels import Labels
 from imagetext.models.encoder.tokenizer import Tokenizer
 from imagetext.models.transform import PictureTransform
 

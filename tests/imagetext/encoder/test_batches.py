@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from imagetext.engines import Array, Loaded
-from imagetext.engines.program import run_in_torch
+from imagetext.engines.export import run_in_torch
 from imagetext.models.encoder.engine import Encoder
 from imagetext.models.encoder.load import load_in_torch
 from imagetext.models.encoder.towers import TwoTowers

@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from imagetext.composition import composed
 from imagetext.models.encoder.calibration import BACKGROUND, BACKGROUND_TENSOR, Calibration, load_calibration
-from imagetext.models.encoder.engine import load_encoder
+from imagetext.models.encoder.engine import composed, load_encoder
 from imagetext.wire.errors import ModelError
 
 CURVE = {"scale": 10.0, "offset": -1.0}

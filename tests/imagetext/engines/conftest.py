@@ -5,8 +5,7 @@ import torch
 from torch import nn
 
 from imagetext.engines import Network
-from imagetext.engines.export import export
-from imagetext.engines.program import Program
+from imagetext.engines.export import Program, export
 
 
 @pytest.fixture(scope="session")

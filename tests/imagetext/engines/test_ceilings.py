@@ -60,7 +60,7 @@ folder, given, out = map(Path, sys.argv[1:4])
 if len(sys.argv) > 4:  # the network itself: torch says once more what is expected
     import torch
     from imagetext.engines.export import export
-    from imagetext.engines.program import Program
+    from imagetext.engines.export import Program
 
     module, example = torch.load(sys.argv[4], weights_only=False)
     folder.mkdir()

@@ -16,8 +16,7 @@ from torch import Tensor, nn
 
 from imagetext.engines import Array, Engines, Network, Run
 from imagetext.engines.choice import Load, fastest
-from imagetext.engines.export import export, load_in_fastest
-from imagetext.engines.program import Program, run_in_torch
+from imagetext.engines.export import Program, export, load_in_fastest, run_in_torch
 from imagetext.engines.trial import SIZES
 from imagetext.wire.errors import InvalidParameter, ModelError
 

@@ -13,9 +13,8 @@ from torch import Tensor, nn
 
 from imagetext.engines import Engines, Network
 from imagetext.engines.backends import Arithmetic, run_in_openvino
-from imagetext.engines.export import export
+from imagetext.engines.export import Program, export
 from imagetext.engines.int8 import compress
-from imagetext.engines.program import Program
 
 WIDE = 320  # five groups
 ROWS = np.random.default_rng(0).standard_normal((7, WIDE), dtype=np.float32)

@@ -9,9 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from imagetext.engines import Network
-from imagetext.engines.export import export
+from imagetext.engines.export import Program, export
 from imagetext.engines.network import example_pictures
-from imagetext.engines.program import Program
 from imagetext.wire.errors import ModelError
 
 NOISE = 2  # of the pictures

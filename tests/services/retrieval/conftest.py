@@ -15,8 +15,8 @@ from fastapi import FastAPI
 from PIL import Image
 
 from imagetext.index import EncoderRef, PictureRow, picture_id, publish, write_version
+from imagetext.models.encoder.calibration import Labels
 from imagetext.models.encoder.engine import EncodedPictures
-from imagetext.models.encoder.labels import Labels
 from imagetext.wire.index import BuildProgress
 from services.retrieval.app import create_app
 from services.retrieval.settings import Settings

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from imagetext.models.encoder.labels import Labels
+from imagetext.models.encoder.calibration import Labels
 from tests.services.retrieval.conftest import ColourEncoder
 
 

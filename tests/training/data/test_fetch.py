@@ -15,10 +15,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from imagetext.wire.addresses import is_public
+from imagetext.wire.guarded_transport import GuardedTransport, is_public
 from tests.patience import PATIENCE, until
 from training.data.admission import Admission, Lost, Reason, measure
-from imagetext.wire.guarded_transport import GuardedTransport
 from training.data.fetch import MAX_FAILURES, Fetcher, FetchLimits, Hosts, Politeness, check_answer
 
 LIMITS = FetchLimits(max_bytes=300_000, max_seconds=PATIENCE, attempts=2, wait_s=0.01)

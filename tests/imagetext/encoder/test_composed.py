@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from imagetext.composition import AWAY, composed
+from imagetext.models.encoder.engine import AWAY, composed
 from imagetext.wire.errors import InvalidParameter
 
 X, Y, Z = np.eye(3, dtype=np.float32)
