@@ -1,7 +1,7 @@
 """The published index version, open for searching with the changes since; both are followed as they go on.
 
 Work that may block runs in a thread. Two things run on the event loop, because a thread is slower: the hop to it and
-back takes 0.1 ms on an idle machine, and 5 to 20 ms at the 90th percentile when all cores are busy.
+back takes about 0.1 ms; a search in a thread took up to 20 ms at the 90th percentile when all cores were busy.
 
 - `has_news` before each search: two calls of `os.stat`, 0.02 to 0.05 ms.
 - `search` in an index of at most `_SMALL_VALUES` values, 2 ms at most: FAISS, which reads 20 MB then, and SQLite for
