@@ -63,7 +63,7 @@ def test_sizes_of_an_index(tmp_path: Path) -> None:
 
 def test_codes_find_most_of_what_is_nearest() -> None:
     """Filled without ever holding all vectors; a code of 64 bytes for 512 numbers loses some."""
-    found = coded(3_000, trained=1_000)  # learning from more takes minutes without AVX-512
+    found = coded(3_000, trained=1_000)  # training on more takes minutes without AVX-512
 
     assert found.index.ntotal == 3_000
     assert 0.3 < found.recall <= 1

@@ -223,7 +223,7 @@ def test_what_cannot_be_kept_is_exported_for_this_process(sources: dict[str, Pat
     answer, log = started.communicate()
 
     assert answer.endswith(" False\n"), log
-    assert "cannot be written" in log
+    assert "is not writable" in log
     assert list((tmp_path / "temporary").iterdir()) == []
 
 

@@ -60,7 +60,7 @@ def test_relevance_rises_with_the_score(tmp_path: Path) -> None:
 
 def test_folder_without_a_model_is_refused(tmp_path: Path) -> None:
     """An empty folder is a ModelError and not a look-up on the hub."""
-    with pytest.raises(ModelError, match="holds no CLIP"):
+    with pytest.raises(ModelError, match="holds no loadable CLIP"):
         load_encoder(tmp_path)
 
 
@@ -134,5 +134,5 @@ def test_folder_of_another_architecture_is_refused(tmp_path: Path) -> None:
     """A folder of this project that is no encoder is not taken for a CLIP."""
     shutil.copytree(Path(__file__).resolve().parents[3] / "models" / "caption-gru", tmp_path / "captioner")
 
-    with pytest.raises(ModelError, match="no encoder"):
+    with pytest.raises(ModelError, match="no loadable encoder"):
         load_encoder(tmp_path / "captioner")

@@ -144,7 +144,7 @@ def test_the_log_has_both_directions_and_the_blends(start: Path, colours: Path, 
     ]
     assert set(scores) == set(ways)
     first = load_file(start / "model.safetensors")
-    last = torch.load(run.work / "tune.pt", weights_only=True)["parts"]["model"]
+    last = torch.load(run.work / "tune.pt", weights_only=True)["parts"]["network"]
     same = {name for name in first if torch.equal(first[name], last[name])}
     assert {name for name in first if name.startswith(("vision_model", "visual_projection"))} <= same
     assert "text_projection.weight" not in same

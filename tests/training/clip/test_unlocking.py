@@ -33,7 +33,7 @@ def test_the_last_layers_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("picture", "text", "sentence"), [(0, 0, "nothing is left"), (3, 1, "has 2 layers"), (1, -2, "text")]
+    ("picture", "text", "sentence"), [(0, 0, "nothing to train"), (3, 1, "between -1 and 2, not 3"), (1, -2, "text")]
 )
 def test_impossible_numbers_are_refused(picture: int, text: int, sentence: str) -> None:
     """More layers than there are, fewer than none, and nothing at all."""

@@ -121,7 +121,7 @@ def test_an_empty_sentence_is_not_accepted(open_page: Opener, collection: Collec
     page = open_page()
     page.locator("#text").fill("  ")
     page.get_by_role("button", name="Accept").click()
-    expect(page.locator("#problem")).to_have_text("A sentence has 3 to 300 characters.")
+    expect(page.locator("#problem")).to_have_text("A sentence must have between 3 and 300 characters.")
     assert Review(collection).decisions == {}
     page.get_by_role("button", name="Reject").click()
     expect(page.locator("#text")).to_have_value(SENTENCES[1])
