@@ -1,6 +1,6 @@
 """Inference engines behind one interface: an exported network goes in, a function of arrays comes out.
 
-Only `export.py`, `int8.py` and `program.py` import torch, and only export, training and comparisons import those.
+Only `export.py` and `int8.py` import torch, and only export, training and comparisons import those.
 """
 
 from imagetext.engines.choice import Engines, Loaded

@@ -1,7 +1,4 @@
-"""ETags and If-None-Match (RFC 9110): a browser that has a picture is told so instead of being sent it again.
-
-The retrieval service's part of the public API.
-"""
+"""The retrieval service's part of the public API: search, pictures with ETags, the open index, the models."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any

@@ -1,8 +1,6 @@
-"""Single pictures added, replaced and deleted. Who may do so is the gateway's to say: this service stands behind it.
+"""What operators may do: add and delete pictures, and switch between the versions of the index.
 
-What operators see and do: the versions of the index, the switch between them, and the build that runs.
-
-Who may publish is decided at the public door; this service's own port is not public.
+The gateway checks the operator key; this service's own port is not public.
 """
 
 import asyncio

@@ -1,6 +1,6 @@
-"""What a collection has and what it lost, in a few lines.
+"""Exports what a person accepted as a data set in the merged format, with the credits that licences require.
 
-What a person accepted, as a data set in the merged format, with the credits that its licences ask for.
+Also sums up a collection: what it has, and what it lost and why.
 """
 
 import csv

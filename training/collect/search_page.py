@@ -1,6 +1,6 @@
-"""An image search page as data: where it is, who allows a program on it, and where on it things stand.
+"""Takes pictures from an image search page as a person would: search, open a result, read whose it is.
 
-Pictures from an image search page, as a person takes them: search, look at a result, open it, read whose it is.
+A page is described as data: its address, who allows programs on it, and where things are on it.
 """
 
 import tomllib

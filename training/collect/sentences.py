@@ -1,8 +1,6 @@
-"""Which sentences say nothing new.
+"""Sentences to find pictures for, kept in a file without near-duplicates.
 
-Sentences to find pictures for, gathered in a file that is never lost and never says anything twice.
-
-Sentences without a language model: drawn by chance from the rules of a small grammar, the same for the same seed.
+Without a language model they are drawn at random from a small grammar; the same seed gives the same sentences.
 """
 
 import re

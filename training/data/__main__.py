@@ -1,7 +1,4 @@
-"""The command line's words: `python -m training.data COMMAND ...`, and what they set.
-
-The command line: `python -m training.data statistics DIR` and so on; --help lists all commands.
-"""
+"""The command line of `python -m training.data`, for instance `statistics DIR`; --help lists the commands."""
 
 import argparse
 import asyncio

@@ -38,7 +38,7 @@ class Reason(Enum):
     BROKEN_OFF = "broken off", "the host broke off its answer", True
     TIMEOUT = "too slow", "the download took longer than it may", True
     BUSY = "busy", "the host had no time each time it was asked, or asks to wait too long", True
-    HOST_GIVEN_UP = "host given up", "the host failed too often in a row and was asked no more", True
+    HOST_GIVEN_UP = "host given up", "the host failed too often in a row and was not asked again", True
     SERVER_ERROR = "server error", "the host answers with a status from 500", True
     GONE = "gone", "the host answers with status 404 or 410", False
     REFUSED = "refused", "the host answers with another status below 500", False

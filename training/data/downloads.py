@@ -1,7 +1,4 @@
-"""What became of every address, on disk as soon as it is known: a killed run loses only what was under way.
-
-Many addresses to picture files and journal entries.
-"""
+"""Downloads many pictures, and records each outcome at once: a killed run loses only what was in flight."""
 
 import asyncio
 import hashlib

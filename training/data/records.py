@@ -1,10 +1,7 @@
-"""One captioned picture of a merged data set, with where it comes from and what it may be used for.
+"""The merged format: a folder with `Images/` and one table, `pictures.parquet`, with a record for every picture.
 
-Train, dev or test, told by a picture's content alone: no picture ever changes sides when others are added.
-
-Picture files of a data set: linked, copied or written, each whole or not at all.
-
-The merged format: a folder with `Images/` and one table, `pictures.parquet`, with a row for every picture.
+A record says where a picture comes from and what it may be used for. Its split follows from its content alone, so no
+picture changes sides when others are added. Picture files are linked, copied or written, each whole or not at all.
 """
 
 import os

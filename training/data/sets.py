@@ -1,14 +1,8 @@
-"""Whether a picture that a model is measured with, or one that looks like it, was there to learn from.
-
-Several data sets into one, with no picture in two splits.
-
-A data set in numbers.
-
-A merged data set as tar files, for readers that stream.
+"""Operations on merged data sets: leak check, merging without a picture in two splits, statistics, and tar shards.
 
     DIR/train-000000.tar    000000000.jpg, 000000000.txt (captions, one a line), 000000000.json (the record), ...
 
-The layout is that of the libraries webdataset and img2dataset; the members are in the order of the table.
+Shards have the layout of webdataset and img2dataset, with the members in the order of the table.
 """
 
 import hashlib

@@ -1,6 +1,6 @@
-"""Which pictures the page shows: the best, the worst, and some drawn by lot.
+"""The report: one static page that needs nothing else, with scores and captions as JSON next to it.
 
-The report: one static page that needs nothing else, beside it the scores and the captions as JSON.
+It shows the best pictures, the worst, and a random sample.
 """
 
 import base64
